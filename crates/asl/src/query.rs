@@ -1,0 +1,155 @@
+//! How a state computes values: paths, payload templates, intrinsic functions and JSONata.
+//!
+//! Everything is parsed once, when the definition is read, and evaluated many times against a [`Scope`]. Nothing here
+//! reads a clock or a random number generator: the time and the randomness of a transition come with its [`Moment`].
+//!
+//! - [`Path`] and [`ReferencePath`]: where in the input, the context object or a variable a value is.
+//! - [`Template`]: a field whose value is computed (`Parameters`, `ResultSelector`, `Assign`, `Arguments`, `Output`, …)
+//!   in either query language.
+//! - [`Expression`]: a single computed value of a JSONPath state that is no template (`CausePath`, `ErrorPath`).
+
+mod intrinsic;
+mod moment;
+mod path;
+mod payload;
+mod reference;
+#[cfg(test)]
+mod tests;
+mod text;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use serde_json::Value;
+
+pub use moment::Moment;
+pub use path::{Absent, Path, Root};
+pub use payload::{Expression, IntrinsicCall, Template};
+pub use reference::ReferencePath;
+pub use text::to_text;
+
+/// The variables that a state can see, by name. Sharing the values makes an inner scope cheap to open.
+pub type Variables = BTreeMap<String, Arc<Value>>;
+
+/// Which language the computed fields of a state are written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
+pub enum Language {
+    #[default]
+    JsonPath,
+    Jsonata,
+}
+
+/// What an evaluation may look at.
+#[derive(Debug, Clone, Copy)]
+pub struct Scope<'a> {
+    /// What `$` means: the state's input, or its result where a field works on that (`ResultSelector`, `OutputPath`).
+    pub input: &'a Value,
+    /// The text `input` was read from, if it is still that text: AWS quotes it, spaces included, in its causes.
+    pub input_text: Option<&'a str>,
+    /// The context object: `$$`, or `$states.context`.
+    pub context: &'a Value,
+    pub variables: &'a Variables,
+    /// `$states.result`, once there is one.
+    pub result: Option<&'a Value>,
+    /// `$states.errorOutput`, inside a Catcher.
+    pub error_output: Option<&'a Value>,
+    /// The time and the randomness of this transition.
+    pub moment: &'a Moment,
+}
+
+impl Scope<'_> {
+    /// The input as AWS quotes it.
+    fn quoted_input(&self) -> String {
+        match self.input_text {
+            Some(text) => text.to_owned(),
+            None => to_text(self.input),
+        }
+    }
+
+    /// The document that paths of `root` start from, as AWS quotes it.
+    fn quoted(&self, root: &Root) -> String {
+        match root {
+            Root::Context => to_text(self.context),
+            Root::Input | Root::Variable(_) => self.quoted_input(),
+        }
+    }
+}
+
+/// Why an evaluation failed. The text is the inner message of AWS's cause: whoever runs the state puts
+/// `An error occurred while executing the state '…' (entered at the event id #…). ` in front of it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// A field of a payload template names a value that is not there.
+    #[error(
+        "The JSONPath '{path}' specified for the field '{field}' could not be found in the input '{input}'"
+    )]
+    NotFound {
+        path: String,
+        field: String,
+        input: String,
+    },
+    /// A path in a field of its own (`InputPath`, `OutputPath`, …) cannot be followed.
+    #[error("Invalid path '{path}' : {absent}")]
+    InvalidPath { path: String, absent: Absent },
+    /// An argument of an intrinsic function names a value that is not there.
+    #[error(
+        "The function '{call}' had the following error: The JsonPath argument for the field '{path}' could not be found \
+         in the input '{input}'"
+    )]
+    ArgumentNotFound {
+        call: String,
+        path: String,
+        input: String,
+    },
+    /// An intrinsic function does not take these arguments.
+    #[error("The function '{call}' had the following error: Invalid arguments in {function}")]
+    InvalidArguments {
+        call: String,
+        function: &'static str,
+    },
+    /// `ResultPath` leads through something that is neither an object nor an element of an array.
+    #[error("Unable to apply ReferencePath {path} to input {input}")]
+    ResultPathMismatch { path: String, input: String },
+}
+
+impl Error {
+    /// The error name that Retriers and Catchers match.
+    pub fn name(&self) -> &'static str {
+        match self {
+            // AWS reports these as States.Runtime, whatever its reference says of ParameterPathFailure and
+            // IntrinsicFailure.
+            Error::NotFound { .. }
+            | Error::InvalidPath { .. }
+            | Error::ArgumentNotFound { .. }
+            | Error::InvalidArguments { .. } => "States.Runtime",
+            Error::ResultPathMismatch { .. } => "States.ResultPathMatchFailure",
+        }
+    }
+}
+
+/// Why a definition's text is no path, call or template. Displays what AWS says of it; `reason` says where and why.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct SyntaxError {
+    /// AWS's words, to be followed by ` at /States/…`.
+    pub message: String,
+    /// Where below the field the text stands, as a JSON pointer; empty if the field itself is the text.
+    pub pointer: String,
+    /// The byte in the text where reading it failed.
+    pub offset: usize,
+    /// What was wrong there.
+    pub reason: String,
+}
+
+/// What an expression looks at, as far as its text tells.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct References {
+    /// Names of variables, without the `$`.
+    pub variables: BTreeSet<String>,
+    /// Fields of the input, as canonical paths: of `$.a['b'][*].c` the part before the first branch, `$['a']['b']`.
+    pub input: BTreeSet<String>,
+    /// Fields of the context object, likewise.
+    pub context: BTreeSet<String>,
+    /// Functions called, as written (`States.Format`, `$sum`).
+    pub functions: BTreeSet<String>,
+}

@@ -1,0 +1,147 @@
+//! Following the steps of an indefinite path.
+
+use std::borrow::Cow;
+
+use serde_json::{Map, Value};
+
+use super::Step;
+
+/// All values that `steps` name from `start`, in document order. `document` is what `$` means inside a filter.
+pub(super) fn all<'a>(
+    steps: &[Step],
+    start: &'a Value,
+    document: &'a Value,
+) -> Vec<Cow<'a, Value>> {
+    let Some((last, inner)) = steps.split_last() else {
+        return vec![Cow::Borrowed(start)];
+    };
+    let mut found = vec![start];
+    for step in inner {
+        let mut next = Vec::new();
+        for value in found {
+            take(step, value, document, &mut next);
+        }
+        found = next;
+    }
+    let mut results = Vec::new();
+    for value in found {
+        match last {
+            // Only here can a step make a value that is not part of the document.
+            Step::Properties(names) => results.extend(merged_if_object(value, names)),
+            Step::Descend(step) if matches!(**step, Step::Properties(_)) => {
+                let Step::Properties(names) = &**step else {
+                    continue;
+                };
+                results
+                    .extend(containers(value).filter_map(|value| merged_if_object(value, names)));
+            }
+            step => {
+                let mut next = Vec::new();
+                take(step, value, document, &mut next);
+                results.extend(next.into_iter().map(Cow::Borrowed));
+            }
+        }
+    }
+    results
+}
+
+/// Adds what one step names from `value`.
+fn take<'a>(step: &Step, value: &'a Value, document: &'a Value, found: &mut Vec<&'a Value>) {
+    match (step, value) {
+        (Step::Property(name), Value::Object(fields)) => found.extend(fields.get(&**name)),
+        (Step::Index(index), Value::Array(items)) => found.extend(element(items, *index)),
+        (Step::Indexes(indexes), Value::Array(items)) => {
+            found.extend(indexes.iter().filter_map(|index| element(items, *index)));
+        }
+        (Step::Slice { from, to }, Value::Array(items)) => slice(items, *from, *to, found),
+        (Step::Wildcard, Value::Array(items)) => found.extend(items),
+        (Step::Wildcard, Value::Object(fields)) => found.extend(fields.values()),
+        (Step::Filter(filter), Value::Array(items)) => {
+            found.extend(items.iter().filter(|item| filter.accepts(item, document)));
+        }
+        // Jayway's habit: an object is tested itself, not its fields.
+        (Step::Filter(filter), Value::Object(_)) if filter.accepts(value, document) => {
+            found.push(value)
+        }
+        (Step::Descend(step), _) => descend(step, value, document, found),
+        _ => {}
+    }
+}
+
+fn descend<'a>(step: &Step, value: &'a Value, document: &'a Value, found: &mut Vec<&'a Value>) {
+    for container in containers(value) {
+        match step {
+            // Every object in the tree is tested where it stands, so testing the elements of arrays too would find it
+            // twice.
+            Step::Filter(_) if container.is_array() => {}
+            step => take(step, container, document, found),
+        }
+    }
+}
+
+/// The objects and arrays of a tree, each before what it holds. Iterative: the depth of a value is not ours to choose.
+fn containers(value: &Value) -> impl Iterator<Item = &Value> {
+    let mut stack = vec![value];
+    std::iter::from_fn(move || {
+        loop {
+            let value = stack.pop()?;
+            match value {
+                Value::Object(fields) => stack.extend(fields.values().rev()),
+                Value::Array(items) => stack.extend(items.iter().rev()),
+                _ => continue,
+            }
+            return Some(value);
+        }
+    })
+}
+
+/// The element at `index`, from the end if negative.
+pub(in crate::query) fn element(items: &[Value], index: i64) -> Option<&Value> {
+    items.get(position(index, items.len())?)
+}
+
+fn position(index: i64, length: usize) -> Option<usize> {
+    let index = if index < 0 {
+        index.checked_add_unsigned(length as u64)?
+    } else {
+        index
+    };
+    usize::try_from(index).ok()
+}
+
+/// Jayway's slices: a bound from the end counts as such where it stands alone; in `[from:to]` the indexes run from one
+/// number to the other, so that `[1:-1]` is empty.
+fn slice<'a>(items: &'a [Value], from: Option<i64>, to: Option<i64>, found: &mut Vec<&'a Value>) {
+    let length = items.len();
+    let end = i64::try_from(length).unwrap_or(i64::MAX);
+    match (from, to) {
+        (from, None) => {
+            let from = from.map_or(0, |from| position(from, length).unwrap_or(0));
+            found.extend(items.iter().skip(from));
+        }
+        (None, Some(to)) => found.extend(items.iter().take(position(to, length).unwrap_or(0))),
+        (Some(from), Some(to)) => {
+            // Indexes before the first element name nothing.
+            let indexes = from.max(-end)..to.min(end);
+            found.extend(indexes.filter_map(|index| element(items, index)));
+        }
+    }
+}
+
+/// The object of those properties that are there.
+pub(super) fn merged(fields: &Map<String, Value>, names: &[Box<str>]) -> Value {
+    let fields = names
+        .iter()
+        .filter_map(|name| fields.get_key_value(&**name));
+    Value::Object(
+        fields
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect(),
+    )
+}
+
+fn merged_if_object<'a>(value: &Value, names: &[Box<str>]) -> Option<Cow<'a, Value>> {
+    value
+        .as_object()
+        .map(|fields| Cow::Owned(merged(fields, names)))
+}
