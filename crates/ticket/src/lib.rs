@@ -1,1 +1,33 @@
+//! The life of a ticket: what Jira says about an issue, read as facts, and folded into where the ticket stands.
+//!
+//! Pure: no AWS, no async, no I/O, no clock. Everything here is a function of its arguments.
+//!
+//! - [`jira::read`] reads a delivery in any shape Jira sends and gives a [`TicketEvent`]: small, canonical, hashed.
+//! - A [`Fact`] is one thing that was said about a ticket. Facts are only ever added.
+//! - [`fold`] makes a [`Ticket`] of a *set* of facts: their order and their repetition cannot change it.
+//!   [`durations`] and [`times`] measure it, [`TicketView`] is what an API client sees of it.
 
+pub mod adf;
+pub mod chain;
+pub mod duration;
+pub mod event;
+pub mod fact;
+pub mod flat;
+pub mod fold;
+pub mod ids;
+pub mod jira;
+pub mod policy;
+pub mod text;
+pub mod time;
+pub mod view;
+pub mod wire;
+
+pub use crate::duration::{Durations, Times, durations, times};
+pub use crate::event::{Delivery, Source, TicketEvent};
+pub use crate::fact::Fact;
+pub use crate::fold::{Flag, State, Ticket, fold};
+pub use crate::ids::{IssueId, IssueKey, SiteId, TicketId};
+pub use crate::policy::Policy;
+pub use crate::text::Texts;
+pub use crate::time::Time;
+pub use crate::view::TicketView;

@@ -1,0 +1,212 @@
+//! The flat payload `{"summary","created","completed","description","priority"}`, and what API clients do to a ticket.
+//!
+//! A flat ticket has no Jira behind it. Its identity is the hash of summary and creation, so that the same payload
+//! again is the same ticket, and it has two statuses: [`OPEN`] until it is [`COMPLETED`].
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::event::{Source, TicketEvent};
+use crate::fact::{Category, Change, ChangelogId, Clock, Fact, Field, Named, Snapshot, sha256_hex};
+use crate::ids::{IssueId, TicketId};
+use crate::text::{DESCRIPTION_BYTES, NAME_BYTES, SUMMARY_BYTES, Seen, Text, Texts, beginning};
+use crate::time::{self, Time};
+use crate::wire::{self, Error, Path};
+
+/// The site of tickets that no Jira knows.
+pub const SITE: &str = "flat";
+/// The status of a flat ticket that is not completed.
+pub const OPEN: &str = "open";
+/// The status of one that is.
+pub const COMPLETED: &str = "completed";
+
+/// How much of the hash is the id: 128 bits, so that no two tickets share one.
+const ID_DIGITS: usize = 32;
+
+/// The payload as it is sent.
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct Payload {
+    pub(crate) summary: Option<Value>,
+    pub(crate) created: Option<Value>,
+    pub(crate) completed: Option<Value>,
+    pub(crate) description: Option<Value>,
+    pub(crate) priority: Option<Value>,
+}
+
+/// Reads the flat payload.
+pub fn read(body: &[u8]) -> Result<TicketEvent, Error> {
+    event(&payload(body)?)
+}
+
+/// Reads a change of a flat ticket: any of `summary`, `completed`, `description`, `priority`, as seen at `observed`.
+///
+/// `completed` closes the ticket at that time; empty or null it opens it again, at `observed`.
+pub fn edit(ticket: &TicketId, body: &[u8], observed: Time) -> Result<TicketEvent, Error> {
+    let payload = payload(body)?;
+    if let Some(created) = &payload.created {
+        return Err(path("created").invalid(created, "absent: it is part of the ticket's identity"));
+    }
+    let completed = match &payload.completed {
+        None => None,
+        value => Some(wire::time(path("completed"), value.as_ref())?),
+    };
+    let mut facts = Vec::new();
+    if let Some(completed) = completed {
+        facts.push(match completed {
+            Some(at) => transition(ticket, OPEN, COMPLETED, at),
+            None => transition(ticket, COMPLETED, OPEN, observed),
+        });
+    }
+    facts.push(Fact::Snapshot(snapshot(
+        &payload,
+        observed,
+        completed.map(|at| at.is_some()),
+    )?));
+    finish(ticket.clone(), observed, facts, texts(&payload, observed)?)
+}
+
+/// The deletion of a ticket by an API client.
+pub fn deletion(ticket: &TicketId, at: Time) -> TicketEvent {
+    TicketEvent {
+        site: ticket.site.clone(),
+        issue: ticket.issue.clone(),
+        key: None,
+        observed: at,
+        source: Source::Api,
+        facts: vec![Fact::Deleted { at }],
+        texts: Texts::default(),
+    }
+}
+
+fn payload(body: &[u8]) -> Result<Payload, Error> {
+    serde_json::from_slice(body).map_err(|error| {
+        if error.is_data() {
+            Error::NoKnownShape(error.to_string())
+        } else {
+            Error::NotJson(error)
+        }
+    })
+}
+
+pub(crate) fn event(payload: &Payload) -> Result<TicketEvent, Error> {
+    let expected = "a text that is not empty";
+    let summary = wire::string(path("summary"), payload.summary.as_ref())?
+        .filter(|text| !text.trim().is_empty());
+    let summary = summary.ok_or_else(|| path("summary").missing(expected))?;
+    let created = wire::time(path("created"), payload.created.as_ref())?
+        .ok_or_else(|| path("created").missing(time::EXPECTED))?;
+    let completed = wire::time(path("completed"), payload.completed.as_ref())?;
+    if let (Some(value), Some(_)) = (
+        &payload.completed,
+        completed.filter(|completed| *completed < created),
+    ) {
+        return Err(path("completed").invalid(value, "not before `created`"));
+    }
+
+    let mut id = sha256_hex(&(summary, created));
+    id.truncate(ID_DIGITS);
+    let ticket = TicketId {
+        site: SITE.parse().expect("the flat site is a site"),
+        issue: id.parse::<IssueId>().expect("a hash in hex is an issue id"),
+    };
+    let observed = completed.unwrap_or(created);
+    let mut facts = vec![Fact::Created { at: created }];
+    facts.extend(completed.map(|at| transition(&ticket, OPEN, COMPLETED, at)));
+    facts.push(Fact::Snapshot(snapshot(
+        payload,
+        observed,
+        Some(completed.is_some()),
+    )?));
+    finish(ticket, observed, facts, texts(payload, observed)?)
+}
+
+fn finish(
+    ticket: TicketId,
+    observed: Time,
+    mut facts: Vec<Fact>,
+    texts: Texts,
+) -> Result<TicketEvent, Error> {
+    facts.sort();
+    let TicketId { site, issue } = ticket;
+    Ok(TicketEvent {
+        site,
+        issue,
+        key: None,
+        observed,
+        source: Source::Api,
+        facts,
+        texts,
+    })
+}
+
+/// What the payload shows; `completed` where it says whether the ticket is.
+fn snapshot(payload: &Payload, observed: Time, completed: Option<bool>) -> Result<Snapshot, Error> {
+    let priority = match &payload.priority {
+        None => None,
+        value => {
+            let name =
+                wire::string(path("priority"), value.as_ref())?.filter(|name| !name.is_empty());
+            Some(name.map(|name| Named {
+                id: None,
+                name: Some(beginning(name, NAME_BYTES).to_owned()),
+            }))
+        }
+    };
+    Ok(Snapshot {
+        observed,
+        status: completed.map(|completed| status(if completed { COMPLETED } else { OPEN })),
+        category: completed.map(|completed| {
+            if completed {
+                Category::Done
+            } else {
+                Category::New
+            }
+        }),
+        category_changed: None,
+        resolution: None,
+        resolved: None,
+        priority,
+        key: None,
+        project: None,
+        changes_cut: false,
+    })
+}
+
+fn texts(payload: &Payload, observed: Time) -> Result<Texts, Error> {
+    let seen = |name, value: &Option<Value>, max_bytes| match value {
+        None => Ok(None),
+        value => {
+            let text =
+                wire::string(path(name), value.as_ref())?.map(|text| Text::new(text, max_bytes));
+            Ok(Some(Seen { observed, text }))
+        }
+    };
+    Ok(Texts {
+        summary: seen("summary", &payload.summary, SUMMARY_BYTES)?,
+        description: seen("description", &payload.description, DESCRIPTION_BYTES)?,
+    })
+}
+
+fn transition(ticket: &TicketId, from: &str, to: &str, at: Time) -> Fact {
+    Fact::Change(Change {
+        field: Field::Status,
+        changelog: ChangelogId(sha256_hex(&(ticket, from, to, at))),
+        item: 0,
+        from: Some(status(from)),
+        to: Some(status(to)),
+        at,
+        clock: Clock::History,
+        initial: false,
+    })
+}
+
+fn status(name: &str) -> Named {
+    Named {
+        id: Some(name.to_owned()),
+        name: Some(name.to_owned()),
+    }
+}
+
+fn path(name: &str) -> Path<'_> {
+    Path { prefix: "", name }
+}

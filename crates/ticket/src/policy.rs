@@ -1,0 +1,59 @@
+//! What counts as done, and which priorities matter: the team's choice, not Jira's.
+//!
+//! A policy is a parameter of the fold. Changing it is a recompute, never a migration.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::fact::Category;
+
+/// How tickets are judged. As JSON it is a template parameter; what is left out has its default.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Policy {
+    /// Greater for a later policy. A stored fold is only replaced by one with a policy at least as new.
+    pub version: u32,
+    pub done: Done,
+    /// The priorities that per-minute counts look at, by name.
+    pub priorities: BTreeSet<String>,
+    /// Categories by status id, which overrule what bodies say.
+    pub categories: BTreeMap<String, Category>,
+}
+
+/// When a ticket is done.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Done {
+    /// Its status is of the category `done`.
+    #[default]
+    Category,
+    /// Its status is one of these, by project key. In a project that is not listed the category decides.
+    StatusIds(BTreeMap<String, BTreeSet<String>>),
+    /// It has a resolution.
+    Resolution,
+    /// Its status is of the category `done`, or it has a resolution.
+    Either,
+    /// Its status is of the category `done`, and it has a resolution.
+    Both,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            version: 1,
+            done: Done::default(),
+            priorities: ["High", "Highest"].map(str::to_owned).into(),
+            categories: BTreeMap::new(),
+        }
+    }
+}
+
+impl Policy {
+    /// Whether tickets of this priority are counted; names are compared without regard to case.
+    pub fn counts(&self, priority: &str) -> bool {
+        self.priorities
+            .iter()
+            .any(|counted| counted.to_lowercase() == priority.to_lowercase())
+    }
+}
