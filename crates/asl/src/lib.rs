@@ -1,1 +1,25 @@
+//! Amazon States Language: a pure interpreter.
+//!
+//! [`StateMachine`] is a parsed definition, [`Execution`] the fold of a history of [`Event`]s, and [`advance`] takes an
+//! execution one trigger further, returning the events that this appended.
+//!
+//! What it is not: it knows no Lambda, no database, no runtime and no clock. Whoever drives it writes the events down,
+//! then performs what [`Execution::tasks_since`] says is owed and comes back at [`Execution::due`].
 
+mod advance;
+mod choice;
+mod definition;
+mod event;
+mod execution;
+mod json;
+pub mod query;
+mod retry;
+mod state;
+mod trigger;
+
+pub use advance::{MAX_EVENTS, MAX_PAYLOAD_BYTES, advance};
+pub use definition::{Problem, QueryLanguage, Severity, StateMachine};
+pub use event::{Event, EventId, EventKind, Failure, FrameId, Identity, Resource, Schedule, StateType};
+pub use execution::{Execution, Status, Task};
+pub use json::Json;
+pub use trigger::{Moment, Trigger};

@@ -80,14 +80,8 @@ impl Scope<'_> {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// A field of a payload template names a value that is not there.
-    #[error(
-        "The JSONPath '{path}' specified for the field '{field}' could not be found in the input '{input}'"
-    )]
-    NotFound {
-        path: String,
-        field: String,
-        input: String,
-    },
+    #[error("The JSONPath '{path}' specified for the field '{field}' could not be found in the input '{input}'")]
+    NotFound { path: String, field: String, input: String },
     /// A path in a field of its own (`InputPath`, `OutputPath`, …) cannot be followed.
     #[error("Invalid path '{path}' : {absent}")]
     InvalidPath { path: String, absent: Absent },
@@ -96,17 +90,10 @@ pub enum Error {
         "The function '{call}' had the following error: The JsonPath argument for the field '{path}' could not be found \
          in the input '{input}'"
     )]
-    ArgumentNotFound {
-        call: String,
-        path: String,
-        input: String,
-    },
+    ArgumentNotFound { call: String, path: String, input: String },
     /// An intrinsic function does not take these arguments.
     #[error("The function '{call}' had the following error: Invalid arguments in {function}")]
-    InvalidArguments {
-        call: String,
-        function: &'static str,
-    },
+    InvalidArguments { call: String, function: &'static str },
     /// `ResultPath` leads through something that is neither an object nor an element of an array.
     #[error("Unable to apply ReferencePath {path} to input {input}")]
     ResultPathMismatch { path: String, input: String },

@@ -76,11 +76,9 @@ impl Call {
             Some(Argument::Template(template)) => Some(&*template.parts),
             _ => None,
         };
-        functions::apply(self.function, &arguments, parts, scope.moment).ok_or_else(|| {
-            Error::InvalidArguments {
-                call: outermost.to_owned(),
-                function: self.function.name(),
-            }
+        functions::apply(self.function, &arguments, parts, scope.moment).ok_or_else(|| Error::InvalidArguments {
+            call: outermost.to_owned(),
+            function: self.function.name(),
         })
     }
 
@@ -123,10 +121,7 @@ fn call(cursor: &mut Cursor<'_>, depth: usize) -> Parsed<Call> {
     }
     if !function.takes(arguments.len()) {
         let reason = format!("{name} does not take {} arguments", arguments.len());
-        return Err(Failure {
-            offset: start,
-            reason,
-        });
+        return Err(Failure { offset: start, reason });
     }
     Ok(Call {
         source: cursor.since(start).into(),
@@ -142,8 +137,7 @@ fn argument(cursor: &mut Cursor<'_>, depth: usize) -> Parsed<Argument> {
         _ if cursor.rest().starts_with("States.") => call(cursor, depth + 1).map(Argument::Call),
         _ => {
             let start = cursor.offset();
-            let word =
-                cursor.take_while(|c| !matches!(c, ',' | ')' | '(' | '\'') && !c.is_whitespace());
+            let word = cursor.take_while(|c| !matches!(c, ',' | ')' | '(' | '\'') && !c.is_whitespace());
             let value = match word {
                 "true" => Value::Bool(true),
                 "false" => Value::Bool(false),

@@ -115,9 +115,7 @@ impl Path {
             Root::Variable(name) => match scope.variables.get(&**name) {
                 Some(value) => value,
                 None => {
-                    return Err(Absent::Variable {
-                        name: name.to_string(),
-                    });
+                    return Err(Absent::Variable { name: name.to_string() });
                 }
             },
         };
@@ -226,10 +224,7 @@ impl Path {
     /// Jayway reads `$['a', 'b'].c` but will not evaluate it.
     fn refuse_inner_properties(&self) -> Result<(), Absent> {
         let last = self.steps.len().saturating_sub(1);
-        let inner = self
-            .steps
-            .iter()
-            .position(|step| matches!(step, Step::Properties(_)));
+        let inner = self.steps.iter().position(|step| matches!(step, Step::Properties(_)));
         match inner {
             Some(index) if index < last => Err(Absent::InnerProperties {
                 path: self.canonical(index + 1),
@@ -279,8 +274,7 @@ impl fmt::Display for Step {
                 write!(f, "[{}]", indexes.join(","))
             }
             Step::Slice { from, to } => {
-                let bound =
-                    |bound: &Option<i64>| bound.map(|bound| bound.to_string()).unwrap_or_default();
+                let bound = |bound: &Option<i64>| bound.map(|bound| bound.to_string()).unwrap_or_default();
                 write!(f, "[{}:{}]", bound(from), bound(to))
             }
             Step::Wildcard => f.write_str("[*]"),

@@ -73,8 +73,7 @@ impl Expression {
         match Call::parse(text) {
             Ok(call) => Ok(Expression::Call(IntrinsicCall(call))),
             Err(failure) => {
-                let message =
-                    "Value must be a valid JSONPath or a valid intrinsic function call.".to_owned();
+                let message = "Value must be a valid JSONPath or a valid intrinsic function call.".to_owned();
                 Err(failure.syntax_error(message))
             }
         }
@@ -113,10 +112,7 @@ fn parse(template: &Value, pointer: &mut Vec<String>) -> Result<Node, SyntaxErro
                 });
                 pointer.pop();
             }
-            if nodes
-                .iter()
-                .all(|(_, node)| matches!(node, Node::Constant(_)))
-            {
+            if nodes.iter().all(|(_, node)| matches!(node, Node::Constant(_))) {
                 return Ok(Node::Constant(template.clone()));
             }
             Node::Object(nodes)
@@ -139,11 +135,8 @@ fn parse(template: &Value, pointer: &mut Vec<String>) -> Result<Node, SyntaxErro
 }
 
 fn computed(field: &str, value: &Value, pointer: &[String]) -> Result<Node, SyntaxError> {
-    let message = || {
-        format!(
-            "The value for the field '{field}' must be a valid JSONPath or a valid intrinsic function call"
-        )
-    };
+    let message =
+        || format!("The value for the field '{field}' must be a valid JSONPath or a valid intrinsic function call");
     let place = || {
         pointer
             .iter()
@@ -185,9 +178,7 @@ impl Node {
                 Ok(Cow::Owned(Value::Object(fields)))
             }
             Node::Array(nodes) => {
-                let items = nodes
-                    .iter()
-                    .map(|node| node.evaluate(scope).map(Cow::into_owned));
+                let items = nodes.iter().map(|node| node.evaluate(scope).map(Cow::into_owned));
                 Ok(Cow::Owned(Value::Array(items.collect::<Result<_, _>>()?)))
             }
         }
@@ -197,9 +188,7 @@ impl Node {
         match self {
             Node::Constant(_) => {}
             Node::Computed { expression, .. } => expression.references(references),
-            Node::Object(nodes) => nodes
-                .iter()
-                .for_each(|(_, node)| node.references(references)),
+            Node::Object(nodes) => nodes.iter().for_each(|(_, node)| node.references(references)),
             Node::Array(nodes) => nodes.iter().for_each(|node| node.references(references)),
         }
     }

@@ -56,9 +56,7 @@ impl ReferencePath {
                     .entry(name.to_string())
                     .or_insert_with(|| Value::Object(Map::new())),
                 (Step::Index(index), Value::Array(items)) => {
-                    let element = usize::try_from(*index)
-                        .ok()
-                        .and_then(|index| items.get_mut(index));
+                    let element = usize::try_from(*index).ok().and_then(|index| items.get_mut(index));
                     element.expect("the place was found to fit")
                 }
                 _ => unreachable!("the place was found to fit"),

@@ -18,10 +18,7 @@ impl World {
         Self {
             input,
             context: json!({"Execution": {"Id": "arn:1", "Input": {"list": "a,b"}}, "State": {"Name": "Here"}}),
-            variables: Variables::from([(
-                "order".to_owned(),
-                Arc::new(json!({"id": 7, "lines": [1, 2]})),
-            )]),
+            variables: Variables::from([("order".to_owned(), Arc::new(json!({"id": 7, "lines": [1, 2]})))]),
             moment: Moment::new(1_700_000_000_000, 1),
         }
     }
@@ -41,8 +38,7 @@ impl World {
 
 fn find(path: &str, input: Value) -> Result<Value, String> {
     let world = World::new(input);
-    let path =
-        Path::parse(path).map_err(|error| format!("{} at {}", error.reason, error.offset))?;
+    let path = Path::parse(path).map_err(|error| format!("{} at {}", error.reason, error.offset))?;
     path.evaluate(&world.scope())
         .map(|found| found.into_owned())
         .map_err(|error| error.to_string())
@@ -50,8 +46,7 @@ fn find(path: &str, input: Value) -> Result<Value, String> {
 
 fn evaluate(template: Value, input: Value) -> Result<Value, String> {
     let world = World::new(input);
-    let template =
-        Template::parse(&template, Language::JsonPath).map_err(|error| error.to_string())?;
+    let template = Template::parse(&template, Language::JsonPath).map_err(|error| error.to_string())?;
     template
         .evaluate(&world.scope())
         .map(|value| value.into_owned())
@@ -93,10 +88,7 @@ fn paths_name_values() {
         ("$.books[0:9].title", json!(["Sayings", "Sword", "Moby"])),
         ("$.books[*].isbn", json!(["0-553", null])),
         ("$.owner.*", json!(["Ann", 3])),
-        (
-            "$.owner['name', 'price', 'none']",
-            json!({"name": "Ann", "price": 3}),
-        ),
+        ("$.owner['name', 'price', 'none']", json!({"name": "Ann", "price": 3})),
         (
             "$.books[*]['title', 'isbn']",
             json!([{"title": "Sayings"}, {"title": "Sword", "isbn": "0-553"}, {"title": "Moby", "isbn": null}]),
@@ -121,10 +113,7 @@ fn filters_choose_elements() {
         ("@.price == 8.0", json!(["Moby"])),
         ("@.price == '8'", json!(["Moby"])),
         ("@.price === '8'", json!([])),
-        (
-            "@.price > $.owner.price",
-            json!(["Sayings", "Sword", "Moby"]),
-        ),
+        ("@.price > $.owner.price", json!(["Sayings", "Sword", "Moby"])),
         ("!@.isbn", json!(["Sayings"])),
         ("!(@.price < 10 || @.title == 'Sword')", json!([])),
         (
@@ -141,10 +130,7 @@ fn filters_choose_elements() {
         ("@.title contains 'wor'", json!(["Sword"])),
         ("@.tags size 2", json!(["Sayings"])),
         ("@.tags empty false", json!(["Sayings"])),
-        (
-            "@.tags subsetof ['old', 'short', 'new']",
-            json!(["Sayings"]),
-        ),
+        ("@.tags subsetof ['old', 'short', 'new']", json!(["Sayings"])),
         ("@.tags anyof ['new', 'old']", json!(["Sayings"])),
         ("@.tags noneof ['new']", json!(["Sayings"])),
         ("@.tags all ['new', 'old']", json!([])),
@@ -155,10 +141,7 @@ fn filters_choose_elements() {
         let path = format!("$.books[?({filter})].title");
         assert_eq!(find(&path, shop()), Ok(expected), "{path}");
     }
-    assert_eq!(
-        find("$..[?(@.price == 3)].name", shop()),
-        Ok(json!(["Ann"]))
-    );
+    assert_eq!(find("$..[?(@.price == 3)].name", shop()), Ok(json!(["Ann"])));
     assert_eq!(
         find("$.owner[?(@.price == 3)]", shop()),
         Ok(json!([{"name": "Ann", "price": 3}]))
@@ -168,10 +151,7 @@ fn filters_choose_elements() {
 #[test]
 fn absent_values_are_errors_of_definite_paths_only() {
     let cases = [
-        (
-            "$.none",
-            "Invalid path '$.none' : No results for path: $['none']",
-        ),
+        ("$.none", "Invalid path '$.none' : No results for path: $['none']"),
         (
             "$.owner.none.more",
             "Invalid path '$.owner.none.more' : Missing property in path $['owner']['none']",
@@ -196,10 +176,7 @@ fn absent_values_are_errors_of_definite_paths_only() {
             "$['owner', 'books'].x",
             "Invalid path '$['owner', 'books'].x' : Multi properties can only be used as path leafs: $['owner', 'books']",
         ),
-        (
-            "$nobody.x",
-            "Invalid path '$nobody.x' : No results for path: $nobody",
-        ),
+        ("$nobody.x", "Invalid path '$nobody.x' : No results for path: $nobody"),
     ];
     for (path, expected) in cases {
         assert_eq!(find(path, shop()), Err(expected.to_owned()), "{path}");
@@ -276,27 +253,11 @@ fn results_are_put_where_a_reference_path_says() {
         set("$.a[1].b", json!({"a": [0, {}]})),
         Ok(json!({"a": [0, {"b": "new"}]}))
     );
-    assert_eq!(
-        set("$.a[2]", json!({"a": [0, 1]})),
-        mismatch("$.a[2]", "{\"a\":[0,1]}")
-    );
-    assert_eq!(
-        set("$.b.c[0]", json!({"a": 1})),
-        mismatch("$.b.c[0]", "{\"a\":1}")
-    );
-    assert_eq!(
-        set("$.a.b", json!({"a": 1})),
-        mismatch("$.a.b", "{\"a\":1}")
-    );
+    assert_eq!(set("$.a[2]", json!({"a": [0, 1]})), mismatch("$.a[2]", "{\"a\":[0,1]}"));
+    assert_eq!(set("$.b.c[0]", json!({"a": 1})), mismatch("$.b.c[0]", "{\"a\":1}"));
+    assert_eq!(set("$.a.b", json!({"a": 1})), mismatch("$.a.b", "{\"a\":1}"));
     assert_eq!(set("$.a", json!("text")), mismatch("$.a", "\"text\""));
-    for path in [
-        "$[*]",
-        "$..a",
-        "$['a', 'b']",
-        "$[0:1]",
-        "$[?(@.a)]",
-        "$[-1]",
-    ] {
+    for path in ["$[*]", "$..a", "$['a', 'b']", "$[0:1]", "$[?(@.a)]", "$[-1]"] {
         assert!(ReferencePath::parse(path).is_err(), "{path}");
     }
 }
@@ -331,13 +292,21 @@ fn templates_compute_the_fields_that_say_so() {
 fn templates_name_the_field_that_fails() {
     assert_eq!(
         evaluate(json!({"a": {"b.$": "$.none.x"}}), json!({"c": 1.50})),
-        Err("The JSONPath '$.none.x' specified for the field 'b.$' could not be found in the input '{\"c\":1.5}'".to_owned())
+        Err(
+            "The JSONPath '$.none.x' specified for the field 'b.$' could not be found in the input '{\"c\":1.5}'"
+                .to_owned()
+        )
     );
     assert_eq!(
-        evaluate(json!({"b.$": "States.Format('{}', States.JsonToString($.none))"}), json!({})),
-        Err("The function 'States.Format('{}', States.JsonToString($.none))' had the following error: The JsonPath \
+        evaluate(
+            json!({"b.$": "States.Format('{}', States.JsonToString($.none))"}),
+            json!({})
+        ),
+        Err(
+            "The function 'States.Format('{}', States.JsonToString($.none))' had the following error: The JsonPath \
              argument for the field '$.none' could not be found in the input '{}'"
-            .to_owned())
+                .to_owned()
+        )
     );
     let world = World::new(json!({"c": 1}));
     let scope = Scope {
@@ -355,14 +324,9 @@ fn templates_name_the_field_that_fails() {
 
 #[test]
 fn malformed_templates_are_refused_with_their_place() {
-    let error =
-        Template::parse(&json!({"a": [{"b/c.$": "$.x["}]}), Language::JsonPath).unwrap_err();
+    let error = Template::parse(&json!({"a": [{"b/c.$": "$.x["}]}), Language::JsonPath).unwrap_err();
     assert_eq!(
-        (
-            error.to_string().as_str(),
-            error.pointer.as_str(),
-            error.offset
-        ),
+        (error.to_string().as_str(), error.pointer.as_str(), error.offset),
         (
             "The value for the field 'b/c.$' must be a valid JSONPath or a valid intrinsic function call",
             "/a/0/b~1c.$",
@@ -393,16 +357,10 @@ fn functions_compute() {
             "States.Format('{} \\{\\} \\'\\\\ {}', null, true)",
             json!("null {} '\\ true"),
         ),
-        (
-            "States.Format('{}', $.object)",
-            json!("{a={x=1}, b=[1, t, null]}"),
-        ),
+        ("States.Format('{}', $.object)", json!("{a={x=1}, b=[1, t, null]}")),
         ("States.Format($.text)", json!("héé")),
         ("States.Format('{}', 1.50)", json!("1.5")),
-        (
-            "States.StringToJson('{\"a\": [1, 2.0]}')",
-            json!({"a": [1, 2.0]}),
-        ),
+        ("States.StringToJson('{\"a\": [1, 2.0]}')", json!({"a": [1, 2.0]})),
         (
             "States.JsonToString($.object)",
             json!("{\"a\":{\"x\":1},\"b\":[1,\"t\",null]}"),
@@ -431,10 +389,7 @@ fn functions_compute() {
         ("States.ArrayUnique($.list)", json!([3, 1, 1.0, "3", [1]])),
         ("States.Base64Encode($.text)", json!("aMOpw6k=")),
         ("States.Base64Decode('aMOpw6k=')", json!("héé")),
-        (
-            "States.Hash('input', 'MD5')",
-            json!("a43c1b0aa53a0c908810c06ab1ff3967"),
-        ),
+        ("States.Hash('input', 'MD5')", json!("a43c1b0aa53a0c908810c06ab1ff3967")),
         (
             "States.Hash('', 'SHA-1')",
             json!("da39a3ee5e6b4b0d3255bfef95601890afd80709"),
@@ -445,16 +400,10 @@ fn functions_compute() {
         ),
         ("States.MathAdd(1, -3)", json!(-2)),
         ("States.MathRandom(4, 5)", json!(4)),
-        (
-            "States.StringSplit('.a,b..c', '.,')",
-            json!(["a", "b", "c"]),
-        ),
+        ("States.StringSplit('.a,b..c', '.,')", json!(["a", "b", "c"])),
         ("States.StringSplit('a', '')", json!(["a"])),
         ("States.StringSplit('a\\nb', 'n')", json!(["a\\", "b"])),
-        (
-            "States.StringSplit($$.Execution.Input.list, ',')",
-            json!(["a", "b"]),
-        ),
+        ("States.StringSplit($$.Execution.Input.list, ',')", json!(["a", "b"])),
         ("States.ArrayGetItem( $order.lines , 0 )", json!(1)),
         ("States.ArrayLength($.list[?(@ == ')')])", json!(0)),
     ];
@@ -500,18 +449,11 @@ fn functions_refuse_what_they_do_not_take() {
     ];
     for (text, function) in cases {
         let input = json!({"list": [1], "object": {}, "long": long});
-        let expected = format!(
-            "The function '{text}' had the following error: Invalid arguments in States.{function}"
-        );
+        let expected = format!("The function '{text}' had the following error: Invalid arguments in States.{function}");
         assert_eq!(call(text, input), Err(expected), "{text}");
     }
     let deep = format!("{}1{}", "States.Array(".repeat(10_000), ")".repeat(10_000));
-    assert!(
-        Expression::parse(&deep)
-            .unwrap_err()
-            .reason
-            .contains("nest")
-    );
+    assert!(Expression::parse(&deep).unwrap_err().reason.contains("nest"));
 }
 
 #[test]
@@ -524,18 +466,12 @@ fn randomness_comes_from_the_moment_alone() {
         "the same moment gives the same values"
     );
     assert_ne!(first["a"], first["b"]);
-    let uuid =
-        regex::Regex::new("^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$")
-            .unwrap();
+    let uuid = regex::Regex::new("^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$").unwrap();
     assert!(uuid.is_match(first["a"].as_str().unwrap()), "{first}");
     for seed in -3..100 {
         let seeded = call(&format!("States.MathRandom(-5, 5, {seed})"), json!({})).unwrap();
         assert!((-5..5).contains(&seeded.as_i64().unwrap()), "{seeded}");
-        let again = call(
-            &format!("States.MathRandom(-5, 5, {seed})"),
-            json!({"other": 1}),
-        )
-        .unwrap();
+        let again = call(&format!("States.MathRandom(-5, 5, {seed})"), json!({"other": 1})).unwrap();
         assert_eq!(seeded, again);
     }
 }
@@ -546,22 +482,11 @@ fn references_are_what_the_text_tells() {
         "a.$": "States.Format('{}', $who.name, $.a['b'][*].c, $$.State.Name)",
         "b": [{"c.$": "$list[0]"}],
     });
-    let references = Template::parse(&template, Language::JsonPath)
-        .unwrap()
-        .references();
-    assert_eq!(
-        references.variables,
-        ["list", "who"].map(String::from).into()
-    );
+    let references = Template::parse(&template, Language::JsonPath).unwrap().references();
+    assert_eq!(references.variables, ["list", "who"].map(String::from).into());
     assert_eq!(references.input, ["$['a']['b']"].map(String::from).into());
-    assert_eq!(
-        references.context,
-        ["$['State']['Name']"].map(String::from).into()
-    );
-    assert_eq!(
-        references.functions,
-        ["States.Format"].map(String::from).into()
-    );
+    assert_eq!(references.context, ["$['State']['Name']"].map(String::from).into());
+    assert_eq!(references.functions, ["States.Format"].map(String::from).into());
 }
 
 #[test]
@@ -579,10 +504,7 @@ fn text_is_what_jackson_writes() {
             "[18446744073709551615, -9223372036854775808]",
             "[18446744073709551615,-9223372036854775808]",
         ),
-        (
-            "\"a\\u001fb\\n\\u00e9\\u2028/\"",
-            "\"a\\u001Fb\\né\u{2028}/\"",
-        ),
+        ("\"a\\u001fb\\n\\u00e9\\u2028/\"", "\"a\\u001Fb\\né\u{2028}/\""),
     ];
     for (text, expected) in cases {
         assert_eq!(to_text(&serde_json::from_str(text).unwrap()), expected);

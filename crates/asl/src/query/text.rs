@@ -39,11 +39,7 @@ impl Formatter for Jackson {
         writer.write_all(double(number).as_bytes())
     }
 
-    fn write_char_escape<W: ?Sized + Write>(
-        &mut self,
-        writer: &mut W,
-        escape: CharEscape,
-    ) -> io::Result<()> {
+    fn write_char_escape<W: ?Sized + Write>(&mut self, writer: &mut W, escape: CharEscape) -> io::Result<()> {
         match escape {
             CharEscape::AsciiControl(byte) => write!(writer, "\\u{byte:04X}"),
             other => CompactFormatter.write_char_escape(writer, other),

@@ -64,10 +64,7 @@ const FUNCTIONS: [(&str, Function, usize, usize); 18] = [
 
 impl Function {
     pub(super) fn named(name: &str) -> Option<Self> {
-        FUNCTIONS
-            .iter()
-            .find(|entry| entry.0 == name)
-            .map(|entry| entry.1)
+        FUNCTIONS.iter().find(|entry| entry.0 == name).map(|entry| entry.1)
     }
 
     pub(super) fn name(self) -> &'static str {
@@ -102,10 +99,7 @@ pub(super) fn apply(
     let short = |index: usize| string(index).filter(|text| text.chars().count() <= MAX_TEXT);
     match function {
         Function::Array => Some(Value::Array(
-            arguments
-                .iter()
-                .map(|argument| (**argument).clone())
-                .collect(),
+            arguments.iter().map(|argument| (**argument).clone()).collect(),
         )),
         Function::ArrayContains => Some(array(0)?.contains(&arguments[1]).into()),
         Function::ArrayGetItem => array(0)?.get(usize::try_from(integer(1)?).ok()?).cloned(),
@@ -157,12 +151,7 @@ fn integer(value: &Value) -> Option<i64> {
 
 fn partition(items: &[Value], size: i64) -> Option<Value> {
     let size = usize::try_from(size).ok().filter(|size| *size > 0)?;
-    Some(
-        items
-            .chunks(size)
-            .map(|chunk| Value::Array(chunk.to_vec()))
-            .collect(),
-    )
+    Some(items.chunks(size).map(|chunk| Value::Array(chunk.to_vec())).collect())
 }
 
 /// From `start` to `end`, both included.
@@ -172,13 +161,7 @@ fn range(start: i64, end: i64, step: i64) -> Option<Value> {
     }
     let mut numbers = Vec::new();
     let mut next = Some(start);
-    while let Some(number) = next.filter(|number| {
-        if step > 0 {
-            *number <= end
-        } else {
-            end <= *number
-        }
-    }) {
+    while let Some(number) = next.filter(|number| if step > 0 { *number <= end } else { end <= *number }) {
         if numbers.len() == MAX_RANGE {
             return None;
         }
@@ -191,11 +174,7 @@ fn range(start: i64, end: i64, step: i64) -> Option<Value> {
 /// The items without repetitions, each where it stood first.
 fn unique(items: &[Value]) -> Value {
     let mut seen = std::collections::HashSet::new();
-    items
-        .iter()
-        .filter(|item| seen.insert(*item))
-        .cloned()
-        .collect()
+    items.iter().filter(|item| seen.insert(*item)).cloned().collect()
 }
 
 fn hash(data: &str, algorithm: &str) -> Option<Value> {
@@ -221,11 +200,7 @@ pub(in crate::query) fn digest(data: &str, algorithm: &str) -> Option<String> {
 /// The fields of both; where both have one, that of the second.
 fn merge(first: &Map<String, Value>, second: &Map<String, Value>) -> Option<Value> {
     let mut merged = first.clone();
-    merged.extend(
-        second
-            .iter()
-            .map(|(name, value)| (name.clone(), value.clone())),
-    );
+    merged.extend(second.iter().map(|(name, value)| (name.clone(), value.clone())));
     Some(Value::Object(merged))
 }
 
@@ -248,11 +223,7 @@ fn random(start: i64, end: i64, seed: Option<i64>, moment: &Moment) -> Option<Va
 }
 
 /// The first argument with each `{}` replaced by the next one of the others.
-fn format(
-    template: &str,
-    parts: Option<&[Box<str>]>,
-    arguments: &[Cow<'_, Value>],
-) -> Option<Value> {
+fn format(template: &str, parts: Option<&[Box<str>]>, arguments: &[Cow<'_, Value>]) -> Option<Value> {
     let parts: Vec<&str> = match parts {
         Some(parts) => parts.iter().map(|part| &**part).collect(),
         None => template.split("{}").collect(),
@@ -286,9 +257,7 @@ fn print(value: &Value, out: &mut String) {
     match value {
         Value::Null => out.push_str("null"),
         Value::Bool(truth) => out.push_str(if *truth { "true" } else { "false" }),
-        Value::Number(number) if number.is_f64() => {
-            out.push_str(&text::double(number.as_f64().unwrap_or_default()))
-        }
+        Value::Number(number) if number.is_f64() => out.push_str(&text::double(number.as_f64().unwrap_or_default())),
         Value::Number(number) => out.push_str(&number.to_string()),
         Value::String(text) => out.push_str(text),
         Value::Array(items) => {

@@ -169,11 +169,7 @@ fn condition(cursor: &mut Cursor<'_>, depth: Depth) -> Parsed<Filter> {
     cursor.spaces();
     let start = cursor.offset();
     let right = operand(cursor, depth)?;
-    if operator == Operator::Matches
-        && !matches!(
-            (&left, &right),
-            (Operand::Pattern(_), _) | (_, Operand::Pattern(_))
-        )
+    if operator == Operator::Matches && !matches!((&left, &right), (Operand::Pattern(_), _) | (_, Operand::Pattern(_)))
     {
         return Err(Failure {
             offset: start,
@@ -192,10 +188,7 @@ fn operator(cursor: &mut Cursor<'_>) -> Parsed<Option<Operator>> {
     if word.is_empty() {
         return Ok(None);
     }
-    match WORDS
-        .iter()
-        .find(|(token, _)| token.eq_ignore_ascii_case(word))
-    {
+    match WORDS.iter().find(|(token, _)| token.eq_ignore_ascii_case(word)) {
         Some((_, operator)) => Ok(Some(*operator)),
         None => Err(Failure {
             offset: start,
@@ -295,17 +288,11 @@ impl Filter {
     /// Whether `element` fulfils the condition; `document` is what `$` means in it.
     pub(super) fn accepts(&self, element: &Value, document: &Value) -> bool {
         match self {
-            Filter::All(filters) => filters
-                .iter()
-                .all(|filter| filter.accepts(element, document)),
-            Filter::Any(filters) => filters
-                .iter()
-                .any(|filter| filter.accepts(element, document)),
+            Filter::All(filters) => filters.iter().all(|filter| filter.accepts(element, document)),
+            Filter::Any(filters) => filters.iter().any(|filter| filter.accepts(element, document)),
             Filter::Not(filter) => !filter.accepts(element, document),
             Filter::Exists(reach) => reach.value(element, document).is_some(),
-            Filter::Compare(left, operator, right) => {
-                compare(left, *operator, right, element, document)
-            }
+            Filter::Compare(left, operator, right) => compare(left, *operator, right, element, document),
         }
     }
 }
@@ -340,22 +327,12 @@ impl Operand {
     }
 }
 
-fn compare(
-    left: &Operand,
-    operator: Operator,
-    right: &Operand,
-    element: &Value,
-    document: &Value,
-) -> bool {
+fn compare(left: &Operand, operator: Operator, right: &Operand, element: &Value, document: &Value) -> bool {
     if let (Operand::Pattern(pattern), other) | (other, Operand::Pattern(pattern)) = (left, right) {
         let value = other.value(element, document);
-        return operator == Operator::Matches
-            && value.is_some_and(|value| matches(pattern, &value));
+        return operator == Operator::Matches && value.is_some_and(|value| matches(pattern, &value));
     }
-    let (left, right) = (
-        left.value(element, document),
-        right.value(element, document),
-    );
+    let (left, right) = (left.value(element, document), right.value(element, document));
     match (operator, left.as_deref(), right.as_deref()) {
         // A value that is missing equals nothing but another one.
         (Operator::Equal, left, right) => same(left, right, equal),
@@ -379,24 +356,12 @@ fn compare_values(left: &Value, operator: Operator, right: &Value) -> bool {
         (Operator::In, left, Value::Array(items)) => holds(items, left),
         (Operator::Contains, Value::String(text), Value::String(part)) => text.contains(part),
         (Operator::Contains, Value::Array(items), part) => holds(items, part),
-        (Operator::All, Value::Array(items), Value::Array(wanted)) => {
-            wanted.iter().all(|one| holds(items, one))
-        }
-        (Operator::AnyOf, Value::Array(items), Value::Array(wanted)) => {
-            items.iter().any(|one| holds(wanted, one))
-        }
-        (Operator::NoneOf, Value::Array(items), Value::Array(wanted)) => {
-            !items.iter().any(|one| holds(wanted, one))
-        }
-        (Operator::SubsetOf, Value::Array(items), Value::Array(wanted)) => {
-            items.iter().all(|one| holds(wanted, one))
-        }
-        (Operator::Size, left, right) => {
-            size(left).is_some_and(|size| right.as_u64() == Some(size as u64))
-        }
-        (Operator::Empty, left, Value::Bool(empty)) => {
-            size(left).is_some_and(|size| (size == 0) == *empty)
-        }
+        (Operator::All, Value::Array(items), Value::Array(wanted)) => wanted.iter().all(|one| holds(items, one)),
+        (Operator::AnyOf, Value::Array(items), Value::Array(wanted)) => items.iter().any(|one| holds(wanted, one)),
+        (Operator::NoneOf, Value::Array(items), Value::Array(wanted)) => !items.iter().any(|one| holds(wanted, one)),
+        (Operator::SubsetOf, Value::Array(items), Value::Array(wanted)) => items.iter().all(|one| holds(wanted, one)),
+        (Operator::Size, left, right) => size(left).is_some_and(|size| right.as_u64() == Some(size as u64)),
+        (Operator::Empty, left, Value::Bool(empty)) => size(left).is_some_and(|size| (size == 0) == *empty),
         _ => false,
     }
 }
@@ -412,11 +377,10 @@ fn same(left: Option<&Value>, right: Option<&Value>, equal: fn(&Value, &Value) -
 /// Jayway's equality: numbers by their value, and a number equals the text that spells it.
 fn equal(left: &Value, right: &Value) -> bool {
     match (left, right) {
-        (Value::Number(left), Value::Number(right)) => {
-            number_order(left, right) == Some(Ordering::Equal)
+        (Value::Number(left), Value::Number(right)) => number_order(left, right) == Some(Ordering::Equal),
+        (Value::Number(number), Value::String(text)) | (Value::String(text), Value::Number(number)) => {
+            number.to_string() == *text
         }
-        (Value::Number(number), Value::String(text))
-        | (Value::String(text), Value::Number(number)) => number.to_string() == *text,
         _ => left == right,
     }
 }

@@ -7,11 +7,7 @@ use serde_json::{Map, Value};
 use super::Step;
 
 /// All values that `steps` name from `start`, in document order. `document` is what `$` means inside a filter.
-pub(super) fn all<'a>(
-    steps: &[Step],
-    start: &'a Value,
-    document: &'a Value,
-) -> Vec<Cow<'a, Value>> {
+pub(super) fn all<'a>(steps: &[Step], start: &'a Value, document: &'a Value) -> Vec<Cow<'a, Value>> {
     let Some((last, inner)) = steps.split_last() else {
         return vec![Cow::Borrowed(start)];
     };
@@ -32,8 +28,7 @@ pub(super) fn all<'a>(
                 let Step::Properties(names) = &**step else {
                     continue;
                 };
-                results
-                    .extend(containers(value).filter_map(|value| merged_if_object(value, names)));
+                results.extend(containers(value).filter_map(|value| merged_if_object(value, names)));
             }
             step => {
                 let mut next = Vec::new();
@@ -60,9 +55,7 @@ fn take<'a>(step: &Step, value: &'a Value, document: &'a Value, found: &mut Vec<
             found.extend(items.iter().filter(|item| filter.accepts(item, document)));
         }
         // Jayway's habit: an object is tested itself, not its fields.
-        (Step::Filter(filter), Value::Object(_)) if filter.accepts(value, document) => {
-            found.push(value)
-        }
+        (Step::Filter(filter), Value::Object(_)) if filter.accepts(value, document) => found.push(value),
         (Step::Descend(step), _) => descend(step, value, document, found),
         _ => {}
     }
@@ -130,18 +123,10 @@ fn slice<'a>(items: &'a [Value], from: Option<i64>, to: Option<i64>, found: &mut
 
 /// The object of those properties that are there.
 pub(super) fn merged(fields: &Map<String, Value>, names: &[Box<str>]) -> Value {
-    let fields = names
-        .iter()
-        .filter_map(|name| fields.get_key_value(&**name));
-    Value::Object(
-        fields
-            .map(|(name, value)| (name.clone(), value.clone()))
-            .collect(),
-    )
+    let fields = names.iter().filter_map(|name| fields.get_key_value(&**name));
+    Value::Object(fields.map(|(name, value)| (name.clone(), value.clone())).collect())
 }
 
 fn merged_if_object<'a>(value: &Value, names: &[Box<str>]) -> Option<Cow<'a, Value>> {
-    value
-        .as_object()
-        .map(|fields| Cow::Owned(merged(fields, names)))
+    value.as_object().map(|fields| Cow::Owned(merged(fields, names)))
 }

@@ -1,0 +1,420 @@
+//! The transition: one trigger taken in, and everything that follows from it until the world is needed again.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use sha2::{Digest, Sha256};
+
+use crate::Json;
+use crate::definition::{Kind, State, StateMachine};
+use crate::event::{Event, EventId, EventKind, Failure, FrameId, Identity, StateType};
+use crate::execution::{At, Entered, Execution, ROOT, Status};
+use crate::query;
+use crate::retry;
+use crate::state;
+use crate::trigger::{Moment, Trigger};
+
+/// AWS's quota of events in the history of a Standard execution; the last one says that it failed for it.
+pub const MAX_EVENTS: EventId = 25_000;
+
+/// AWS's quota for an input or output of a state, a task or an execution, in bytes of UTF-8.
+pub const MAX_PAYLOAD_BYTES: usize = 262_144;
+
+/// How many steps one call makes at most, so that a long loop takes turns with other executions and its events reach
+/// the disk in batches of a bounded size.
+const MAX_STEPS: usize = 1_000;
+
+/// Advances an execution by one trigger and returns the events that it appended, in order.
+///
+/// Pure: `moment` carries the time and the randomness of this transition. Only [`Execution::apply`] changes the
+/// execution, so replaying the events gives the same one. A trigger that the history has moved past returns no events.
+/// An execution that is still [runnable](Execution::is_runnable) afterwards wants [`Trigger::Continue`].
+pub fn advance(machine: &StateMachine, execution: &mut Execution, trigger: Trigger, moment: &Moment) -> Vec<Event> {
+    let mut transition = Transition {
+        machine,
+        execution,
+        moment,
+        draws: query::Moment::new(moment.now.timestamp_millis(), moment.seed as u64),
+        events: Vec::new(),
+    };
+    transition.take(trigger);
+    transition.run();
+    transition.events
+}
+
+/// A transition in progress.
+pub(crate) struct Transition<'a> {
+    pub(crate) machine: &'a StateMachine,
+    pub(crate) execution: &'a mut Execution,
+    moment: &'a Moment,
+    pub(crate) draws: query::Moment,
+    events: Vec<Event>,
+}
+
+/// Why a state's work came to nothing.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Fault {
+    pub(crate) failure: Failure,
+    /// The field whose JSONata expression failed; such a failure has an event of its own.
+    pub(crate) location: Option<Arc<str>>,
+}
+
+impl From<Failure> for Fault {
+    fn from(failure: Failure) -> Self {
+        Self {
+            failure,
+            location: None,
+        }
+    }
+}
+
+impl<'a> Transition<'a> {
+    pub(crate) fn now(&self) -> DateTime<Utc> {
+        self.moment.now
+    }
+
+    /// Appends an event that follows the frame's last one.
+    pub(crate) fn emit(&mut self, frame: FrameId, kind: EventKind) {
+        let previous = self.execution.frame(frame).last_event;
+        self.emit_after(frame, previous, kind);
+    }
+
+    pub(crate) fn emit_after(&mut self, frame: FrameId, previous: EventId, kind: EventKind) {
+        self.append(frame, previous, self.moment.now, kind);
+    }
+
+    fn append(&mut self, frame: FrameId, previous: EventId, time: DateTime<Utc>, kind: EventKind) {
+        if self.is_closed() && !matches!(kind, EventKind::ExecutionRedriven { .. }) {
+            return;
+        }
+        let last = self.execution.last_event;
+        let kind = if last + 1 >= MAX_EVENTS && !kind.is_hidden() && !closes(&kind) {
+            let cause = format!("The execution reached the maximum number of history events ({MAX_EVENTS}).");
+            EventKind::ExecutionFailed(Failure::new("States.Runtime", cause))
+        } else {
+            kind
+        };
+        let event = Event {
+            id: if kind.is_hidden() { last } else { last + 1 },
+            previous,
+            time,
+            frame,
+            kind,
+        };
+        self.execution.apply(&event);
+        self.events.push(event);
+    }
+
+    fn is_closed(&self) -> bool {
+        self.execution.status != Status::Running
+    }
+
+    fn take(&mut self, trigger: Trigger) {
+        match trigger {
+            Trigger::Start { identity, input } => self.start(identity, input),
+            Trigger::Redrive => self.redrive(),
+            _ if self.execution.status != Status::Running || self.execution.started.is_none() => {}
+            Trigger::Continue => {}
+            Trigger::Clock => self.pass_time(),
+            Trigger::TaskSubmitted { scheduled, output } => {
+                if let Some((frame, _)) = self.awaited(scheduled) {
+                    state::task::submitted(self, frame, output);
+                }
+            }
+            Trigger::TaskSucceeded { scheduled, output } => {
+                if let Some((frame, state)) = self.awaited(scheduled) {
+                    let result = state::task::succeeded(self, frame, state, output);
+                    self.settle(frame, result);
+                }
+            }
+            Trigger::TaskFailed { scheduled, failure } => {
+                if let Some((frame, _)) = self.awaited(scheduled) {
+                    let fault = state::task::failed(self, frame, failure);
+                    self.fail(frame, fault);
+                }
+            }
+            Trigger::TaskHeartbeat { scheduled } => {
+                if let Some(frame) = self.execution.task_frame(scheduled) {
+                    self.emit(frame, EventKind::TaskHeartbeat);
+                }
+            }
+            Trigger::Stop(failure) => self.append(ROOT, 0, self.moment.now, EventKind::ExecutionAborted(failure)),
+        }
+    }
+
+    fn start(&mut self, identity: Arc<Identity>, input: Json) {
+        if self.execution.started.is_some() {
+            return;
+        }
+        let kind = EventKind::ExecutionStarted {
+            identity,
+            input,
+            timeout_seconds: self.machine.timeout_seconds,
+            start_at: self.machine.start_at.clone(),
+        };
+        self.append(ROOT, 0, self.moment.now, kind);
+    }
+
+    fn redrive(&mut self) {
+        let redrivable = matches!(
+            self.execution.status,
+            Status::Failed | Status::TimedOut | Status::Aborted
+        );
+        if redrivable {
+            let redrive_count = self.execution.redrive_count + 1;
+            let previous = self.execution.last_event;
+            let kind = EventKind::ExecutionRedriven { redrive_count };
+            self.append(ROOT, previous, self.moment.now, kind);
+        }
+    }
+
+    /// Everything that is due by now happens, in the order in which it was due.
+    fn pass_time(&mut self) {
+        if let Some(deadline) = self.execution.deadline
+            && deadline <= self.moment.now
+        {
+            let failure = Failure::named("States.Timeout");
+            self.append(ROOT, 0, deadline, EventKind::ExecutionTimedOut(failure));
+            return;
+        }
+        while self.execution.status == Status::Running {
+            let Some(frame) = self.execution.next_due(self.moment.now) else {
+                return;
+            };
+            match &self.execution.frame(frame).at {
+                At::Waiting { .. } => {
+                    let result = self
+                        .state_of(frame)
+                        .and_then(|state| state::wait::over(self, frame, state));
+                    self.settle(frame, result);
+                }
+                At::Retrying { .. } => self.begin(frame),
+                At::Task(_) => {
+                    let fault = state::task::timed_out(self, frame);
+                    self.fail(frame, fault);
+                }
+                At::Entering { .. } | At::Entered | At::Children(_) | At::Ended { .. } => return,
+            }
+        }
+    }
+
+    /// The frame and state of a task that is still awaited.
+    fn awaited(&self, scheduled: EventId) -> Option<(FrameId, &'a State)> {
+        let frame = self.execution.task_frame(scheduled)?;
+        let name = &self.execution.frame(frame).state.as_ref()?.name;
+        Some((frame, self.machine.state(name)?))
+    }
+
+    /// Makes steps until no flow can go on by itself.
+    fn run(&mut self) {
+        for _ in 0..MAX_STEPS {
+            if self.execution.status != Status::Running {
+                return;
+            }
+            let Some(frame) = self.execution.next_runnable() else {
+                return;
+            };
+            self.step(frame);
+        }
+    }
+
+    fn step(&mut self, frame: FrameId) {
+        match &self.execution.frame(frame).at {
+            At::Entering { name, input } => {
+                let (name, input) = (name.clone(), input.clone());
+                self.enter(frame, name, input);
+            }
+            At::Entered => self.begin(frame),
+            At::Children(_) => {
+                let result = self
+                    .state_of(frame)
+                    .and_then(|state| state::container::go_on(self, frame, state));
+                self.settle(frame, result);
+            }
+            At::Ended { output } => {
+                let output = output.clone();
+                self.end(frame, output);
+            }
+            At::Task(_) | At::Waiting { .. } | At::Retrying { .. } => {}
+        }
+    }
+
+    fn enter(&mut self, frame: FrameId, name: Arc<str>, input: Json) {
+        let state_type = match self.machine.state(&name) {
+            Some(state) => state.kind.state_type(),
+            None => StateType::Pass,
+        };
+        let kind = EventKind::StateEntered {
+            state_type,
+            name,
+            input,
+        };
+        self.emit(frame, kind);
+    }
+
+    fn begin(&mut self, frame: FrameId) {
+        let result = self.state_of(frame).and_then(|state| state::begin(self, frame, state));
+        self.settle(frame, result);
+    }
+
+    fn end(&mut self, frame: FrameId, output: Json) {
+        match self.execution.frame(frame).parent {
+            None => self.emit(frame, EventKind::ExecutionSucceeded { output }),
+            Some((container, index)) => {
+                let name = self.entered(container).name.clone();
+                self.emit(frame, EventKind::MapIterationSucceeded { name, index });
+            }
+        }
+    }
+
+    fn settle(&mut self, frame: FrameId, result: Result<(), Fault>) {
+        if let Err(fault) = result {
+            self.fail(frame, fault);
+        }
+    }
+
+    /// The state that a frame is in, as recorded.
+    pub(crate) fn entered(&self, frame: FrameId) -> Arc<Entered> {
+        self.execution
+            .frame(frame)
+            .state
+            .clone()
+            .expect("a frame works only inside a state")
+    }
+
+    /// The definition of the state that a frame is in.
+    fn state_of(&self, frame: FrameId) -> Result<&'a State, Fault> {
+        let entered = self.entered(frame);
+        self.machine.state(&entered.name).ok_or_else(|| {
+            let cause = format!("The state '{}' is not in the state machine.", entered.name);
+            Failure::new("States.Runtime", cause).into()
+        })
+    }
+
+    /// Handles the error of a state: a Retrier, else a Catcher, else the container's, else the execution fails.
+    pub(crate) fn fail(&mut self, frame: FrameId, fault: Fault) {
+        let (mut frame, mut failure) = (frame, fault.failure);
+        if fault.location.is_some() {
+            self.emit_evaluation_failed(frame, &failure, fault.location);
+        }
+        let mut previous = self.execution.frame(frame).last_event;
+        while let Ok(state) = self.state_of(frame) {
+            if self.retry(frame, state, &failure, previous) {
+                return;
+            }
+            if matches!(self.execution.frame(frame).at, At::Children(_)) {
+                let failed = match &state.kind {
+                    Kind::Map(_) => EventKind::MapStateFailed,
+                    _ => EventKind::ParallelStateFailed,
+                };
+                self.emit_after(frame, previous, failed);
+                previous = self.execution.frame(frame).last_event;
+            }
+            match state::catch(self, frame, state, &failure) {
+                Ok(true) => return,
+                Ok(false) => {}
+                Err(fault) => {
+                    failure = fault.failure;
+                    if fault.location.is_some() {
+                        self.emit_evaluation_failed(frame, &failure, fault.location);
+                        previous = self.execution.frame(frame).last_event;
+                    }
+                }
+            }
+            let Some((container, index)) = self.execution.frame(frame).parent else {
+                break;
+            };
+            self.fail_iteration(container, index, previous);
+            frame = container;
+        }
+        self.emit_after(ROOT, previous, EventKind::ExecutionFailed(failure));
+    }
+
+    fn emit_evaluation_failed(&mut self, frame: FrameId, failure: &Failure, location: Option<Arc<str>>) {
+        let kind = EventKind::EvaluationFailed {
+            failure: failure.clone(),
+            location,
+            state: self.entered(frame).name.clone(),
+        };
+        self.emit(frame, kind);
+    }
+
+    /// Writes down that an iteration failed, and that the others in progress are given up for it.
+    fn fail_iteration(&mut self, container: FrameId, index: u32, previous: EventId) {
+        let At::Children(children) = &self.execution.frame(container).at else {
+            return;
+        };
+        if children.map.is_none() {
+            return;
+        }
+        let name = self.entered(container).name.clone();
+        let others: Vec<(u32, EventId)> = self
+            .execution
+            .children(container)
+            .filter(|(other, _)| *other != index)
+            .collect();
+        let failed = EventKind::MapIterationFailed {
+            name: name.clone(),
+            index,
+        };
+        self.emit_after(container, previous, failed);
+        for (index, last_event) in others {
+            let aborted = EventKind::MapIterationAborted {
+                name: name.clone(),
+                index,
+            };
+            self.emit_after(container, last_event, aborted);
+        }
+    }
+
+    /// Lets the first Retrier that names the error take it, unless its attempts are spent.
+    fn retry(&mut self, frame: FrameId, state: &State, failure: &Failure, previous: EventId) -> bool {
+        let from_task = matches!(state.kind, Kind::Task(_));
+        let Some(retrier) = state
+            .retry
+            .iter()
+            .position(|retrier| retry::matches(&retrier.errors, failure.name(), from_task))
+        else {
+            return false;
+        };
+        let spent = &self.execution.frame(frame).retries;
+        let spent = spent.get(retrier).copied().unwrap_or_default();
+        let fraction = self.draws.draw() as f64 / u64::MAX as f64;
+        let Some(delay) = state.retry[retrier].delay(spent, fraction) else {
+            return false;
+        };
+        let kind = EventKind::RetryScheduled {
+            retrier: retrier as u32,
+            at: self.moment.now + delay,
+        };
+        self.emit_after(frame, previous, kind);
+        true
+    }
+
+    /// A task token that no one can guess: 256 bits of a hash over the moment's randomness and the task's place.
+    pub(crate) fn task_token(&self) -> Arc<str> {
+        let mut hash = Sha256::new();
+        hash.update(self.moment.seed.to_le_bytes());
+        if let Some(started) = &self.execution.started {
+            hash.update(started.identity.execution_arn.as_bytes());
+        }
+        hash.update(self.execution.last_event.to_le_bytes());
+        let digest = hash.finalize();
+        digest
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect::<String>()
+            .into()
+    }
+}
+
+/// Whether an event closes the execution.
+fn closes(kind: &EventKind) -> bool {
+    matches!(
+        kind,
+        EventKind::ExecutionSucceeded { .. }
+            | EventKind::ExecutionFailed(_)
+            | EventKind::ExecutionTimedOut(_)
+            | EventKind::ExecutionAborted(_)
+    )
+}

@@ -1,0 +1,188 @@
+//! A state machine's definition as types: what the document says, parsed once.
+//!
+//! Names of states are unique in a whole state machine, so all states, those of branches and item processors too,
+//! stand in one table, and a flow is just the name of the state it starts at.
+
+mod parse;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use chrono::{DateTime, FixedOffset};
+
+use crate::Json;
+use crate::choice::Rule;
+use crate::event::{Resource, StateType};
+use crate::query::{Expression, Path, ReferencePath, Template};
+use crate::retry::{Catcher, Retrier};
+
+pub use parse::{Problem, Severity};
+
+/// A parsed state machine.
+#[derive(Debug)]
+pub struct StateMachine {
+    pub start_at: Arc<str>,
+    pub timeout_seconds: Option<u64>,
+    pub(crate) states: HashMap<Arc<str>, State>,
+}
+
+pub use crate::query::Language as QueryLanguage;
+
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) name: Arc<str>,
+    pub(crate) language: QueryLanguage,
+    /// Whether any of its expressions looks at the Context Object, which is made only then.
+    pub(crate) uses_context: bool,
+    pub(crate) kind: Kind,
+    /// Where to go on; `None` ends the flow.
+    pub(crate) next: Option<Arc<str>>,
+    /// `Parameters` in JSONPath, `Arguments` in JSONata.
+    pub(crate) arguments: Option<Template>,
+    pub(crate) input_path: PathField,
+    pub(crate) result_selector: Option<Template>,
+    pub(crate) result_path: ResultPath,
+    pub(crate) output_path: PathField,
+    /// JSONata's `Output`.
+    pub(crate) output: Option<Template>,
+    pub(crate) assign: Option<Template>,
+    pub(crate) retry: Vec<Retrier>,
+    pub(crate) catch: Vec<Catcher>,
+}
+
+/// `InputPath` and `OutputPath`: absent is the whole document, `null` the empty object.
+#[derive(Debug)]
+pub(crate) enum PathField {
+    Whole,
+    Nothing,
+    Path(Path),
+}
+
+/// `ResultPath`: absent or `$` is the result alone, `null` discards it.
+#[derive(Debug)]
+pub(crate) enum ResultPath {
+    Replace,
+    Discard,
+    At(ReferencePath),
+}
+
+#[derive(Debug)]
+pub(crate) enum Kind {
+    Pass {
+        result: Option<Json>,
+    },
+    Succeed,
+    Fail {
+        error: Text,
+        cause: Text,
+    },
+    Wait(Wait),
+    Choice {
+        rules: Vec<Branch>,
+        default: Option<Arc<str>>,
+    },
+    Task(Box<Task>),
+    Parallel {
+        branches: Vec<Arc<str>>,
+    },
+    Map(Box<Map>),
+}
+
+impl Kind {
+    pub(crate) fn state_type(&self) -> StateType {
+        match self {
+            Self::Pass { .. } => StateType::Pass,
+            Self::Succeed => StateType::Succeed,
+            Self::Fail { .. } => StateType::Fail,
+            Self::Wait(_) => StateType::Wait,
+            Self::Choice { .. } => StateType::Choice,
+            Self::Task(_) => StateType::Task,
+            Self::Parallel { .. } => StateType::Parallel,
+            Self::Map(_) => StateType::Map,
+        }
+    }
+}
+
+/// A single value that is computed: a `…Path` field in JSONPath, a `{% %}` string in JSONata.
+#[derive(Debug)]
+pub(crate) struct Computed {
+    pub(crate) field: String,
+    /// As written, without JSONata's marks.
+    pub(crate) source: Arc<str>,
+    pub(crate) how: How,
+}
+
+#[derive(Debug)]
+pub(crate) enum How {
+    JsonPath(Expression),
+    Jsonata(Template),
+}
+
+/// A text that is given or computed.
+#[derive(Debug)]
+pub(crate) enum Text {
+    Absent,
+    Given(Arc<str>),
+    Computed(Computed),
+}
+
+/// A whole number that is given or computed.
+#[derive(Debug)]
+pub(crate) enum Number {
+    Absent,
+    Given(u64),
+    Computed(Computed),
+}
+
+#[derive(Debug)]
+pub(crate) enum Wait {
+    Seconds(Number),
+    Timestamp(DateTime<FixedOffset>),
+    Computed(Computed),
+}
+
+/// A Choice Rule with where it leads.
+#[derive(Debug)]
+pub(crate) struct Branch {
+    pub(crate) rule: Rule,
+    pub(crate) next: Arc<str>,
+    pub(crate) assign: Option<Template>,
+    pub(crate) output: Option<Template>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Task {
+    pub(crate) resource: Resource,
+    pub(crate) timeout: Number,
+    pub(crate) heartbeat: Number,
+    pub(crate) credentials: Option<Template>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Map {
+    pub(crate) items: Items,
+    pub(crate) item_selector: Option<Template>,
+    pub(crate) max_concurrency: Number,
+    pub(crate) start_at: Arc<str>,
+}
+
+#[derive(Debug)]
+pub(crate) enum Items {
+    /// The state's input itself.
+    Input,
+    /// `ItemsPath`.
+    Path(Path),
+    /// JSONata's `Items`.
+    Computed(Template, Arc<str>),
+}
+
+impl StateMachine {
+    /// The state machine of this definition, or everything that is wrong with it.
+    pub fn parse(definition: &str) -> Result<Self, Vec<Problem>> {
+        parse::parse(definition)
+    }
+
+    pub(crate) fn state(&self, name: &str) -> Option<&State> {
+        self.states.get(name)
+    }
+}

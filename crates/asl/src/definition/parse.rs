@@ -1,0 +1,865 @@
+//! Reads a definition, finding every problem and not just the first.
+
+mod choice;
+
+use std::collections::{BTreeSet, HashMap};
+use std::fmt;
+use std::sync::Arc;
+
+use chrono::DateTime;
+use serde_json::{Map, Value};
+
+use super::{
+    Branch, Computed, How, Items, Kind, Number, PathField, QueryLanguage, ResultPath, State, StateMachine, Task, Text,
+    Wait,
+};
+use crate::Json;
+use crate::event::Resource;
+use crate::query::{Expression, Path, ReferencePath, References, SyntaxError, Template};
+use crate::retry::{
+    Catcher, DEFAULT_BACKOFF_RATE, DEFAULT_INTERVAL_SECONDS, DEFAULT_MAX_ATTEMPTS, MAX_SECONDS, Retrier,
+};
+
+/// AWS's quota for the length of a state's name, in characters.
+const MAX_STATE_NAME: usize = 80;
+
+/// How deep flows may nest: far beyond any real one, and well within the stack.
+const MAX_NESTING: usize = 32;
+
+/// One thing that is wrong with a definition.
+///
+/// Displays as AWS words it: `MISSING_TRANSITION_TARGET: Missing 'Next' target: X at /States/A/Next`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    pub severity: Severity,
+    /// AWS's code, such as `SCHEMA_VALIDATION_FAILED`.
+    pub code: &'static str,
+    pub message: String,
+    /// Where it is, as AWS writes it: `/States/A/Next`; `/` is the definition itself.
+    pub pointer: String,
+}
+
+/// Whether a definition with the problem is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Severity {
+    Error,
+    Warning,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}: {} at {}", self.code, self.message, self.pointer)
+    }
+}
+
+const SCHEMA: &str = "SCHEMA_VALIDATION_FAILED";
+const TARGET: &str = "MISSING_TRANSITION_TARGET";
+
+pub(super) fn parse(definition: &str) -> Result<StateMachine, Vec<Problem>> {
+    let value: Value = serde_json::from_str(definition).map_err(|error| {
+        vec![Problem {
+            severity: Severity::Error,
+            code: "INVALID_JSON_DESCRIPTION",
+            message: error.to_string(),
+            pointer: "/".into(),
+        }]
+    })?;
+    let mut parser = Parser::default();
+    let Value::Object(document) = &value else {
+        parser.schema("", "Definition must be a JSON object");
+        return Err(parser.problems);
+    };
+    let language = parser.language(document, "", None);
+    if let Some(version) = document.get("Version")
+        && version != "1.0"
+    {
+        parser.schema("/Version", "Version must be '1.0'");
+    }
+    let at = At {
+        document,
+        pointer: "",
+        language: QueryLanguage::JsonPath,
+    };
+    let timeout_seconds = match parser.number(at, "TimeoutSeconds") {
+        Number::Given(seconds) => Some(seconds),
+        _ => None,
+    };
+    let start_at = parser.flow(document, "", language, 0);
+    match start_at {
+        Some(start_at) if parser.problems.is_empty() => Ok(StateMachine {
+            start_at,
+            timeout_seconds,
+            states: parser.states,
+        }),
+        _ => Err(parser.problems),
+    }
+}
+
+/// A state's document with where it stands.
+#[derive(Clone, Copy)]
+struct At<'d> {
+    document: &'d Map<String, Value>,
+    pointer: &'d str,
+    language: QueryLanguage,
+}
+
+#[derive(Default)]
+struct Parser {
+    problems: Vec<Problem>,
+    states: HashMap<Arc<str>, State>,
+    /// Whether the state being read looks at the Context Object.
+    uses_context: bool,
+}
+
+impl Parser {
+    fn problem(&mut self, code: &'static str, pointer: &str, message: impl Into<String>) {
+        self.problems.push(Problem {
+            severity: Severity::Error,
+            code,
+            message: message.into(),
+            pointer: if pointer.is_empty() { "/".into() } else { pointer.into() },
+        });
+    }
+
+    fn schema(&mut self, pointer: &str, message: impl Into<String>) {
+        self.problem(SCHEMA, pointer, message);
+    }
+
+    fn require(&mut self, document: &Map<String, Value>, pointer: &str, fields: &[&str]) -> bool {
+        let missing: Vec<&str> = fields
+            .iter()
+            .copied()
+            .filter(|field| !document.contains_key(*field))
+            .collect();
+        if !missing.is_empty() {
+            self.schema(pointer, format!("These fields are required: [{}]", missing.join(", ")));
+        }
+        missing.is_empty()
+    }
+
+    /// `QueryLanguage` of a document, inherited where it is not given.
+    fn language(
+        &mut self,
+        document: &Map<String, Value>,
+        pointer: &str,
+        inherited: Option<QueryLanguage>,
+    ) -> QueryLanguage {
+        let around = inherited.unwrap_or_default();
+        match document.get("QueryLanguage").map(Value::as_str) {
+            None => around,
+            Some(Some("JSONata")) => QueryLanguage::Jsonata,
+            Some(Some("JSONPath")) => {
+                if around == QueryLanguage::Jsonata {
+                    self.schema(
+                        &format!("{pointer}/QueryLanguage"),
+                        "'QueryLanguage' can not be 'JSONPath' if set to 'JSONata' for whole state machine",
+                    );
+                }
+                QueryLanguage::JsonPath
+            }
+            Some(_) => {
+                let pointer = format!("{pointer}/QueryLanguage");
+                self.schema(&pointer, "QueryLanguage must be 'JSONPath' or 'JSONata'");
+                around
+            }
+        }
+    }
+
+    /// Reads the states of a flow into the table; returns the one it starts at.
+    fn flow(
+        &mut self,
+        document: &Map<String, Value>,
+        pointer: &str,
+        language: QueryLanguage,
+        depth: usize,
+    ) -> Option<Arc<str>> {
+        if depth > MAX_NESTING {
+            self.schema(pointer, format!("Flows may nest {MAX_NESTING} deep at most"));
+            return None;
+        }
+        if !self.require(document, pointer, &["States", "StartAt"]) {
+            return None;
+        }
+        let states_pointer = format!("{pointer}/States");
+        let Some(states) = document["States"].as_object() else {
+            self.schema(&states_pointer, "States must be an object");
+            return None;
+        };
+        let Some(start_at) = document["StartAt"].as_str() else {
+            self.schema(&format!("{pointer}/StartAt"), "StartAt must be a string");
+            return None;
+        };
+        if !states.contains_key(start_at) {
+            let pointer = format!("{pointer}/StartAt");
+            self.problem(TARGET, &pointer, format!("Missing 'Next' target: {start_at}"));
+        }
+        for (name, state) in states {
+            let pointer = format!("{states_pointer}/{name}");
+            if name.is_empty() || name.chars().count() > MAX_STATE_NAME {
+                let message = format!("State name must have 1 to {MAX_STATE_NAME} characters");
+                self.schema(&pointer, message);
+            }
+            let Some(document) = state.as_object() else {
+                self.schema(&pointer, "State must be an object");
+                continue;
+            };
+            let language = self.language(document, &pointer, Some(language));
+            let at = At {
+                document,
+                pointer: &pointer,
+                language,
+            };
+            let around = std::mem::take(&mut self.uses_context);
+            let state = self.state(name, at, states, depth);
+            self.uses_context = around;
+            if let Some(state) = state
+                && self.states.insert(state.name.clone(), state).is_some()
+            {
+                self.schema(&pointer, format!("State name '{name}' is used more than once"));
+            }
+        }
+        self.unreachable(states, start_at, &states_pointer);
+        Some(start_at.into())
+    }
+
+    /// States that no transition of their flow leads to.
+    fn unreachable(&mut self, states: &Map<String, Value>, start_at: &str, pointer: &str) {
+        let mut reached = BTreeSet::new();
+        let mut next = vec![start_at];
+        while let Some(name) = next.pop() {
+            if let Some(state) = states.get(name)
+                && reached.insert(name)
+            {
+                targets(state, &mut next);
+            }
+        }
+        for name in states.keys().filter(|name| !reached.contains(name.as_str())) {
+            let message = format!("State \"{name}\" is not reachable.");
+            self.problem(TARGET, &format!("{pointer}/{name}"), message);
+        }
+    }
+
+    fn state(&mut self, name: &str, at: At<'_>, flow: &Map<String, Value>, depth: usize) -> Option<State> {
+        let Some(state_type) = at.document.get("Type").and_then(Value::as_str) else {
+            self.require(at.document, at.pointer, &["Type"]);
+            return None;
+        };
+        let kind = match state_type {
+            "Pass" => Kind::Pass {
+                result: at.document.get("Result").cloned().map(Json::from),
+            },
+            "Succeed" => Kind::Succeed,
+            "Fail" => Kind::Fail {
+                error: self.text(at, "Error"),
+                cause: self.text(at, "Cause"),
+            },
+            "Wait" => Kind::Wait(self.wait(at)?),
+            "Choice" => self.choice(at, flow)?,
+            "Task" => Kind::Task(Box::new(self.task(at)?)),
+            "Parallel" => self.parallel(at, depth)?,
+            "Map" => self.map(at, depth)?,
+            other => {
+                let pointer = format!("{}/Type", at.pointer);
+                self.schema(&pointer, format!("'{other}' is not a type of state"));
+                return None;
+            }
+        };
+        let terminal = matches!(kind, Kind::Succeed | Kind::Fail { .. } | Kind::Choice { .. });
+        let next = if terminal { None } else { self.next(at, flow) };
+        let arguments = match (at.language, &kind) {
+            // A Map's `Parameters` are its item selector under an older name.
+            (QueryLanguage::JsonPath, Kind::Map(_)) => None,
+            (QueryLanguage::JsonPath, _) => self.template(at, "Parameters"),
+            (QueryLanguage::Jsonata, _) => self.template(at, "Arguments"),
+        };
+        let input_path = self.path_field(at, "InputPath");
+        let result_selector = self.jsonpath_template(at, "ResultSelector");
+        let result_path = self.result_path(at);
+        let output_path = self.path_field(at, "OutputPath");
+        let output = match at.language {
+            QueryLanguage::Jsonata => self.template(at, "Output"),
+            QueryLanguage::JsonPath => None,
+        };
+        let assign = self.template(at, "Assign");
+        let retry = self.retry(at);
+        let catch = self.catch(at, flow);
+        Some(State {
+            name: name.into(),
+            language: at.language,
+            uses_context: self.uses_context,
+            kind,
+            next,
+            arguments,
+            input_path,
+            result_selector,
+            result_path,
+            output_path,
+            output,
+            assign,
+            retry,
+            catch,
+        })
+    }
+
+    /// `Next` or `End`; one of the two is required.
+    fn next(&mut self, at: At<'_>, flow: &Map<String, Value>) -> Option<Arc<str>> {
+        match (at.document.get("Next"), at.document.get("End")) {
+            (Some(_), None) => self.target(at.document, at.pointer, "Next", flow),
+            (None, Some(Value::Bool(true))) => None,
+            (Some(_), Some(Value::Bool(true))) => {
+                self.schema(at.pointer, "A state has either 'Next' or 'End'");
+                None
+            }
+            (Some(_), Some(_)) => self.target(at.document, at.pointer, "Next", flow),
+            (None, _) => {
+                self.schema(at.pointer, "These fields are required: [Next] or [End]");
+                None
+            }
+        }
+    }
+
+    fn target(
+        &mut self,
+        document: &Map<String, Value>,
+        pointer: &str,
+        field: &str,
+        flow: &Map<String, Value>,
+    ) -> Option<Arc<str>> {
+        let pointer = format!("{pointer}/{field}");
+        let Some(name) = document.get(field).and_then(Value::as_str) else {
+            self.schema(&pointer, format!("{field} must be the name of a state"));
+            return None;
+        };
+        if !flow.contains_key(name) {
+            self.problem(TARGET, &pointer, format!("Missing 'Next' target: {name}"));
+        }
+        Some(name.into())
+    }
+
+    fn syntax(&mut self, pointer: &str, error: &SyntaxError) {
+        self.schema(&format!("{pointer}{}", error.pointer), error.to_string());
+    }
+
+    /// A computed field of either language; `Assign`, `Parameters`, `Arguments`, `Output` and their like.
+    fn template(&mut self, at: At<'_>, field: &str) -> Option<Template> {
+        let value = at.document.get(field)?;
+        self.template_of(at, field, value)
+    }
+
+    fn template_of(&mut self, at: At<'_>, field: &str, value: &Value) -> Option<Template> {
+        match Template::parse(value, at.language) {
+            Ok(template) => {
+                self.look_at(&template.references());
+                Some(template)
+            }
+            Err(error) => {
+                self.syntax(&format!("{}/{field}", at.pointer), &error);
+                None
+            }
+        }
+    }
+
+    fn jsonpath_template(&mut self, at: At<'_>, field: &str) -> Option<Template> {
+        match at.language {
+            QueryLanguage::JsonPath => self.template(at, field),
+            QueryLanguage::Jsonata => None,
+        }
+    }
+
+    fn path(&mut self, pointer: &str, text: &str) -> Option<Path> {
+        match Path::parse(text) {
+            Ok(path) => {
+                let mut references = References::default();
+                path.references(&mut references);
+                self.look_at(&references);
+                Some(path)
+            }
+            Err(error) => {
+                self.syntax(pointer, &error);
+                None
+            }
+        }
+    }
+
+    fn path_field(&mut self, at: At<'_>, field: &str) -> PathField {
+        let pointer = format!("{}/{field}", at.pointer);
+        match at.document.get(field) {
+            None => PathField::Whole,
+            Some(Value::Null) => PathField::Nothing,
+            Some(Value::String(text)) if text == "$" => PathField::Whole,
+            Some(Value::String(text)) => self.path(&pointer, text).map_or(PathField::Whole, PathField::Path),
+            Some(_) => {
+                self.schema(&pointer, format!("{field} must be a path or null"));
+                PathField::Whole
+            }
+        }
+    }
+
+    fn result_path(&mut self, at: At<'_>) -> ResultPath {
+        self.result_path_of(at.document, at.pointer)
+    }
+
+    fn result_path_of(&mut self, document: &Map<String, Value>, pointer: &str) -> ResultPath {
+        let pointer = format!("{pointer}/ResultPath");
+        match document.get("ResultPath") {
+            None => ResultPath::Replace,
+            Some(Value::Null) => ResultPath::Discard,
+            Some(Value::String(text)) => match ReferencePath::parse(text) {
+                Ok(path) if path.is_root() => ResultPath::Replace,
+                Ok(path) => ResultPath::At(path),
+                Err(error) => {
+                    self.syntax(&pointer, &error);
+                    ResultPath::Replace
+                }
+            },
+            Some(_) => {
+                self.schema(&pointer, "ResultPath must be a reference path or null");
+                ResultPath::Replace
+            }
+        }
+    }
+
+    /// `field` as JSONata or, under its name with `Path`, as a path or an intrinsic function's call.
+    fn computed(&mut self, at: At<'_>, field: &str) -> Option<Computed> {
+        if at.language == QueryLanguage::Jsonata {
+            let source = at
+                .document
+                .get(field)
+                .and_then(Value::as_str)
+                .filter(|text| is_jsonata(text))?;
+            let how = How::Jsonata(self.template(at, field)?);
+            return Some(Computed {
+                field: field.to_owned(),
+                source: jsonata_source(source).into(),
+                how,
+            });
+        }
+        let field = format!("{field}Path");
+        let pointer = format!("{}/{field}", at.pointer);
+        let Some(source) = at.document.get(&field)?.as_str() else {
+            self.schema(&pointer, format!("{field} must be a path"));
+            return None;
+        };
+        match Expression::parse(source) {
+            Ok(expression) => {
+                let mut references = References::default();
+                expression.references(&mut references);
+                self.look_at(&references);
+                Some(Computed {
+                    field,
+                    source: source.into(),
+                    how: How::JsonPath(expression),
+                })
+            }
+            Err(error) => {
+                self.syntax(&pointer, &error);
+                None
+            }
+        }
+    }
+
+    fn look_at(&mut self, references: &References) {
+        self.uses_context |= !references.context.is_empty();
+    }
+
+    /// Refuses a field that stands beside its `…Path` form.
+    fn either(&mut self, at: At<'_>, field: &str) {
+        let path_field = format!("{field}Path");
+        if at.document.contains_key(field) && at.document.contains_key(&path_field) {
+            self.schema(at.pointer, format!("A state has either '{field}' or '{path_field}'"));
+        }
+    }
+
+    /// `Error` or `Cause`.
+    fn text(&mut self, at: At<'_>, field: &str) -> Text {
+        self.either(at, field);
+        if let Some(computed) = self.computed(at, field) {
+            return Text::Computed(computed);
+        }
+        match at.document.get(field) {
+            None => Text::Absent,
+            Some(Value::String(text)) => Text::Given(text.as_str().into()),
+            Some(_) => {
+                self.schema(&format!("{}/{field}", at.pointer), format!("{field} must be a string"));
+                Text::Absent
+            }
+        }
+    }
+
+    /// A whole number.
+    fn number(&mut self, at: At<'_>, field: &str) -> Number {
+        self.either(at, field);
+        if let Some(computed) = self.computed(at, field) {
+            return Number::Computed(computed);
+        }
+        match at.document.get(field) {
+            None => Number::Absent,
+            Some(value) => match value.as_u64().filter(|number| *number <= MAX_SECONDS) {
+                Some(number) => Number::Given(number),
+                None => {
+                    let message = format!("{field} must be a whole number from 0 to {MAX_SECONDS}, is {value}");
+                    self.schema(&format!("{}/{field}", at.pointer), message);
+                    Number::Absent
+                }
+            },
+        }
+    }
+
+    fn wait(&mut self, at: At<'_>) -> Option<Wait> {
+        const FORMS: [&str; 4] = ["Seconds", "SecondsPath", "Timestamp", "TimestampPath"];
+        let given: Vec<&str> = FORMS
+            .into_iter()
+            .filter(|form| at.document.contains_key(*form))
+            .collect();
+        let [form] = given[..] else {
+            self.schema(
+                at.pointer,
+                format!("Exactly one of these fields is required: [{}]", FORMS.join(", ")),
+            );
+            return None;
+        };
+        let pointer = format!("{}/{form}", at.pointer);
+        let value = &at.document[form];
+        match (form, value) {
+            ("Seconds" | "SecondsPath", _) => Some(Wait::Seconds(self.number(at, "Seconds"))),
+            _ if let Some(computed) = self.computed(at, "Timestamp") => Some(Wait::Computed(computed)),
+            ("Timestamp", Value::String(text)) => match DateTime::parse_from_rfc3339(text) {
+                Ok(moment) => Some(Wait::Timestamp(moment)),
+                Err(_) => {
+                    self.schema(&pointer, "String does not match RFC3339 timestamp");
+                    None
+                }
+            },
+            _ => {
+                self.schema(&pointer, format!("{form} must be a string"));
+                None
+            }
+        }
+    }
+
+    fn task(&mut self, at: At<'_>) -> Option<Task> {
+        if !self.require(at.document, at.pointer, &["Resource"]) {
+            return None;
+        }
+        let Some(arn) = at.document["Resource"].as_str() else {
+            self.schema(&format!("{}/Resource", at.pointer), "Resource must be an ARN");
+            return None;
+        };
+        let timeout = self.number(at, "TimeoutSeconds");
+        let heartbeat = self.number(at, "HeartbeatSeconds");
+        if let (Number::Given(timeout), Number::Given(heartbeat)) = (&timeout, &heartbeat)
+            && heartbeat >= timeout
+        {
+            let message = format!("HeartbeatSeconds ({heartbeat}) must be smaller than TimeoutSeconds ({timeout})");
+            self.schema(&format!("{}/HeartbeatSeconds", at.pointer), message);
+        }
+        if let Some(credentials) = at.document.get("Credentials")
+            && credentials.get("RoleArn").is_none()
+            && credentials.get("RoleArn.$").is_none()
+        {
+            let pointer = format!("{}/Credentials", at.pointer);
+            self.schema(&pointer, "The field 'RoleArn' is required but was missing");
+        }
+        Some(Task {
+            resource: resource(arn),
+            timeout,
+            heartbeat,
+            credentials: self.template(at, "Credentials"),
+        })
+    }
+
+    fn parallel(&mut self, at: At<'_>, depth: usize) -> Option<Kind> {
+        if !self.require(at.document, at.pointer, &["Branches"]) {
+            return None;
+        }
+        let pointer = format!("{}/Branches", at.pointer);
+        let branches = match at.document["Branches"].as_array() {
+            Some(branches) if !branches.is_empty() => branches,
+            _ => {
+                self.schema(&pointer, "Branches must be an array of at least one flow");
+                return None;
+            }
+        };
+        let mut starts = Vec::with_capacity(branches.len());
+        for (index, branch) in branches.iter().enumerate() {
+            let pointer = format!("{pointer}[{index}]");
+            match branch.as_object() {
+                Some(branch) => starts.extend(self.flow(branch, &pointer, at.language, depth + 1)),
+                None => self.schema(&pointer, "A branch must be an object"),
+            }
+        }
+        Some(Kind::Parallel { branches: starts })
+    }
+
+    fn map(&mut self, at: At<'_>, depth: usize) -> Option<Kind> {
+        let processor = if at.document.contains_key("Iterator") {
+            "Iterator"
+        } else {
+            "ItemProcessor"
+        };
+        if !self.require(at.document, at.pointer, &[processor]) {
+            return None;
+        }
+        let pointer = format!("{}/{processor}", at.pointer);
+        let Some(flow) = at.document[processor].as_object() else {
+            self.schema(&pointer, format!("{processor} must be an object"));
+            return None;
+        };
+        let mode = flow.get("ProcessorConfig").and_then(|config| config.get("Mode"));
+        if mode.and_then(Value::as_str) == Some("DISTRIBUTED") {
+            self.schema(
+                &format!("{pointer}/ProcessorConfig/Mode"),
+                "Distributed Map is not supported",
+            );
+        }
+        let start_at = self.flow(flow, &pointer, at.language, depth + 1)?;
+        let items = match (at.language, at.document.get("ItemsPath"), at.document.get("Items")) {
+            (QueryLanguage::JsonPath, Some(Value::String(text)), _) => {
+                let path = self.path(&format!("{}/ItemsPath", at.pointer), text)?;
+                Items::Path(path)
+            }
+            (QueryLanguage::Jsonata, _, Some(items)) => {
+                let source = items.as_str().map_or_else(String::new, jsonata_source);
+                Items::Computed(self.template(at, "Items")?, source.into())
+            }
+            _ => Items::Input,
+        };
+        let item_selector = match at.document.contains_key("ItemSelector") {
+            true => self.template(at, "ItemSelector"),
+            false => self.jsonpath_template(at, "Parameters"),
+        };
+        let max_concurrency = self.number(at, "MaxConcurrency");
+        Some(Kind::Map(Box::new(super::Map {
+            items,
+            item_selector,
+            max_concurrency,
+            start_at,
+        })))
+    }
+
+    fn choice(&mut self, at: At<'_>, flow: &Map<String, Value>) -> Option<Kind> {
+        if !self.require(at.document, at.pointer, &["Choices"]) {
+            return None;
+        }
+        let pointer = format!("{}/Choices", at.pointer);
+        let choices = match at.document["Choices"].as_array() {
+            Some(choices) if !choices.is_empty() => choices,
+            _ => {
+                self.schema(&pointer, "Choices must be an array of at least one Choice Rule");
+                return None;
+            }
+        };
+        let mut rules = Vec::with_capacity(choices.len());
+        for (index, choice) in choices.iter().enumerate() {
+            let pointer = format!("{pointer}[{index}]");
+            let Some(document) = choice.as_object() else {
+                self.schema(&pointer, "A Choice Rule must be an object");
+                continue;
+            };
+            let at = At {
+                document,
+                pointer: &pointer,
+                ..at
+            };
+            let rule = self.rule(at);
+            let next = self.target(document, &pointer, "Next", flow);
+            let assign = self.template(at, "Assign");
+            let output = match at.language {
+                QueryLanguage::Jsonata => self.template(at, "Output"),
+                QueryLanguage::JsonPath => None,
+            };
+            if let (Some(rule), Some(next)) = (rule, next) {
+                rules.push(Branch {
+                    rule,
+                    next,
+                    assign,
+                    output,
+                });
+            }
+        }
+        let default = match at.document.contains_key("Default") {
+            true => self.target(at.document, at.pointer, "Default", flow),
+            false => None,
+        };
+        Some(Kind::Choice { rules, default })
+    }
+
+    fn errors(&mut self, document: &Map<String, Value>, pointer: &str, last: bool) -> Vec<Arc<str>> {
+        let pointer = format!("{pointer}/ErrorEquals");
+        let names: Option<Vec<Arc<str>>> = document
+            .get("ErrorEquals")
+            .and_then(Value::as_array)
+            .and_then(|names| names.iter().map(|name| name.as_str().map(Arc::from)).collect());
+        let names = names.filter(|names| !names.is_empty());
+        let Some(names) = names else {
+            self.schema(&pointer, "ErrorEquals must be an array of at least one error name");
+            return Vec::new();
+        };
+        if names.iter().any(|name| &**name == "States.ALL") && (names.len() > 1 || !last) {
+            self.schema(&pointer, "States.ALL must stand alone, in the last entry");
+        }
+        names
+    }
+
+    fn entries<'d>(&mut self, at: At<'d>, field: &str) -> Vec<(String, &'d Map<String, Value>)> {
+        let pointer = format!("{}/{field}", at.pointer);
+        let Some(value) = at.document.get(field) else {
+            return Vec::new();
+        };
+        let Some(entries) = value.as_array() else {
+            self.schema(&pointer, format!("{field} must be an array"));
+            return Vec::new();
+        };
+        let mut documents = Vec::with_capacity(entries.len());
+        for (index, entry) in entries.iter().enumerate() {
+            let pointer = format!("{pointer}[{index}]");
+            match entry.as_object() {
+                Some(entry) => documents.push((pointer, entry)),
+                None => self.schema(&pointer, format!("An entry of {field} must be an object")),
+            }
+        }
+        documents
+    }
+
+    fn retry(&mut self, at: At<'_>) -> Vec<Retrier> {
+        let entries = self.entries(at, "Retry");
+        let last = entries.len().saturating_sub(1);
+        let mut retriers = Vec::with_capacity(entries.len());
+        for (index, (pointer, document)) in entries.into_iter().enumerate() {
+            let errors = self.errors(document, &pointer, index == last);
+            let given = |number: Number, default: u64| match number {
+                Number::Given(number) => number,
+                _ => default,
+            };
+            let at = At {
+                document,
+                pointer: &pointer,
+                language: QueryLanguage::JsonPath,
+            };
+            let interval = self.number(at, "IntervalSeconds");
+            let attempts = self.number(at, "MaxAttempts");
+            let max_delay = self.number(at, "MaxDelaySeconds");
+            let backoff_rate = document
+                .get("BackoffRate")
+                .map_or(Some(DEFAULT_BACKOFF_RATE), Value::as_f64);
+            let backoff_rate = backoff_rate.filter(|rate| *rate >= 1.0);
+            if backoff_rate.is_none() {
+                self.schema(
+                    &format!("{pointer}/BackoffRate"),
+                    "BackoffRate must be a number of at least 1.0",
+                );
+            }
+            let full_jitter = match document.get("JitterStrategy").map(Value::as_str) {
+                None | Some(Some("NONE")) => false,
+                Some(Some("FULL")) => true,
+                Some(_) => {
+                    let pointer = format!("{pointer}/JitterStrategy");
+                    self.schema(&pointer, "JitterStrategy must be 'FULL' or 'NONE'");
+                    false
+                }
+            };
+            let interval_seconds = given(interval, DEFAULT_INTERVAL_SECONDS);
+            if interval_seconds == 0 {
+                self.schema(
+                    &format!("{pointer}/IntervalSeconds"),
+                    "IntervalSeconds must be at least 1",
+                );
+            }
+            retriers.push(Retrier {
+                errors,
+                interval_seconds,
+                max_attempts: given(attempts, DEFAULT_MAX_ATTEMPTS.into()) as u32,
+                backoff_rate: backoff_rate.unwrap_or(DEFAULT_BACKOFF_RATE),
+                max_delay_seconds: match max_delay {
+                    Number::Given(seconds) => Some(seconds),
+                    _ => None,
+                },
+                full_jitter,
+            });
+        }
+        retriers
+    }
+
+    fn catch(&mut self, at: At<'_>, flow: &Map<String, Value>) -> Vec<Catcher> {
+        let entries = self.entries(at, "Catch");
+        let last = entries.len().saturating_sub(1);
+        let mut catchers = Vec::with_capacity(entries.len());
+        for (index, (pointer, document)) in entries.into_iter().enumerate() {
+            let at = At {
+                document,
+                pointer: &pointer,
+                ..at
+            };
+            let errors = self.errors(document, &pointer, index == last);
+            let next = self.target(document, &pointer, "Next", flow);
+            let result_path = self.result_path_of(document, &pointer);
+            let assign = self.template(at, "Assign");
+            let output = match at.language {
+                QueryLanguage::Jsonata => self.template(at, "Output"),
+                QueryLanguage::JsonPath => None,
+            };
+            if let Some(next) = next {
+                catchers.push(Catcher {
+                    errors,
+                    next,
+                    result_path,
+                    assign,
+                    output,
+                });
+            }
+        }
+        catchers
+    }
+}
+
+/// Whether a text is a JSONata expression: all of it between `{%` and `%}`.
+fn is_jsonata(text: &str) -> bool {
+    text.starts_with("{%") && text.ends_with("%}")
+}
+
+/// The expression between the marks.
+fn jsonata_source(text: &str) -> String {
+    let inner = text.strip_prefix("{%").and_then(|text| text.strip_suffix("%}"));
+    inner.unwrap_or(text).trim().to_owned()
+}
+
+/// Where the transitions of a state's document lead.
+fn targets<'d>(state: &'d Value, into: &mut Vec<&'d str>) {
+    into.extend(
+        ["Next", "Default"]
+            .iter()
+            .filter_map(|field| state.get(field)?.as_str()),
+    );
+    for list in ["Choices", "Catch"] {
+        let entries = state.get(list).and_then(Value::as_array);
+        into.extend(
+            entries
+                .into_iter()
+                .flatten()
+                .filter_map(|entry| entry.get("Next")?.as_str()),
+        );
+    }
+}
+
+/// Takes a resource ARN apart.
+fn resource(arn: &str) -> Resource {
+    let rest = arn.split_once(":states:::").map(|(_, rest)| rest);
+    match rest.and_then(|rest| {
+        rest.rsplit_once(':')
+            .filter(|_| !rest.ends_with(".sync:2"))
+            .or_else(|| {
+                let (name, _) = rest.rsplit_once(':')?;
+                name.rsplit_once(':')
+                    .map(|(resource_type, _)| (resource_type, &rest[resource_type.len() + 1..]))
+            })
+    }) {
+        Some((resource_type, resource)) => Resource {
+            resource_type: resource_type.into(),
+            resource: resource.into(),
+        },
+        None => Resource {
+            resource_type: "".into(),
+            resource: arn.into(),
+        },
+    }
+}

@@ -1,0 +1,94 @@
+//! Wait: lets time pass, for a number of seconds or until a moment.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::Value;
+
+use crate::advance::{Fault, Transition};
+use crate::definition::{How, Number, State, Wait};
+use crate::event::{EventKind, FrameId};
+use crate::query;
+use crate::state::Work;
+
+/// The longest wait that AWS takes, in seconds: what a signed 32-bit number holds, 68 years.
+const MAX_WAIT_SECONDS: i64 = i32::MAX as i64;
+
+pub(crate) fn begin(work: &Work<'_>, transition: &mut Transition<'_>, wait: &Wait) -> Result<(), Fault> {
+    let until = until(work, transition, wait)?;
+    let longest = TimeDelta::seconds(MAX_WAIT_SECONDS);
+    if until - transition.now() > longest {
+        return Err(work.runtime("Wait state delay is too long."));
+    }
+    if until <= transition.now() {
+        return finish(work, transition);
+    }
+    transition.emit(work.frame, EventKind::WaitScheduled { until });
+    Ok(())
+}
+
+/// Goes on after the wait.
+pub(crate) fn over(transition: &mut Transition<'_>, frame: FrameId, state: &State) -> Result<(), Fault> {
+    finish(&Work::new(transition, frame, state), transition)
+}
+
+fn finish(work: &Work<'_>, transition: &mut Transition<'_>) -> Result<(), Fault> {
+    let input = work.effective_input(transition)?;
+    work.complete(transition, input)
+}
+
+fn until(work: &Work<'_>, transition: &Transition<'_>, wait: &Wait) -> Result<DateTime<Utc>, Fault> {
+    match wait {
+        Wait::Timestamp(moment) => Ok(moment.to_utc()),
+        Wait::Computed(computed) => {
+            let value = work.compute(transition, computed)?;
+            parse(&value).ok_or_else(|| match &computed.how {
+                How::JsonPath(_) => work.runtime(&format!(
+                    "The TimestampPath parameter does not reference a valid ISO-8601 extended offset date-time format \
+                     string: {} == {}",
+                    computed.source,
+                    plain(&value)
+                )),
+                How::Jsonata(_) => work.unexpected(
+                    "Timestamp",
+                    &format!(
+                        "The Timestamp field cannot be parsed as an ISO-8601 extended offset date-time format string: {}",
+                        plain(&value)
+                    ),
+                ),
+            })
+        }
+        Wait::Seconds(Number::Computed(computed)) if matches!(computed.how, How::JsonPath(_)) => {
+            let value = work.compute(transition, computed)?;
+            let seconds = value.as_i64().ok_or_else(|| {
+                work.runtime(&format!(
+                    "The SecondsPath parameter cannot be parsed as a long value: {} == {}",
+                    computed.source,
+                    plain(&value)
+                ))
+            })?;
+            after(work, transition, seconds)
+        }
+        Wait::Seconds(seconds) => {
+            let seconds = work.number(transition, seconds)?.unwrap_or_default();
+            after(work, transition, i64::try_from(seconds).unwrap_or(i64::MAX))
+        }
+    }
+}
+
+fn after(work: &Work<'_>, transition: &Transition<'_>, seconds: i64) -> Result<DateTime<Utc>, Fault> {
+    TimeDelta::try_seconds(seconds)
+        .and_then(|delta| transition.now().checked_add_signed(delta))
+        .ok_or_else(|| work.runtime("Wait state delay is too long."))
+}
+
+fn parse(value: &Value) -> Option<DateTime<Utc>> {
+    let text = value.as_str()?;
+    DateTime::parse_from_rfc3339(text).ok().map(|moment| moment.to_utc())
+}
+
+/// A value as AWS shows it in a cause: a text without its quotes.
+fn plain(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        other => query::to_text(other),
+    }
+}
