@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SubsecRound, Utc};
 use sha2::{Digest, Sha256};
 
 use crate::Json;
@@ -30,11 +30,14 @@ const MAX_STEPS: usize = 1_000;
 /// execution, so replaying the events gives the same one. A trigger that the history has moved past returns no events.
 /// An execution that is still [runnable](Execution::is_runnable) afterwards wants [`Trigger::Continue`].
 pub fn advance(machine: &StateMachine, execution: &mut Execution, trigger: Trigger, moment: &Moment) -> Vec<Event> {
+    // Histories count in milliseconds, and what is replayed must equal what was lived.
+    let now = moment.now.trunc_subsecs(3);
     let mut transition = Transition {
         machine,
         execution,
-        moment,
-        draws: query::Moment::new(moment.now.timestamp_millis(), moment.seed as u64),
+        now,
+        seed: moment.seed,
+        draws: query::Moment::new(now.timestamp_millis(), moment.seed as u64),
         events: Vec::new(),
     };
     transition.take(trigger);
@@ -46,7 +49,8 @@ pub fn advance(machine: &StateMachine, execution: &mut Execution, trigger: Trigg
 pub(crate) struct Transition<'a> {
     pub(crate) machine: &'a StateMachine,
     pub(crate) execution: &'a mut Execution,
-    moment: &'a Moment,
+    pub(crate) now: DateTime<Utc>,
+    seed: u128,
     pub(crate) draws: query::Moment,
     events: Vec<Event>,
 }
@@ -69,10 +73,6 @@ impl From<Failure> for Fault {
 }
 
 impl<'a> Transition<'a> {
-    pub(crate) fn now(&self) -> DateTime<Utc> {
-        self.moment.now
-    }
-
     /// Appends an event that follows the frame's last one.
     pub(crate) fn emit(&mut self, frame: FrameId, kind: EventKind) {
         let previous = self.execution.frame(frame).last_event;
@@ -80,7 +80,7 @@ impl<'a> Transition<'a> {
     }
 
     pub(crate) fn emit_after(&mut self, frame: FrameId, previous: EventId, kind: EventKind) {
-        self.append(frame, previous, self.moment.now, kind);
+        self.append(frame, previous, self.now, kind);
     }
 
     fn append(&mut self, frame: FrameId, previous: EventId, time: DateTime<Utc>, kind: EventKind) {
@@ -138,7 +138,7 @@ impl<'a> Transition<'a> {
                     self.emit(frame, EventKind::TaskHeartbeat);
                 }
             }
-            Trigger::Stop(failure) => self.append(ROOT, 0, self.moment.now, EventKind::ExecutionAborted(failure)),
+            Trigger::Stop(failure) => self.append(ROOT, 0, self.now, EventKind::ExecutionAborted(failure)),
         }
     }
 
@@ -152,7 +152,7 @@ impl<'a> Transition<'a> {
             timeout_seconds: self.machine.timeout_seconds,
             start_at: self.machine.start_at.clone(),
         };
-        self.append(ROOT, 0, self.moment.now, kind);
+        self.append(ROOT, 0, self.now, kind);
     }
 
     fn redrive(&mut self) {
@@ -164,21 +164,21 @@ impl<'a> Transition<'a> {
             let redrive_count = self.execution.redrive_count + 1;
             let previous = self.execution.last_event;
             let kind = EventKind::ExecutionRedriven { redrive_count };
-            self.append(ROOT, previous, self.moment.now, kind);
+            self.append(ROOT, previous, self.now, kind);
         }
     }
 
     /// Everything that is due by now happens, in the order in which it was due.
     fn pass_time(&mut self) {
         if let Some(deadline) = self.execution.deadline
-            && deadline <= self.moment.now
+            && deadline <= self.now
         {
             let failure = Failure::named("States.Timeout");
             self.append(ROOT, 0, deadline, EventKind::ExecutionTimedOut(failure));
             return;
         }
         while self.execution.status == Status::Running {
-            let Some(frame) = self.execution.next_due(self.moment.now) else {
+            let Some(frame) = self.execution.next_due(self.now) else {
                 return;
             };
             match &self.execution.frame(frame).at {
@@ -385,7 +385,7 @@ impl<'a> Transition<'a> {
         };
         let kind = EventKind::RetryScheduled {
             retrier: retrier as u32,
-            at: self.moment.now + delay,
+            at: self.now + delay,
         };
         self.emit_after(frame, previous, kind);
         true
@@ -394,7 +394,7 @@ impl<'a> Transition<'a> {
     /// A task token that no one can guess: 256 bits of a hash over the moment's randomness and the task's place.
     pub(crate) fn task_token(&self) -> Arc<str> {
         let mut hash = Sha256::new();
-        hash.update(self.moment.seed.to_le_bytes());
+        hash.update(self.seed.to_le_bytes());
         if let Some(started) = &self.execution.started {
             hash.update(started.identity.execution_arn.as_bytes());
         }

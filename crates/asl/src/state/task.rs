@@ -90,7 +90,7 @@ pub(crate) fn failed(transition: &mut Transition<'_>, frame: FrameId, failure: F
 
 /// Gives up a task whose time-out or heartbeat is over.
 pub(crate) fn timed_out(transition: &mut Transition<'_>, frame: FrameId) -> Fault {
-    let now = transition.now();
+    let now = transition.now;
     let failure = match &transition.execution.frame(frame).at {
         At::Task(task) if task.timeout_at.is_none_or(|timeout| now < timeout) => {
             Failure::named("States.HeartbeatTimeout")

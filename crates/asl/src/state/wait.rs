@@ -15,10 +15,10 @@ const MAX_WAIT_SECONDS: i64 = i32::MAX as i64;
 pub(crate) fn begin(work: &Work<'_>, transition: &mut Transition<'_>, wait: &Wait) -> Result<(), Fault> {
     let until = until(work, transition, wait)?;
     let longest = TimeDelta::seconds(MAX_WAIT_SECONDS);
-    if until - transition.now() > longest {
+    if until - transition.now > longest {
         return Err(work.runtime("Wait state delay is too long."));
     }
-    if until <= transition.now() {
+    if until <= transition.now {
         return finish(work, transition);
     }
     transition.emit(work.frame, EventKind::WaitScheduled { until });
@@ -76,7 +76,7 @@ fn until(work: &Work<'_>, transition: &Transition<'_>, wait: &Wait) -> Result<Da
 
 fn after(work: &Work<'_>, transition: &Transition<'_>, seconds: i64) -> Result<DateTime<Utc>, Fault> {
     TimeDelta::try_seconds(seconds)
-        .and_then(|delta| transition.now().checked_add_signed(delta))
+        .and_then(|delta| transition.now.checked_add_signed(delta))
         .ok_or_else(|| work.runtime("Wait state delay is too long."))
 }
 
