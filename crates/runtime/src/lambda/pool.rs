@@ -1,0 +1,321 @@
+//! The environments of one function and the invocations that wait for them.
+//!
+//! A job stays in the queue until an environment takes it, so a job is never lost with an environment that ends early.
+//! The pool only sees to it that somebody comes: the most recently used idle environment, or else a new one.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use tokio::sync::{Notify, oneshot};
+
+use super::failure::Failure;
+use super::{
+    ENVIRONMENTS_PER_FUNCTION, Function, InvokeError, MAX_REQUEST_BYTES, Phase, QUEUED_BYTES, QUEUED_INVOCATIONS,
+    Shared, sandbox,
+};
+
+/// How many environments of one function may start at the same time.
+///
+/// Starting is work for the machine's cores, and under a burst of short invocations the first ones to come up serve the
+/// rest before more of them could.
+const STARTS_AT_ONCE: usize = 4;
+
+/// An invocation on its way through the host.
+#[derive(Debug)]
+pub(super) struct Job {
+    pub(super) request_id: Arc<str>,
+    pub(super) payload: Bytes,
+    received: Instant,
+    reply: oneshot::Sender<Result<Bytes, InvokeError>>,
+    in_flight: InFlight,
+}
+
+/// One of a function's invocations in flight, queued or running, for as long as this lives.
+#[derive(Debug)]
+struct InFlight(Arc<AtomicUsize>);
+
+impl InFlight {
+    fn enter(counter: &Arc<AtomicUsize>) -> Self {
+        counter.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(counter))
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Job {
+    /// Answers the caller, if it still waits. `busy` is how long the function had the job.
+    pub(super) fn answer(self, function: &str, result: Result<Bytes, Failure>, busy: Duration) {
+        let duration = self.received.elapsed();
+        let overhead = duration.saturating_sub(busy);
+        let request_id = &*self.request_id;
+        match &result {
+            Ok(_) => {
+                tracing::debug!(target: "lambda", function, request_id, ?duration, ?overhead, "REPORT")
+            }
+            Err(failure) => {
+                tracing::warn!(target: "lambda", function, request_id, ?duration, ?overhead, ?failure, "REPORT");
+            }
+        }
+        // A caller that calls again at once must not find itself still counted.
+        drop(self.in_flight);
+        let _ = self
+            .reply
+            .send(result.map_err(|failure| failure.into_error(request_id)));
+    }
+
+    /// The caller has gone: its time-out struck, or its connection broke. The function need not begin.
+    fn is_abandoned(&self) -> bool {
+        self.reply.is_closed()
+    }
+}
+
+/// One function's pool.
+#[derive(Debug)]
+pub(super) struct Pool {
+    function: Arc<Function>,
+    shared: Arc<Shared>,
+    /// Only raised under the lock of `state`.
+    in_flight: Arc<AtomicUsize>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    queue: VecDeque<Job>,
+    queued_bytes: usize,
+    /// Idle environments, the most recently used last.
+    idle: Vec<Idle>,
+    /// Environments that will look into the queue soon: they start, have been woken, or have just given an answer.
+    coming: usize,
+    /// Those of them that start.
+    starting: usize,
+    environments: usize,
+    last_seat: u64,
+}
+
+#[derive(Debug)]
+struct Idle {
+    seat: u64,
+    wake: Arc<Notify>,
+}
+
+impl Pool {
+    pub(super) fn new(function: Function, shared: Arc<Shared>) -> Self {
+        Self {
+            function: Arc::new(function),
+            shared,
+            in_flight: Arc::default(),
+            state: Mutex::default(),
+        }
+    }
+
+    pub(super) fn function(&self) -> &Arc<Function> {
+        &self.function
+    }
+
+    pub(super) fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
+    /// Calls the function.
+    pub(super) async fn invoke(self: &Arc<Self>, payload: Bytes) -> Result<Bytes, InvokeError> {
+        if MAX_REQUEST_BYTES < payload.len() {
+            return Err(InvokeError::Service {
+                code: "RequestTooLargeException",
+                status: 413,
+                message: format!(
+                    "Request must be smaller than {MAX_REQUEST_BYTES} bytes for the InvokeFunction operation"
+                ),
+            });
+        }
+        let (reply, answer) = oneshot::channel();
+        let request_id = Arc::from(uuid::Uuid::new_v4().to_string());
+        self.enqueue(payload, request_id, reply)?;
+        answer.await.unwrap_or_else(|_| {
+            Err(InvokeError::Service {
+                code: "ServiceException",
+                status: 500,
+                message: "the environment of the function was lost".to_owned(),
+            })
+        })
+    }
+
+    fn enqueue(
+        self: &Arc<Self>,
+        payload: Bytes,
+        request_id: Arc<str>,
+        reply: oneshot::Sender<Result<Bytes, InvokeError>>,
+    ) -> Result<(), InvokeError> {
+        let mut state = self.lock();
+        if *self.shared.phase.borrow() != Phase::Open {
+            return Err(Failure::ShuttingDown.into_error(&request_id));
+        }
+        let in_flight = self.in_flight.load(Ordering::Relaxed);
+        let is_reserved = self
+            .function
+            .reserved_concurrency
+            .is_some_and(|reserved| reserved as usize <= in_flight);
+        let is_full = QUEUED_INVOCATIONS <= state.queue.len() || QUEUED_BYTES < state.queued_bytes + payload.len();
+        if is_reserved || is_full {
+            return Err(InvokeError::Service {
+                code: "TooManyRequestsException",
+                status: 429,
+                message: "Rate Exceeded.".to_owned(),
+            });
+        }
+        state.queued_bytes += payload.len();
+        let in_flight = InFlight::enter(&self.in_flight);
+        state.queue.push_back(Job {
+            request_id,
+            payload,
+            received: Instant::now(),
+            reply,
+            in_flight,
+        });
+        self.provide(&mut state);
+        Ok(())
+    }
+
+    /// Sees to it that for each queued job an environment comes, as far as the limits allow.
+    fn provide(self: &Arc<Self>, state: &mut State) {
+        let limit = self
+            .function
+            .reserved_concurrency
+            .map_or(usize::MAX, |reserved| reserved as usize);
+        let limit = limit.min(ENVIRONMENTS_PER_FUNCTION);
+        while state.coming < state.queue.len() {
+            match state.idle.pop() {
+                Some(idle) => {
+                    state.coming += 1;
+                    idle.wake.notify_one();
+                }
+                None if state.environments < limit && state.starting < STARTS_AT_ONCE => self.start_environment(state),
+                None => return,
+            }
+        }
+    }
+
+    fn start_environment(self: &Arc<Self>, state: &mut State) {
+        state.environments += 1;
+        state.starting += 1;
+        state.coming += 1;
+        state.last_seat += 1;
+        self.shared.environments.send_modify(|count| *count += 1);
+        let seat = Seat {
+            id: state.last_seat,
+            pool: Arc::clone(self),
+            wake: Arc::default(),
+            at: At::Starting,
+        };
+        self.shared.tokio.spawn(sandbox::live(seat));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// An environment's place in its pool. Dropped, it is free for another.
+#[derive(Debug)]
+pub(super) struct Seat {
+    id: u64,
+    pool: Arc<Pool>,
+    wake: Arc<Notify>,
+    at: At,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum At {
+    /// Counted in `starting` and `coming`.
+    Starting,
+    /// In the idle list, or taken off it and `coming`.
+    Waiting,
+    Busy,
+    /// Has given its answer, and is `coming`.
+    Returning,
+}
+
+impl Seat {
+    pub(super) fn pool(&self) -> &Pool {
+        &self.pool
+    }
+
+    /// The next job; `None` when there is none, and then [`Seat::woken`] tells when to ask again.
+    pub(super) fn take(&mut self) -> Option<Job> {
+        let pool = Arc::clone(&self.pool);
+        let mut state = pool.lock();
+        self.move_to(At::Busy, &mut state);
+        while let Some(job) = state.queue.pop_front() {
+            state.queued_bytes -= job.payload.len();
+            if !job.is_abandoned() {
+                pool.provide(&mut state);
+                return Some(job);
+            }
+        }
+        self.move_to(At::Waiting, &mut state);
+        None
+    }
+
+    /// Waits until there may be a job. May be dropped and called again.
+    pub(super) async fn woken(&self) {
+        self.wake.notified().await;
+    }
+
+    /// The answer is there: the environment will come for the next job in a moment, so that none need start for it.
+    pub(super) fn returns(&mut self) {
+        let pool = Arc::clone(&self.pool);
+        self.move_to(At::Returning, &mut pool.lock());
+    }
+
+    /// The answer was there, but the environment does not come back.
+    pub(super) fn lingers(&mut self) {
+        let pool = Arc::clone(&self.pool);
+        let mut state = pool.lock();
+        self.move_to(At::Busy, &mut state);
+        pool.provide(&mut state);
+    }
+
+    fn move_to(&mut self, at: At, state: &mut State) {
+        match self.at {
+            At::Starting => {
+                state.starting -= 1;
+                state.coming -= 1;
+            }
+            At::Waiting => match state.idle.iter().position(|idle| idle.seat == self.id) {
+                Some(position) => drop(state.idle.remove(position)),
+                None => state.coming -= 1,
+            },
+            At::Busy => {}
+            At::Returning => state.coming -= 1,
+        }
+        match at {
+            At::Starting | At::Busy => {}
+            At::Waiting => state.idle.push(Idle {
+                seat: self.id,
+                wake: Arc::clone(&self.wake),
+            }),
+            At::Returning => state.coming += 1,
+        }
+        self.at = at;
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let pool = Arc::clone(&self.pool);
+        let mut state = pool.lock();
+        self.move_to(At::Busy, &mut state);
+        state.environments -= 1;
+        pool.provide(&mut state);
+        drop(state);
+        pool.shared.environments.send_modify(|count| *count -= 1);
+    }
+}
