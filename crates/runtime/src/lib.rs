@@ -1,1 +1,4 @@
 pub mod lambda;
+pub mod template;
+
+pub use template::Problem;

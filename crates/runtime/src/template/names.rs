@@ -1,0 +1,146 @@
+//! Types, names and ARNs of resources, as AWS forms them.
+
+use sha2::{Digest, Sha256};
+
+use super::{ACCOUNT_ID, PARTITION, STACK_NAME, URL_SUFFIX};
+
+/// The logical id of the HTTP API that SAM makes for events that name none.
+pub(super) const IMPLICIT_API: &str = "ServerlessHttpApi";
+
+/// The API's id. AWS draws ten characters; there is one API here, and its id should not change between starts.
+pub(super) const API_ID: &str = "localhttp0";
+
+/// What the runtime makes of a resource.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Function,
+    StateMachine,
+    HttpApi,
+    Table,
+    SimpleTable,
+    Secret,
+    /// Means something on AWS only; without it everything here behaves the same.
+    Ignored,
+    Unsupported,
+}
+
+/// Services whose resources say how to observe, permit, release or account for an application, not what it does.
+const IGNORED_SERVICES: [&str; 17] = [
+    "AWS::ApplicationAutoScaling::",
+    "AWS::ApplicationInsights::",
+    "AWS::Backup::",
+    "AWS::Budgets::",
+    "AWS::Chatbot::",
+    "AWS::CloudTrail::",
+    "AWS::CloudWatch::",
+    "AWS::CodeDeploy::",
+    "AWS::Cognito::",
+    "AWS::FIS::",
+    "AWS::IAM::",
+    "AWS::KMS::",
+    "AWS::Logs::",
+    "AWS::ResourceGroups::",
+    "AWS::ServiceCatalogAppRegistry::",
+    "AWS::WAFv2::",
+    "AWS::XRay::",
+];
+
+const IGNORED_TYPES: [&str; 11] = [
+    "AWS::CloudFormation::WaitConditionHandle",
+    "AWS::DynamoDB::GlobalTableAutoScaling",
+    "AWS::Lambda::Alias",
+    "AWS::Lambda::Permission",
+    "AWS::Lambda::Version",
+    "AWS::SNS::Subscription",
+    "AWS::SNS::Topic",
+    "AWS::SNS::TopicPolicy",
+    "AWS::SSM::Document",
+    "AWS::SecretsManager::ResourcePolicy",
+    "AWS::StepFunctions::StateMachineAlias",
+];
+
+pub(super) fn kind(type_name: &str) -> Kind {
+    match type_name {
+        "AWS::Serverless::Function" => Kind::Function,
+        "AWS::Serverless::StateMachine" => Kind::StateMachine,
+        "AWS::Serverless::HttpApi" => Kind::HttpApi,
+        "AWS::Serverless::SimpleTable" => Kind::SimpleTable,
+        "AWS::DynamoDB::Table" => Kind::Table,
+        "AWS::SecretsManager::Secret" => Kind::Secret,
+        _ if IGNORED_TYPES.contains(&type_name) => Kind::Ignored,
+        _ if IGNORED_SERVICES.iter().any(|service| type_name.starts_with(service)) => Kind::Ignored,
+        _ => Kind::Unsupported,
+    }
+}
+
+/// The property that names a resource of this kind.
+pub(super) fn name_property(kind: Kind) -> Option<&'static str> {
+    match kind {
+        Kind::Function => Some("FunctionName"),
+        Kind::StateMachine | Kind::Secret => Some("Name"),
+        Kind::Table | Kind::SimpleTable => Some("TableName"),
+        Kind::HttpApi | Kind::Ignored | Kind::Unsupported => None,
+    }
+}
+
+/// Whether AWS takes that name: what it would refuse would make an ARN or a path of another shape here.
+pub(super) fn is_name(kind: Kind, name: &str) -> bool {
+    let (lengths, marks) = match kind {
+        Kind::Function => (1..=64, "-_"),
+        Kind::StateMachine => (1..=80, "-_"),
+        Kind::Table | Kind::SimpleTable => (3..=255, "-_."),
+        Kind::Secret => (1..=512, "/_+=.@-"),
+        Kind::HttpApi | Kind::Ignored | Kind::Unsupported => return true,
+    };
+    let allowed = |character: char| character.is_ascii_alphanumeric() || marks.contains(character);
+    lengths.contains(&name.len()) && name.chars().all(allowed)
+}
+
+fn arn(service: &str, region: &str, resource: &str) -> String {
+    format!("arn:{PARTITION}:{service}:{region}:{ACCOUNT_ID}:{resource}")
+}
+
+pub(super) fn function_arn(region: &str, name: &str) -> String {
+    arn("lambda", region, &format!("function:{name}"))
+}
+
+pub(super) fn state_machine_arn(region: &str, name: &str) -> String {
+    arn("states", region, &format!("stateMachine:{name}"))
+}
+
+pub(super) fn table_arn(region: &str, name: &str) -> String {
+    arn("dynamodb", region, &format!("table/{name}"))
+}
+
+/// AWS labels a stream with the time of its creation, which a template that was never deployed does not have.
+pub(super) fn stream_arn(region: &str, table: &str) -> String {
+    arn(
+        "dynamodb",
+        region,
+        &format!("table/{table}/stream/1970-01-01T00:00:00.000"),
+    )
+}
+
+pub(super) fn role_arn(name: &str) -> String {
+    arn("iam", "", &format!("role/{name}"))
+}
+
+pub(super) fn stack_arn(region: &str) -> String {
+    arn(
+        "cloudformation",
+        region,
+        &format!("stack/{STACK_NAME}/00000000-0000-0000-0000-000000000000"),
+    )
+}
+
+/// AWS appends six random characters; here they follow from the name, so that the ARN outlives a restart.
+pub(super) fn secret_arn(region: &str, name: &str) -> String {
+    let digest = Sha256::digest(name.as_bytes());
+    let suffix: String = digest.iter().take(3).map(|byte| format!("{byte:02x}")).collect();
+    arn("secretsmanager", region, &format!("secret:{name}-{suffix}"))
+}
+
+/// The URL that AWS would give the API.
+pub(super) fn api_url(region: &str) -> String {
+    format!("https://{API_ID}.execute-api.{region}.{URL_SUFFIX}")
+}

@@ -1,0 +1,266 @@
+//! `AWS::Serverless::StateMachine`: its definition, read and with its substitutions made.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+};
+
+use super::{
+    DefinitionSource, LogicalId, MachineType, StateMachineResource, Target,
+    events::Events,
+    loader::Context,
+    names,
+    node::{self, Node, Position, SyntaxError, Value},
+    properties::Properties,
+    resolver::Resource,
+};
+
+/// The largest definition that Step Functions takes.
+const MAX_DEFINITION_BYTES: u64 = 1 << 20;
+
+const IGNORED: [&str; 11] = [
+    "DeploymentPreference",
+    "EncryptionConfiguration",
+    "Logging",
+    "Name",
+    "PermissionsBoundary",
+    "Policies",
+    "PropagateTags",
+    "Role",
+    "RolePath",
+    "Tags",
+    "Tracing",
+];
+
+pub(super) fn read(
+    resource: &Resource<'_>,
+    context: &Context<'_>,
+    events: &mut Events,
+) -> Option<StateMachineResource> {
+    let resolver = context.resolver;
+    let mut properties = Properties::new(resolver, resource.id, &resource.properties);
+    properties.ignore(&IGNORED);
+    properties.ignore(&["UseAliasAsEventTarget"]);
+    let express = properties
+        .one_of("Type", &["STANDARD", "EXPRESS"])
+        .is_some_and(|kind| kind == "EXPRESS");
+    let alias = properties.text("AutoPublishAlias");
+    let substitutions = substitutions(&mut properties);
+    let mut substituter = Substituter {
+        id: resource.id,
+        context,
+        given: substitutions,
+        used: BTreeSet::new(),
+    };
+    let definition = definition(&mut properties, &mut substituter);
+    let declared = properties.raw("Events");
+    properties.finish();
+
+    let name = resolver.physical_name(resource.id)?;
+    let arn = names::state_machine_arn(&resolver.settings.region, &name);
+    if let Some(declared) = declared {
+        events.read(
+            resource.id,
+            &Target::StateMachine(arn.clone()),
+            &declared.value,
+            context,
+        );
+    }
+    substituter.report_unused();
+    let (definition, source) = definition?;
+    let subject = resource.metadata.and_then(|metadata| metadata.get("Subject"));
+    Some(StateMachineResource {
+        logical_id: LogicalId(resource.id.to_owned()),
+        name,
+        arn,
+        machine_type: if express {
+            MachineType::Express
+        } else {
+            MachineType::Standard
+        },
+        definition,
+        source,
+        alias,
+        subject: subject.and_then(Node::as_text).map(str::to_owned),
+    })
+}
+
+/// One value of `DefinitionSubstitutions`.
+struct Substitution {
+    at: Position,
+    /// `None`: could not be resolved, which has been reported.
+    value: Option<String>,
+}
+
+fn substitutions(properties: &mut Properties<'_>) -> BTreeMap<String, Substitution> {
+    let mut result = BTreeMap::new();
+    let Some(given) = properties.inner("DefinitionSubstitutions") else {
+        return result;
+    };
+    for entry in given.into_entries() {
+        let value = entry.value.as_text().map(str::to_owned);
+        if value.is_none() && !entry.value.is_invalid() {
+            let kind = entry.value.kind();
+            properties.report(
+                entry.value.at,
+                format!("the substitution {} is text, not {kind}", entry.key),
+            );
+        }
+        result.insert(entry.key, Substitution { at: entry.at, value });
+    }
+    result
+}
+
+fn definition(
+    properties: &mut Properties<'_>,
+    substituter: &mut Substituter<'_>,
+) -> Option<(String, DefinitionSource)> {
+    let at = properties.position_of("DefinitionUri");
+    let (uri, inline) = (properties.text("DefinitionUri"), properties.node("Definition"));
+    let file = match (uri, inline) {
+        (Some(uri), None) => uri,
+        (None, Some(mut root)) => {
+            let file = substituter.context.file.to_owned();
+            substituter.replace_in_node(&mut root, &file);
+            return Some((root.to_json().to_string(), DefinitionSource { file, root }));
+        }
+        _ => {
+            properties.report(properties.at, "a state machine has either DefinitionUri or Definition");
+            return None;
+        }
+    };
+    let text = match read_file(&substituter.context.directory.join(&file)) {
+        Ok(text) => text,
+        Err(reason) => {
+            properties.report(at, format!("DefinitionUri {file}: {reason}"));
+            return None;
+        }
+    };
+    // Named as the user would, from where the template's own name leads.
+    let file = substituter
+        .context
+        .file
+        .parent()
+        .unwrap_or(Path::new(""))
+        .join(file.trim_start_matches("./"));
+    match substituter.replace_in_file(&text, &file) {
+        Ok((definition, root)) => Some((definition, DefinitionSource { file, root })),
+        Err(errors) => {
+            for error in errors {
+                substituter
+                    .context
+                    .resolver
+                    .report_in(file.clone(), error.at, error.message);
+            }
+            None
+        }
+    }
+}
+
+fn read_file(path: &Path) -> Result<String, String> {
+    let size = fs::metadata(path).map_err(|error| error.to_string())?.len();
+    if MAX_DEFINITION_BYTES < size {
+        return Err(format!(
+            "{size} bytes are more than a definition may have ({MAX_DEFINITION_BYTES})"
+        ));
+    }
+    fs::read_to_string(path).map_err(|error| error.to_string())
+}
+
+/// Replaces each `${Name}` of a definition, and knows which names were there.
+struct Substituter<'c> {
+    id: &'c str,
+    context: &'c Context<'c>,
+    given: BTreeMap<String, Substitution>,
+    used: BTreeSet<String>,
+}
+
+impl Substituter<'_> {
+    /// A definition in a file of its own. In JSON the text is replaced and otherwise left as its author wrote it:
+    /// that is what DescribeStateMachine answers, and a variable may stand for a number.
+    fn replace_in_file(&mut self, text: &str, file: &Path) -> Result<(String, Node), Vec<SyntaxError>> {
+        if text.trim_start().starts_with('{') {
+            let text = self.replace(text, file, Position::START, &json_escaped);
+            let root = node::parse(&text)?;
+            return Ok((text, root));
+        }
+        let mut root = node::parse(text)?;
+        self.replace_in_node(&mut root, file);
+        Ok((root.to_json().to_string(), root))
+    }
+
+    fn replace_in_node(&mut self, node: &mut Node, file: &Path) {
+        let at = node.at;
+        match &mut node.value {
+            Value::Text(text) => *text = self.replace(text, file, at, &str::to_owned),
+            Value::List(items) => items.iter_mut().for_each(|item| self.replace_in_node(item, file)),
+            Value::Map(entries) => entries
+                .iter_mut()
+                .for_each(|entry| self.replace_in_node(&mut entry.value, file)),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::Invalid => {}
+        }
+    }
+
+    /// `start` is where the text begins in its file.
+    fn replace(&mut self, text: &str, file: &Path, start: Position, escaped: &dyn Fn(&str) -> String) -> String {
+        let mut result = String::with_capacity(text.len());
+        let mut rest = text;
+        while let Some(offset) = rest.find("${") {
+            let (before, variable) = rest.split_at(offset);
+            result.push_str(before);
+            let Some(name) = variable_name(variable) else {
+                result.push_str("${");
+                rest = &variable[2..];
+                continue;
+            };
+            rest = &variable[name.len() + 3..];
+            match self.given.get(name) {
+                // An unresolved value leaves no hole that would be reported a second time.
+                Some(substitution) => result.push_str(&escaped(substitution.value.as_deref().unwrap_or_default())),
+                None => {
+                    let at = advance(start, &text[..text.len() - rest.len() - name.len() - 3]);
+                    let message = format!("{}: DefinitionSubstitutions has no {name}", self.id);
+                    self.context.resolver.report_in(file.to_owned(), at, message);
+                    // Any JSON value, quoted or not.
+                    result.push('0');
+                }
+            }
+            self.used.insert(name.to_owned());
+        }
+        result + rest
+    }
+
+    fn report_unused(&self) {
+        for (name, substitution) in self.given.iter().filter(|(name, _)| !self.used.contains(*name)) {
+            let message = format!("{}: the definition does not use the substitution {name}", self.id);
+            self.context.resolver.report(substitution.at, message);
+        }
+    }
+}
+
+/// The name in the `${Name}` that `text` begins with, if it is one.
+fn variable_name(text: &str) -> Option<&str> {
+    let (name, _) = text.strip_prefix("${")?.split_once('}')?;
+    let allowed = |character: char| character.is_ascii_alphanumeric() || character == '_';
+    (!name.is_empty() && name.chars().all(allowed)).then_some(name)
+}
+
+fn json_escaped(value: &str) -> String {
+    let quoted = serde_json::Value::from(value).to_string();
+    quoted[1..quoted.len() - 1].to_owned()
+}
+
+/// Where `text` ends, if it begins at `start`.
+fn advance(start: Position, text: &str) -> Position {
+    match text.rsplit_once('\n') {
+        Some((lines, last)) => Position {
+            line: start.line + 1 + lines.matches('\n').count(),
+            column: 1 + last.chars().count(),
+        },
+        None => Position {
+            line: start.line,
+            column: start.column + text.chars().count(),
+        },
+    }
+}
