@@ -15,6 +15,8 @@ mod json;
 pub mod query;
 mod retry;
 mod state;
+#[cfg(test)]
+mod tests;
 mod trigger;
 
 pub use advance::{MAX_EVENTS, MAX_PAYLOAD_BYTES, advance};

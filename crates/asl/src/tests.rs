@@ -1,0 +1,442 @@
+//! Executions played out in memory: definitions, scripted answers and a clock that jumps.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::{Value, json};
+
+use crate::{
+    Event, EventId, EventKind, Execution, Failure, Identity, Json, Moment, StateMachine, Status, Trigger, advance,
+};
+
+/// An execution with its world: everything that happened, and what time it is.
+struct Player {
+    machine: StateMachine,
+    execution: Execution,
+    events: Vec<Event>,
+    now: DateTime<Utc>,
+}
+
+impl Player {
+    fn start(definition: &Value, input: &Value) -> Self {
+        let machine = StateMachine::parse(&definition.to_string()).unwrap_or_else(|problems| panic!("{problems:?}"));
+        let identity = Identity {
+            execution_arn: "arn:aws:states:us-west-2:000000000000:execution:machine:name".into(),
+            name: "name".into(),
+            state_machine_arn: "arn:aws:states:us-west-2:000000000000:stateMachine:machine".into(),
+            state_machine_name: "machine".into(),
+            role_arn: "arn:aws:iam::000000000000:role/role".into(),
+        };
+        let mut player = Self {
+            machine,
+            execution: Execution::default(),
+            events: Vec::new(),
+            now: DateTime::UNIX_EPOCH,
+        };
+        player.take(Trigger::Start {
+            identity: Arc::new(identity),
+            input: input.clone().into(),
+        });
+        player
+    }
+
+    fn take(&mut self, trigger: Trigger) -> usize {
+        let moment = Moment {
+            now: self.now,
+            seed: self.events.len() as u128,
+        };
+        let mut events = advance(&self.machine, &mut self.execution, trigger, &moment);
+        while self.execution.is_runnable() {
+            events.extend(advance(&self.machine, &mut self.execution, Trigger::Continue, &moment));
+        }
+        let appended = events.len();
+        self.events.extend(events);
+        assert_eq!(
+            Execution::replay(&self.events),
+            self.execution,
+            "the fold is the execution"
+        );
+        let stored = serde_json::to_string(&self.events).unwrap();
+        let loaded: Vec<Event> = serde_json::from_str(&stored).unwrap();
+        assert_eq!(loaded, self.events, "what is written is what is read");
+        appended
+    }
+
+    /// The tasks in progress, by what scheduled them.
+    fn tasks(&self) -> Vec<EventId> {
+        self.execution.tasks_since(0).map(|task| task.scheduled).collect()
+    }
+
+    fn task(&self) -> EventId {
+        let tasks = self.tasks();
+        assert_eq!(tasks.len(), 1, "one task is in progress");
+        tasks[0]
+    }
+
+    fn succeed(&mut self, scheduled: EventId, output: Value) {
+        self.take(Trigger::TaskSucceeded {
+            scheduled,
+            output: output.into(),
+        });
+    }
+
+    fn fail(&mut self, scheduled: EventId, error: &str) {
+        self.take(Trigger::TaskFailed {
+            scheduled,
+            failure: Failure::new(error, "because"),
+        });
+    }
+
+    /// Jumps to the next moment that is due; how long that took.
+    fn wait(&mut self) -> TimeDelta {
+        let due = self.execution.due().expect("something is due");
+        let waited = due - self.now;
+        self.now = due;
+        self.take(Trigger::Clock);
+        waited
+    }
+
+    fn output(&self) -> Value {
+        assert_eq!(
+            self.execution.status(),
+            Status::Succeeded,
+            "{:?}",
+            self.execution.failure()
+        );
+        self.execution.output().unwrap().value().clone()
+    }
+
+    fn types(&self) -> Vec<String> {
+        self.events
+            .iter()
+            .filter(|event| !event.kind.is_hidden())
+            .map(|event| event.kind.type_name())
+            .collect()
+    }
+
+    fn count(&self, type_name: &str) -> usize {
+        self.types().iter().filter(|name| *name == type_name).count()
+    }
+}
+
+fn task(retry: &Value, catch: &Value) -> Value {
+    let mut definition = json!({"StartAt": "Work", "States": {
+        "Work": {"Type": "Task", "Resource": "arn:aws:states:::lambda:invoke", "TimeoutSeconds": 60,
+                 "Parameters": {"FunctionName": "work"}, "Retry": retry, "Catch": catch, "End": true}}});
+    if catch != &json!([]) {
+        definition["States"]["Park"] = json!({"Type": "Pass", "End": true});
+    }
+    definition
+}
+
+fn caught() -> Value {
+    json!([{"ErrorEquals": ["States.ALL"], "Next": "Park"}])
+}
+
+#[test]
+fn retries_wait_longer_each_time_and_then_the_catcher_takes_over() {
+    let retry = json!([{"ErrorEquals": ["Throttled"], "IntervalSeconds": 2, "MaxAttempts": 3, "MaxDelaySeconds": 5}]);
+    let mut player = Player::start(&task(&retry, &caught()), &json!({}));
+    let mut waits = Vec::new();
+    for _ in 0..3 {
+        player.fail(player.task(), "Throttled");
+        assert!(player.tasks().is_empty(), "nothing is in progress before the retry");
+        waits.push(player.wait().num_seconds());
+    }
+    player.fail(player.task(), "Throttled");
+    assert_eq!(waits, [2, 4, 5]);
+    assert_eq!(player.output(), json!({"Error": "Throttled", "Cause": "because"}));
+    assert_eq!(player.count("TaskScheduled"), 4);
+}
+
+#[test]
+fn full_jitter_stays_below_the_delay() {
+    let retry =
+        json!([{"ErrorEquals": ["States.ALL"], "IntervalSeconds": 10, "MaxAttempts": 1, "JitterStrategy": "FULL"}]);
+    for _ in 0..20 {
+        let mut player = Player::start(&task(&retry, &json!([])), &json!({}));
+        player.fail(player.task(), "Any");
+        let waited = player.wait();
+        assert!(
+            TimeDelta::zero() <= waited && waited <= TimeDelta::seconds(10),
+            "{waited}"
+        );
+    }
+}
+
+#[test]
+fn a_late_or_repeated_result_changes_nothing() {
+    let mut player = Player::start(&task(&json!([]), &json!([])), &json!({}));
+    let scheduled = player.task();
+    player.succeed(scheduled, json!(1));
+    let trigger = |output: i64| Trigger::TaskSucceeded {
+        scheduled,
+        output: Json::from(json!(output)),
+    };
+    assert_eq!(player.take(trigger(2)), 0);
+    assert_eq!(player.take(Trigger::Clock), 0);
+    assert_eq!(player.take(Trigger::Stop(Failure::default())), 0);
+    assert_eq!(player.output(), json!(1));
+}
+
+#[test]
+fn a_task_times_out_and_can_be_redriven_from_there() {
+    let definition = json!({"StartAt": "Before", "States": {
+        "Before": {"Type": "Pass", "Next": "Work"},
+        "Work": {"Type": "Task", "Resource": "arn:aws:lambda:us-west-2:000000000000:function:work", "TimeoutSeconds": 60,
+                 "End": true}}});
+    let mut player = Player::start(&definition, &json!({}));
+    assert_eq!(player.wait().num_seconds(), 60);
+    assert_eq!(player.execution.status(), Status::Failed);
+    assert_eq!(player.execution.failure(), &Failure::named("States.Timeout"));
+    assert!(player.execution.due().is_none());
+
+    player.take(Trigger::Redrive);
+    assert_eq!(player.execution.status(), Status::Running);
+    assert_eq!(player.execution.redrive_count(), 1);
+    player.succeed(player.task(), json!("done"));
+    assert_eq!(player.output(), json!("done"));
+    assert_eq!(
+        player.count("PassStateEntered"),
+        1,
+        "what had succeeded does not run again"
+    );
+    assert_eq!(player.count("LambdaFunctionScheduled"), 2);
+}
+
+#[test]
+fn a_heartbeat_keeps_a_callback_alive_until_it_stops() {
+    let definition = json!({"StartAt": "Ask", "States": {"Ask": {
+        "Type": "Task", "Resource": "arn:aws:states:::lambda:invoke.waitForTaskToken", "HeartbeatSeconds": 10,
+        "Parameters": {"FunctionName": "ask", "Payload": {"token.$": "$$.Task.Token"}}, "End": true}}});
+    let mut player = Player::start(&definition, &json!({}));
+    let scheduled = player.task();
+    let task = player.execution.task(scheduled).unwrap().clone();
+    let token = task.schedule.token.clone().unwrap();
+    assert_eq!(task.schedule.parameters.value()["Payload"]["token"], json!(&*token));
+    player.take(Trigger::TaskSubmitted {
+        scheduled,
+        output: json!({}).into(),
+    });
+    assert!(player.execution.task(scheduled).unwrap().submitted);
+
+    player.now += TimeDelta::seconds(9);
+    player.take(Trigger::TaskHeartbeat { scheduled });
+    assert_eq!(player.wait().num_seconds(), 10);
+    assert_eq!(player.execution.failure(), &Failure::named("States.HeartbeatTimeout"));
+}
+
+#[test]
+fn the_state_machines_own_time_out_ends_it_exactly_then() {
+    let definition = json!({"StartAt": "Wait", "TimeoutSeconds": 5, "States": {
+        "Wait": {"Type": "Wait", "Seconds": 60, "End": true}}});
+    let mut player = Player::start(&definition, &json!({}));
+    player.now += TimeDelta::seconds(30);
+    player.take(Trigger::Clock);
+    assert_eq!(player.execution.status(), Status::TimedOut);
+    assert_eq!(
+        player.execution.stopped_at(),
+        Some(DateTime::UNIX_EPOCH + TimeDelta::seconds(5))
+    );
+
+    player.take(Trigger::Redrive);
+    assert_eq!(player.wait().num_seconds(), 5, "a redrive starts the clock anew");
+}
+
+/// Items that each need a task; two at a time.
+fn map() -> Value {
+    json!({"StartAt": "Each", "States": {"Each": {
+        "Type": "Map", "MaxConcurrency": 2, "End": true,
+        "ItemSelector": {"n.$": "$$.Map.Item.Value", "index.$": "$$.Map.Item.Index"},
+        "ItemProcessor": {"StartAt": "Work", "States": {
+            "Work": {"Type": "Task", "Resource": "arn:aws:lambda:us-west-2:000000000000:function:work", "End": true}}}}}})
+}
+
+#[test]
+fn a_map_runs_as_many_items_as_it_may_and_keeps_their_order() {
+    let mut player = Player::start(&map(), &json!([1, 2, 3]));
+    let first = player.tasks();
+    assert_eq!(first.len(), 2);
+    player.succeed(first[1], json!("b"));
+    let tasks = player.tasks();
+    assert_eq!(tasks.len(), 2, "the third began when the second ended");
+    player.succeed(tasks[1], json!("c"));
+    player.succeed(first[0], json!("a"));
+    assert_eq!(player.output(), json!(["a", "b", "c"]));
+    let mut inputs = player.events.iter().filter_map(|event| match &event.kind {
+        EventKind::TaskScheduled(schedule) => Some(schedule.parameters.value().clone()),
+        _ => None,
+    });
+    assert_eq!(inputs.next_back(), Some(json!({"n": 3, "index": 2})));
+}
+
+#[test]
+fn a_redriven_map_runs_only_what_had_not_succeeded() {
+    let mut player = Player::start(&map(), &json!([1, 2, 3]));
+    let tasks = player.tasks();
+    player.succeed(tasks[0], json!("a"));
+    player.fail(tasks[1], "Broken");
+    assert_eq!(player.execution.status(), Status::Failed);
+    assert_eq!(player.count("MapIterationAborted"), 1, "the third was in progress");
+
+    player.take(Trigger::Redrive);
+    let tasks = player.tasks();
+    assert_eq!(tasks.len(), 2);
+    for (task, output) in tasks.into_iter().zip(["b", "c"]) {
+        player.succeed(task, json!(output));
+    }
+    assert_eq!(player.output(), json!(["a", "b", "c"]));
+    assert_eq!(player.count("MapStateEntered"), 1);
+    assert_eq!(player.count("LambdaFunctionScheduled"), 5);
+}
+
+#[test]
+fn a_parallel_state_hands_each_branch_its_input_and_variables_and_collects_their_outputs() {
+    let definition = json!({"StartAt": "Set", "States": {
+        "Set": {"Type": "Pass", "Assign": {"who": "outer"}, "Next": "Both"},
+        "Both": {"Type": "Parallel", "End": true, "Branches": [
+            {"StartAt": "A", "States": {"A": {"Type": "Pass", "Assign": {"who": "inner"}, "Next": "A2"},
+                                        "A2": {"Type": "Pass", "Parameters": {"who.$": "$who"}, "End": true}}},
+            {"StartAt": "B", "States": {"B": {"Type": "Wait", "Seconds": 3, "Next": "B2"},
+                                        "B2": {"Type": "Pass", "Parameters": {"who.$": "$who"}, "End": true}}}]}}});
+    let mut player = Player::start(&definition, &json!({}));
+    assert_eq!(player.wait().num_seconds(), 3);
+    assert_eq!(player.output(), json!([{"who": "inner"}, {"who": "outer"}]));
+}
+
+#[test]
+fn an_error_in_a_branch_ends_the_others_and_can_be_caught_around_them() {
+    let definition = json!({"StartAt": "Both", "States": {
+        "Both": {"Type": "Parallel", "Catch": [{"ErrorEquals": ["Broken"], "ResultPath": "$.error", "Next": "Park"}],
+                 "End": true, "Branches": [
+            {"StartAt": "A", "States": {"A": {"Type": "Fail", "Error": "Broken", "Cause": "by hand"}}},
+            {"StartAt": "B", "States": {"B": {"Type": "Wait", "Seconds": 3, "End": true}}}]},
+        "Park": {"Type": "Pass", "End": true}}});
+    let player = Player::start(&definition, &json!({"n": 1}));
+    assert_eq!(
+        player.output(),
+        json!({"n": 1, "error": {"Error": "Broken", "Cause": "by hand"}})
+    );
+}
+
+#[test]
+fn a_loop_ends_at_the_quota_of_events() {
+    let definition = json!({"StartAt": "A", "States": {
+        "A": {"Type": "Pass", "Next": "B"}, "B": {"Type": "Pass", "Next": "A"}}});
+    // The loop has no way out, which is what is asked for here; unreachable states are not.
+    let machine = StateMachine::parse(&definition.to_string()).unwrap();
+    let mut execution = Execution::default();
+    let identity = Arc::new(Identity {
+        execution_arn: "arn".into(),
+        name: "name".into(),
+        state_machine_arn: "arn".into(),
+        state_machine_name: "machine".into(),
+        role_arn: "arn".into(),
+    });
+    let moment = Moment {
+        now: DateTime::UNIX_EPOCH,
+        seed: 0,
+    };
+    advance(
+        &machine,
+        &mut execution,
+        Trigger::Start {
+            identity,
+            input: Json::empty_object(),
+        },
+        &moment,
+    );
+    let mut calls = 1;
+    while execution.is_runnable() {
+        let events = advance(&machine, &mut execution, Trigger::Continue, &moment);
+        assert!(events.len() <= 1_000, "a call makes a bounded number of transitions");
+        calls += 1;
+    }
+    assert_eq!(execution.status(), Status::Failed);
+    assert_eq!(execution.last_event(), crate::MAX_EVENTS);
+    assert!(calls > 20);
+}
+
+#[test]
+fn a_document_above_the_quota_fails_the_state_that_made_it() {
+    let mut player = Player::start(&task(&json!([]), &caught()), &json!({}));
+    let scheduled = player.task();
+    player.succeed(scheduled, json!("x".repeat(crate::MAX_PAYLOAD_BYTES)));
+    assert_eq!(player.execution.status(), Status::Failed, "States.ALL spares it");
+    assert_eq!(player.execution.failure().name(), "States.DataLimitExceeded");
+}
+
+#[test]
+fn a_text_that_no_state_changes_keeps_its_spaces() {
+    let machine = json!({"StartAt": "A", "States": {"A": {"Type": "Pass", "End": true}}});
+    let machine = StateMachine::parse(&machine.to_string()).unwrap();
+    let mut execution = Execution::default();
+    let identity = Arc::new(Identity {
+        execution_arn: "arn".into(),
+        name: "name".into(),
+        state_machine_arn: "arn".into(),
+        state_machine_name: "machine".into(),
+        role_arn: "arn".into(),
+    });
+    let text = "{ \"a\" : 1.0 }";
+    let input = Json::parse(text).unwrap();
+    let moment = Moment {
+        now: DateTime::UNIX_EPOCH,
+        seed: 0,
+    };
+    advance(&machine, &mut execution, Trigger::Start { identity, input }, &moment);
+    assert_eq!(execution.output().unwrap().text(), text);
+}
+
+#[test]
+fn every_problem_of_a_definition_is_found_in_the_words_of_aws() {
+    let definition = json!({"StartAt": "Nowhere", "States": {
+        "A": {"Type": "Pass", "Next": "Gone"},
+        "B": {"Type": "Wait", "Timestamp": "tomorrow", "End": true}}});
+    let problems = StateMachine::parse(&definition.to_string()).unwrap_err();
+    let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    for expected in [
+        "MISSING_TRANSITION_TARGET: Missing 'Next' target: Nowhere at /StartAt",
+        "MISSING_TRANSITION_TARGET: Missing 'Next' target: Gone at /States/A/Next",
+        "SCHEMA_VALIDATION_FAILED: String does not match RFC3339 timestamp at /States/B/Timestamp",
+        "MISSING_TRANSITION_TARGET: State \"A\" is not reachable. at /States/A",
+    ] {
+        assert!(
+            problems.iter().any(|problem| problem == expected),
+            "{expected} is not among {problems:#?}"
+        );
+    }
+}
+
+#[test]
+fn resources_are_taken_apart_as_their_events_show_them() {
+    for (arn, resource_type, resource) in [
+        ("arn:aws:states:::lambda:invoke", "lambda", "invoke"),
+        (
+            "arn:aws:states:::lambda:invoke.waitForTaskToken",
+            "lambda",
+            "invoke.waitForTaskToken",
+        ),
+        (
+            "arn:aws:states:::states:startExecution.sync:2",
+            "states",
+            "startExecution.sync:2",
+        ),
+        (
+            "arn:aws:states:::aws-sdk:sfn:startExecution",
+            "aws-sdk:sfn",
+            "startExecution",
+        ),
+        (
+            "arn:aws:lambda:us-west-2:000000000000:function:f",
+            "",
+            "arn:aws:lambda:us-west-2:000000000000:function:f",
+        ),
+    ] {
+        let definition = json!({"StartAt": "T", "States": {"T": {"Type": "Task", "Resource": arn, "End": true}}});
+        let player = Player::start(&definition, &json!({}));
+        let task = player.execution.task(player.task()).unwrap();
+        assert_eq!(&*task.schedule.resource.resource_type, resource_type, "{arn}");
+        assert_eq!(&*task.schedule.resource.resource, resource, "{arn}");
+    }
+}
