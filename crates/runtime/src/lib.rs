@@ -1,3 +1,6 @@
+pub mod aws;
+pub mod clock;
+pub mod dynamodb;
 pub mod lambda;
 pub mod template;
 
