@@ -116,6 +116,11 @@ fn function() -> ExitCode {
                 std::thread::sleep(FOREVER);
                 0
             }
+            "meet" => {
+                leave_pid(std::process::id());
+                meet(&event);
+                api.post(&response, json!({ "pid": std::process::id() }).to_string().as_bytes())
+            }
             "garbage" => api.post(&response, b"Found nothing..."),
             "huge" => {
                 let size = event["bytes"].as_u64().unwrap_or(0) as usize;
@@ -149,12 +154,20 @@ fn function() -> ExitCode {
     }
 }
 
-/// Writes a process id where the test looks for it, if it does; the file is there only when it is whole.
+/// Writes a process id to the FIFO at which a test reads, if one does.
 fn leave_pid(pid: u32) {
     if let Ok(file) = std::env::var("PID_FILE") {
-        let part = format!("{file}.part");
-        std::fs::write(&part, pid.to_string()).expect("a writable directory");
-        std::fs::rename(part, file).expect("a writable directory");
+        std::fs::write(file, format!("{pid}\n")).expect("the test holds it open");
+    }
+}
+
+/// Waits until as many processes are here as the event says.
+fn meet(event: &Value) {
+    let directory = std::path::Path::new(event["directory"].as_str().unwrap_or("."));
+    std::fs::write(directory.join(std::process::id().to_string()), "").expect("a writable directory");
+    let expected = event["count"].as_u64().unwrap_or(1) as usize;
+    while std::fs::read_dir(directory).map_or(0, Iterator::count) < expected {
+        std::thread::sleep(Duration::from_millis(1));
     }
 }
 

@@ -3,7 +3,8 @@
 //! A [`Host`] keeps a pool of execution environments for each [`Function`].
 //! An environment is one child process and one listener of its own, so that who calls is known by the socket.
 //! It serves one invocation at a time, is reused (the most recent one first), and ends after a while of idleness.
-//! Under load further environments start, up to [`ENVIRONMENTS_PER_FUNCTION`] or the reserved concurrency.
+//! Under load further environments start, up to [`ENVIRONMENTS_PER_FUNCTION`] or the reserved concurrency, and what comes
+//! beyond it waits, up to [`QUEUED_INVOCATIONS`]. What exceeds that, or the reserved concurrency, is throttled as on AWS.
 //!
 //! What the binary does wrong becomes the error that AWS reports for it: see [`failure`].
 //!
@@ -36,7 +37,7 @@ use process::Spawner;
 
 pub use launcher::{COMMAND as LAUNCHER_COMMAND, launch};
 
-/// How many environments of one function may live at a time, if it reserves no fewer.
+/// How many environments of one function may live at a time by default.
 ///
 /// Enough that 32 invocations may wait for something at the same time; the pool itself only grows while invocations queue.
 /// At some 9 MiB an idle Rust function, one function can hold 300 MiB at most.
@@ -60,6 +61,11 @@ const IDLE_TIME: Duration = Duration::from_secs(60);
 
 /// How long initialization may take before Lambda starts it anew, on AWS too.
 const INIT_TIME: Duration = Duration::from_secs(10);
+
+/// How long a runtime may take from its answer to its next question before another environment starts in its place.
+///
+/// It takes well under a millisecond, unless the function goes on with something after its answer.
+const RETURN_TIME: Duration = Duration::from_millis(20);
 
 /// One call of a function.
 #[derive(Debug, Clone)]
@@ -127,6 +133,10 @@ pub struct HostConfig {
     pub idle_time: Duration,
     /// How long initialization may take before it is tried once more.
     pub init_time: Duration,
+    /// How long an environment may take from its answer until it counts as busy with something else.
+    pub return_time: Duration,
+    /// How many environments of one function may live at a time, if it reserves no fewer.
+    pub environments_per_function: usize,
 }
 
 impl HostConfig {
@@ -138,6 +148,8 @@ impl HostConfig {
             launcher: launcher::this_program(),
             idle_time: IDLE_TIME,
             init_time: INIT_TIME,
+            return_time: RETURN_TIME,
+            environments_per_function: ENVIRONMENTS_PER_FUNCTION,
         }
     }
 }

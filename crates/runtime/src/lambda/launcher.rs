@@ -8,14 +8,17 @@
 //! was killed: such a process keeps running, though nothing it says reaches anyone.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// The hidden first argument that makes the program a launcher.
 pub const COMMAND: &str = "lambda-launcher";
 
 /// The exit status of a launcher that could not become the function: a shell's for "found, but cannot be executed".
-pub(super) const CANNOT_EXECUTE: i32 = 126;
+pub(super) const CANNOT_EXECUTE: u8 = 126;
 
 /// The running program, also after its file was replaced or deleted by the next build.
 pub(super) fn this_program() -> PathBuf {
@@ -55,12 +58,32 @@ fn bind_to(_host: i32) -> bool {
     true
 }
 
-#[cfg(unix)]
 #[expect(clippy::print_stderr, reason = "the host reads it into its log")]
 fn execute(program: OsString) -> ExitCode {
-    use std::os::unix::process::CommandExt;
-
+    if !matches!((head(Path::new(&program)), head(&this_program())), (Ok(program), Ok(own)) if is_executable(&program, &own))
+    {
+        eprintln!("{} is not a program for this machine", program.display());
+        return ExitCode::from(CANNOT_EXECUTE);
+    }
     let error = std::process::Command::new(&program).exec();
     eprintln!("cannot execute {}: {error}", program.display());
-    ExitCode::from(CANNOT_EXECUTE as u8)
+    ExitCode::from(CANNOT_EXECUTE)
+}
+
+/// How much of a file tells for which machine it is: an ELF header up to `e_machine`.
+const HEAD_BYTES: usize = 20;
+
+fn head(program: &Path) -> std::io::Result<Vec<u8>> {
+    let mut head = Vec::with_capacity(HEAD_BYTES);
+    File::open(program)?.take(HEAD_BYTES as u64).read_to_end(&mut head)?;
+    Ok(head)
+}
+
+/// Whether a file that begins with `head` runs where a program that begins with `own` does, or is a script that says by what.
+///
+/// The C library hands all that the kernel refuses to `/bin/sh`, which makes strange errors of a binary for ARM.
+fn is_executable(head: &[u8], own: &[u8]) -> bool {
+    const MACHINE: std::ops::Range<usize> = 18..20;
+    let is_elf = own.starts_with(b"\x7fELF");
+    !is_elf || head.starts_with(b"#!") || head.get(..5) == own.get(..5) && head.get(MACHINE) == own.get(MACHINE)
 }

@@ -12,10 +12,7 @@ use bytes::Bytes;
 use tokio::sync::{Notify, oneshot};
 
 use super::failure::Failure;
-use super::{
-    ENVIRONMENTS_PER_FUNCTION, Function, InvokeError, MAX_REQUEST_BYTES, Phase, QUEUED_BYTES, QUEUED_INVOCATIONS,
-    Shared, sandbox,
-};
+use super::{Function, InvokeError, MAX_REQUEST_BYTES, Phase, QUEUED_BYTES, QUEUED_INVOCATIONS, Shared, sandbox};
 
 /// How many environments of one function may start at the same time.
 ///
@@ -101,6 +98,14 @@ struct State {
     last_seat: u64,
 }
 
+impl State {
+    /// Drops the jobs that nobody waits for, which otherwise only their turn would do.
+    fn forget_abandoned(&mut self) {
+        self.queue.retain(|job| !job.is_abandoned());
+        self.queued_bytes = self.queue.iter().map(|job| job.payload.len()).sum();
+    }
+}
+
 #[derive(Debug)]
 struct Idle {
     seat: u64,
@@ -158,13 +163,10 @@ impl Pool {
         if *self.shared.phase.borrow() != Phase::Open {
             return Err(Failure::ShuttingDown.into_error(&request_id));
         }
-        let in_flight = self.in_flight.load(Ordering::Relaxed);
-        let is_reserved = self
-            .function
-            .reserved_concurrency
-            .is_some_and(|reserved| reserved as usize <= in_flight);
-        let is_full = QUEUED_INVOCATIONS <= state.queue.len() || QUEUED_BYTES < state.queued_bytes + payload.len();
-        if is_reserved || is_full {
+        if !self.has_room(&state, payload.len()) {
+            state.forget_abandoned();
+        }
+        if !self.has_room(&state, payload.len()) {
             return Err(InvokeError::Service {
                 code: "TooManyRequestsException",
                 status: 429,
@@ -184,13 +186,22 @@ impl Pool {
         Ok(())
     }
 
+    fn has_room(&self, state: &State, bytes: usize) -> bool {
+        let in_flight = self.in_flight.load(Ordering::Relaxed);
+        self.function
+            .reserved_concurrency
+            .is_none_or(|reserved| in_flight < reserved as usize)
+            && state.queue.len() < QUEUED_INVOCATIONS
+            && state.queued_bytes + bytes <= QUEUED_BYTES
+    }
+
     /// Sees to it that for each queued job an environment comes, as far as the limits allow.
     fn provide(self: &Arc<Self>, state: &mut State) {
-        let limit = self
+        let reserved = self
             .function
             .reserved_concurrency
             .map_or(usize::MAX, |reserved| reserved as usize);
-        let limit = limit.min(ENVIRONMENTS_PER_FUNCTION);
+        let limit = self.shared.config.environments_per_function.min(reserved);
         while state.coming < state.queue.len() {
             match state.idle.pop() {
                 Some(idle) => {

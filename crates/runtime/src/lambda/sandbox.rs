@@ -19,11 +19,6 @@ use super::{Function, Phase, environment};
 /// How long a process may take to end after SIGTERM. AWS gives a runtime half a second.
 const TERMINATION_TIME: Duration = Duration::from_millis(500);
 
-/// How long a runtime may take from its answer to its next question before others are started in its place.
-///
-/// It takes well under a millisecond, unless the function goes on with something after its answer.
-const RETURN_TIME: Duration = Duration::from_millis(20);
-
 /// How long to look for what a process said just before it ended.
 const LAST_WORDS_TIME: Duration = Duration::from_millis(200);
 
@@ -110,7 +105,7 @@ impl Sandbox {
                 Event::Call(Call::Answer { reply, .. }) => {
                     let _ = reply.send(Verdict::InvalidRequestId);
                 }
-                Event::Exited(Exit::Status(launcher::CANNOT_EXECUTE)) => {
+                Event::Exited(Exit::Status(code)) if code == i32::from(launcher::CANNOT_EXECUTE) => {
                     return Err(Failure::CannotExecute {
                         program: function.program.clone(),
                         reason: "exec format error".to_owned(),
@@ -162,6 +157,7 @@ impl Sandbox {
     async fn serve(&mut self, job: Job, seat: &mut Seat, phase: &mut watch::Receiver<Phase>) -> ControlFlow<()> {
         let function = Arc::clone(seat.pool().function());
         let Function { name, arn, timeout, .. } = &*function;
+        let return_time = seat.pool().shared().config.return_time;
         let begun = Instant::now();
         let deadline = tokio::time::Instant::now() + *timeout;
         self.current.set(Arc::clone(&job.request_id));
@@ -203,7 +199,7 @@ impl Sandbox {
                     let verdict = verdict(&outcome, job.is_some());
                     if let Some(job) = job {
                         seat.returns();
-                        limit = deadline.min(tokio::time::Instant::now() + RETURN_TIME);
+                        limit = deadline.min(tokio::time::Instant::now() + return_time);
                         job.answer(name, result(outcome), begun.elapsed());
                     }
                     let _ = reply.send(verdict);
