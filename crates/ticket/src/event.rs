@@ -11,7 +11,7 @@ use crate::time::Time;
 pub const MAX_EVENT_BYTES: usize = 128 * 1024;
 /// Most changes in one event. One edit of an issue changes five fields that matter at most; only whole histories,
 /// as Automation can send them, are longer.
-pub const MAX_CHANGES: usize = 64;
+pub const MAX_CHANGES: usize = 50;
 
 /// What a delivery comes to.
 #[derive(Clone, Debug, PartialEq, Eq)]

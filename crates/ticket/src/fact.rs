@@ -52,6 +52,13 @@ pub struct Change {
     pub initial: bool,
 }
 
+impl Change {
+    /// What orders changes, everywhere the same: the time, and where that is equal what Jira numbered first.
+    pub(crate) fn order(&self) -> (Time, &ChangelogId, u32) {
+        (self.at, &self.changelog, self.item)
+    }
+}
+
 /// The fields whose changes are facts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -111,6 +118,10 @@ pub struct Named {
 }
 
 impl Named {
+    pub(crate) fn is_something(&self) -> bool {
+        self.id.is_some() || self.name.is_some()
+    }
+
     /// What tells this one from others: its id, else its name. Names are localised and get edited, ids are not.
     pub fn identity(&self) -> &str {
         self.id

@@ -23,76 +23,27 @@ pub const COMPLETED: &str = "completed";
 /// How much of the hash is the id: 128 bits, so that no two tickets share one.
 const ID_DIGITS: usize = 32;
 
-/// The payload as it is sent.
-#[derive(Debug, Default, Deserialize)]
-pub(crate) struct Payload {
-    pub(crate) summary: Option<Value>,
-    pub(crate) created: Option<Value>,
-    pub(crate) completed: Option<Value>,
-    pub(crate) description: Option<Value>,
-    pub(crate) priority: Option<Value>,
+/// The payload as it is sent; `Some(Null)` is a field that is there and says `null`.
+#[derive(Deserialize)]
+struct Payload {
+    #[serde(default, deserialize_with = "wire::said")]
+    summary: Option<Value>,
+    #[serde(default, deserialize_with = "wire::said")]
+    created: Option<Value>,
+    #[serde(default, deserialize_with = "wire::said")]
+    completed: Option<Value>,
+    #[serde(default, deserialize_with = "wire::said")]
+    description: Option<Value>,
+    #[serde(default, deserialize_with = "wire::said")]
+    priority: Option<Value>,
 }
 
 /// Reads the flat payload.
 pub fn read(body: &[u8]) -> Result<TicketEvent, Error> {
-    event(&payload(body)?)
-}
-
-/// Reads a change of a flat ticket: any of `summary`, `completed`, `description`, `priority`, as seen at `observed`.
-///
-/// `completed` closes the ticket at that time; empty or null it opens it again, at `observed`.
-pub fn edit(ticket: &TicketId, body: &[u8], observed: Time) -> Result<TicketEvent, Error> {
-    let payload = payload(body)?;
-    if let Some(created) = &payload.created {
-        return Err(path("created").invalid(created, "absent: it is part of the ticket's identity"));
-    }
-    let completed = match &payload.completed {
-        None => None,
-        value => Some(wire::time(path("completed"), value.as_ref())?),
-    };
-    let mut facts = Vec::new();
-    if let Some(completed) = completed {
-        facts.push(match completed {
-            Some(at) => transition(ticket, OPEN, COMPLETED, at),
-            None => transition(ticket, COMPLETED, OPEN, observed),
-        });
-    }
-    facts.push(Fact::Snapshot(snapshot(
-        &payload,
-        observed,
-        completed.map(|at| at.is_some()),
-    )?));
-    finish(ticket.clone(), observed, facts, texts(&payload, observed)?)
-}
-
-/// The deletion of a ticket by an API client.
-pub fn deletion(ticket: &TicketId, at: Time) -> TicketEvent {
-    TicketEvent {
-        site: ticket.site.clone(),
-        issue: ticket.issue.clone(),
-        key: None,
-        observed: at,
-        source: Source::Api,
-        facts: vec![Fact::Deleted { at }],
-        texts: Texts::default(),
-    }
-}
-
-fn payload(body: &[u8]) -> Result<Payload, Error> {
-    serde_json::from_slice(body).map_err(|error| {
-        if error.is_data() {
-            Error::NoKnownShape(error.to_string())
-        } else {
-            Error::NotJson(error)
-        }
-    })
-}
-
-pub(crate) fn event(payload: &Payload) -> Result<TicketEvent, Error> {
-    let expected = "a text that is not empty";
+    let payload: Payload = wire::parse(body)?;
     let summary = wire::string(path("summary"), payload.summary.as_ref())?
         .filter(|text| !text.trim().is_empty());
-    let summary = summary.ok_or_else(|| path("summary").missing(expected))?;
+    let summary = summary.ok_or_else(|| path("summary").missing("a text that is not empty"))?;
     let created = wire::time(path("created"), payload.created.as_ref())?
         .ok_or_else(|| path("created").missing(time::EXPECTED))?;
     let completed = wire::time(path("completed"), payload.completed.as_ref())?;
@@ -113,22 +64,77 @@ pub(crate) fn event(payload: &Payload) -> Result<TicketEvent, Error> {
     let mut facts = vec![Fact::Created { at: created }];
     facts.extend(completed.map(|at| transition(&ticket, OPEN, COMPLETED, at)));
     facts.push(Fact::Snapshot(snapshot(
-        payload,
+        &payload,
         observed,
         Some(completed.is_some()),
     )?));
-    finish(ticket, observed, facts, texts(payload, observed)?)
+    Ok(event(ticket, observed, facts, texts(&payload, observed)?))
 }
 
-fn finish(
-    ticket: TicketId,
-    observed: Time,
-    mut facts: Vec<Fact>,
-    texts: Texts,
-) -> Result<TicketEvent, Error> {
+/// Reads a change of a flat ticket: any of `summary`, `completed`, `description`, `priority`, as seen at `observed`.
+///
+/// `completed` closes the ticket at that time; empty or null it opens it again, at `observed`.
+pub fn edit(ticket: &TicketId, body: &[u8], observed: Time) -> Result<TicketEvent, Error> {
+    let payload: Payload = wire::parse(body)?;
+    if ticket.site.as_str() != SITE {
+        return Err(path("id").invalid(
+            &Value::from(ticket.to_string()),
+            "a flat ticket: others change in their Jira",
+        ));
+    }
+    if let Some(created) = &payload.created {
+        return Err(path("created").invalid(created, "absent: it is part of the ticket's identity"));
+    }
+    let Payload {
+        summary,
+        completed,
+        description,
+        priority,
+        ..
+    } = &payload;
+    if [summary, completed, description, priority]
+        .iter()
+        .all(|field| field.is_none())
+    {
+        return Err(Error::NoKnownShape(
+            "it has none of summary, completed, description, priority".to_owned(),
+        ));
+    }
+    let completed = match completed {
+        None => None,
+        value => Some(wire::time(path("completed"), value.as_ref())?),
+    };
+    let mut facts = vec![Fact::Snapshot(snapshot(
+        &payload,
+        observed,
+        completed.map(|at| at.is_some()),
+    )?)];
+    facts.extend(completed.map(|completed| match completed {
+        Some(at) => transition(ticket, OPEN, COMPLETED, at),
+        None => transition(ticket, COMPLETED, OPEN, observed),
+    }));
+    Ok(event(
+        ticket.clone(),
+        observed,
+        facts,
+        texts(&payload, observed)?,
+    ))
+}
+
+/// The deletion of a ticket by an API client.
+pub fn deletion(ticket: &TicketId, at: Time) -> TicketEvent {
+    event(
+        ticket.clone(),
+        at,
+        vec![Fact::Deleted { at }],
+        Texts::default(),
+    )
+}
+
+fn event(ticket: TicketId, observed: Time, mut facts: Vec<Fact>, texts: Texts) -> TicketEvent {
     facts.sort();
     let TicketId { site, issue } = ticket;
-    Ok(TicketEvent {
+    TicketEvent {
         site,
         issue,
         key: None,
@@ -136,7 +142,7 @@ fn finish(
         source: Source::Api,
         facts,
         texts,
-    })
+    }
 }
 
 /// What the payload shows; `completed` where it says whether the ticket is.

@@ -231,7 +231,7 @@ impl<'a> Facts<'a> {
             facts.changes.entry(change.field).or_default().push(change);
         }
         for changes in facts.changes.values_mut() {
-            changes.sort_by(|a, b| (a.at, &a.changelog, a.item).cmp(&(b.at, &b.changelog, b.item)));
+            changes.sort_by(|a, b| a.order().cmp(&b.order()));
         }
         facts.snapshots.sort_by_key(|snapshot| snapshot.observed);
         facts

@@ -5,7 +5,10 @@
 //! no fact, and the seed's flat payload, which [`crate::flat`] reads. Fields are told apart by `fieldId`, or else by
 //! `field`; names of statuses mean nothing, because people rename and translate them.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use crate::adf;
@@ -21,12 +24,6 @@ use crate::wire::{self, Path};
 
 pub use crate::wire::{Error, Kind};
 
-const ISSUE_EVENTS: [&str; 3] = [
-    "jira:issue_created",
-    "jira:issue_updated",
-    "jira:issue_deleted",
-];
-
 /// A body in any of the shapes. What a leaf may be is decided where it is read, so that the error can name it.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -40,11 +37,8 @@ struct Body {
     #[serde(rename = "self")]
     link: Option<Value>,
     fields: Option<Fields>,
-    summary: Option<Value>,
-    created: Option<Value>,
-    completed: Option<Value>,
-    description: Option<Value>,
-    priority: Option<Value>,
+    summary: Option<IgnoredAny>,
+    created: Option<IgnoredAny>,
 }
 
 #[derive(Deserialize)]
@@ -54,6 +48,7 @@ struct Issue {
     #[serde(rename = "self")]
     link: Option<Value>,
     fields: Option<Fields>,
+    changelog: Option<Changelog>,
 }
 
 /// The fields that matter. Of those a body may say that there is nothing, `Some(Null)` is one that says so.
@@ -65,13 +60,13 @@ struct Fields {
     statuscategorychangedate: Option<Value>,
     resolutiondate: Option<Value>,
     project: Option<Value>,
-    #[serde(default, deserialize_with = "said")]
+    #[serde(default, deserialize_with = "wire::said")]
     resolution: Option<Value>,
-    #[serde(default, deserialize_with = "said")]
+    #[serde(default, deserialize_with = "wire::said")]
     priority: Option<Value>,
-    #[serde(default, deserialize_with = "said")]
+    #[serde(default, deserialize_with = "wire::said")]
     summary: Option<Value>,
-    #[serde(default, deserialize_with = "said")]
+    #[serde(default, deserialize_with = "wire::said")]
     description: Option<Value>,
 }
 
@@ -102,74 +97,60 @@ struct Item {
     to_string: Option<Value>,
 }
 
-fn said<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
-    Value::deserialize(deserializer).map(Some)
+/// What happened to the issue, as far as the shape says.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Happening {
+    Created,
+    Changed,
+    Deleted,
 }
 
 /// Reads a delivery.
 ///
 /// The same bytes always give the same event. Whatever the bytes are, the event is at most
 /// [`MAX_EVENT_BYTES`](crate::event::MAX_EVENT_BYTES) long.
-pub fn read(body: &[u8]) -> Result<Delivery, Error> {
-    let body: Body = serde_json::from_slice(body).map_err(|error| {
-        if error.is_data() {
-            Error::NoKnownShape(error.to_string())
-        } else {
-            Error::NotJson(error)
-        }
-    })?;
-    let changelog = body.changelog.unwrap_or_default();
-    let (source, deleted, created, issue) = match (&body.webhook_event, body.issue, body.fields) {
-        (Some(Value::String(event)), issue, _) => {
-            if !ISSUE_EVENTS.contains(&event.as_str()) {
-                return Ok(Delivery::Ignored {
-                    reason: format!("{} is not about an issue itself", excerpt(event)),
-                });
-            }
-            let issue = issue.ok_or(Error::Missing {
-                field: "issue".to_owned(),
-                expected: "the issue",
-            })?;
+pub fn read(bytes: &[u8]) -> Result<Delivery, Error> {
+    let body: Body = wire::parse(bytes)?;
+    let (source, happening, issue) = match (body.webhook_event, body.issue, body.fields) {
+        (Some(event), issue, _) => {
+            let happening = match event.as_str() {
+                Some("jira:issue_created") => Happening::Created,
+                Some("jira:issue_updated") => Happening::Changed,
+                Some("jira:issue_deleted") => Happening::Deleted,
+                Some(event) => {
+                    let reason = format!("{} is not about an issue itself", excerpt(event));
+                    return Ok(Delivery::Ignored { reason });
+                }
+                None => {
+                    return Err(
+                        top("webhookEvent").invalid(&event, "a string, such as jira:issue_updated")
+                    );
+                }
+            };
             (
                 Source::Webhook,
-                event == "jira:issue_deleted",
-                event == "jira:issue_created",
-                issue,
+                happening,
+                issue.ok_or_else(|| top("issue").missing("the issue"))?,
             )
         }
-        (Some(other), ..) => {
-            let path = Path {
-                prefix: "",
-                name: "webhookEvent",
-            };
-            return Err(path.invalid(other, "the name of an event, such as jira:issue_updated"));
-        }
-        (None, Some(issue), _) => (Source::PostFunction, false, false, issue),
-        (None, None, Some(fields)) => (
-            Source::Issue,
-            false,
-            false,
-            Issue {
-                id: body.id,
-                key: body.key,
-                link: body.link,
+        (None, Some(issue), _) => (Source::PostFunction, Happening::Changed, issue),
+        (None, None, Some(fields)) => {
+            let (id, key, link) = (body.id, body.key, body.link);
+            let issue = Issue {
+                id,
+                key,
+                link,
                 fields: Some(fields),
-            },
-        ),
+                changelog: None,
+            };
+            (Source::Issue, Happening::Changed, issue)
+        }
         (None, None, None) if body.summary.is_some() || body.created.is_some() => {
-            let event = flat::event(&flat::Payload {
-                summary: body.summary,
-                created: body.created,
-                completed: body.completed,
-                description: body.description,
-                priority: body.priority,
-            })?;
-            return Ok(Delivery::Event(event));
+            return flat::read(bytes).map(Delivery::Event);
         }
         (None, None, None) => {
-            let reason =
-                "it has none of webhookEvent, issue, fields, or summary and created".to_owned();
-            return Err(Error::NoKnownShape(reason));
+            let reason = "it has none of webhookEvent, issue, fields, or summary and created";
+            return Err(Error::NoKnownShape(reason.to_owned()));
         }
     };
     let prefix = if source == Source::Issue {
@@ -177,10 +158,38 @@ pub fn read(body: &[u8]) -> Result<Delivery, Error> {
     } else {
         "issue."
     };
-    let delivered = delivered_at(body.timestamp.as_ref())?;
-    reading(prefix, issue, delivered)?
-        .event(source, deleted, created, changelog)
+    let mut changelogs = Vec::new();
+    changelogs.extend(body.changelog.map(|changelog| ("changelog", changelog)));
+    changelogs.extend(
+        issue
+            .changelog
+            .map(|changelog| ("issue.changelog", changelog)),
+    );
+    let issue = Issue {
+        changelog: None,
+        ..issue
+    };
+    let reading = Reading::of(prefix, issue, delivered_at(body.timestamp.as_ref())?)?;
+    reading
+        .event(source, happening, changelogs)
         .map(Delivery::Event)
+}
+
+/// Reads the answer of Jira's `GET /status`: the categories of all statuses, as facts for any of its tickets.
+pub fn read_statuses(bytes: &[u8], observed: Time) -> Result<Vec<Fact>, Error> {
+    let statuses: Vec<Value> = wire::parse(bytes)?;
+    let mut facts = Vec::new();
+    for (index, status) in statuses.iter().enumerate() {
+        let prefix = &format!("[{index}].");
+        let id = Path { prefix, name: "id" };
+        let id = scalar(id, status.get("id"))?.ok_or_else(|| id.missing("the status's id"))?;
+        facts.extend(category(status).map(|category| Fact::Category {
+            status: id,
+            category,
+            observed,
+        }));
+    }
+    Ok(facts)
 }
 
 /// The delivery's own time. A string that is none comes from a logger on the way, not from Jira: it says nothing.
@@ -210,79 +219,85 @@ struct Reading<'a> {
     observed: Time,
 }
 
-fn reading(prefix: &str, issue: Issue, delivered: Option<Time>) -> Result<Reading<'_>, Error> {
-    let fields_prefix = format!("{prefix}fields.");
-    let fields = issue.fields.unwrap_or_default();
-    let link = Path {
-        prefix,
-        name: "self",
-    };
-    let expected = "a URL whose host names the site";
-    let site = match wire::string(link, issue.link.as_ref())? {
-        Some(url) => SiteId::of_url(url).map_err(|_| link.invalid(&Value::from(url), expected))?,
-        None => return Err(link.missing(expected)),
-    };
-    let id = Path { prefix, name: "id" };
-    let created = wire::time(
-        Path {
-            prefix: &fields_prefix,
-            name: "created",
-        },
-        fields.created.as_ref(),
-    )?;
-    let updated = wire::time(
-        Path {
-            prefix: &fields_prefix,
-            name: "updated",
-        },
-        fields.updated.as_ref(),
-    )?;
-    Ok(Reading {
-        prefix,
-        site,
-        issue: wire::id(id, issue.id.as_ref(), IssueId::EXPECTED)?
-            .ok_or_else(|| id.missing(IssueId::EXPECTED))?,
-        key: wire::id(
-            Path {
-                prefix,
-                name: "key",
-            },
-            issue.key.as_ref(),
-            IssueKey::EXPECTED,
-        )?,
-        created,
-        delivered,
-        updated,
-        observed: delivered.max(updated).or(created).ok_or_else(|| {
-            Path {
-                prefix: "",
-                name: "timestamp",
+impl<'a> Reading<'a> {
+    fn of(prefix: &'a str, issue: Issue, delivered: Option<Time>) -> Result<Self, Error> {
+        let fields_prefix = &format!("{prefix}fields.");
+        let fields = issue.fields.unwrap_or_default();
+        let link = Path {
+            prefix,
+            name: "self",
+        };
+        let expected = "a URL whose host names the site";
+        let site = match wire::string(link, issue.link.as_ref())? {
+            Some(url) => {
+                SiteId::of_url(url).map_err(|_| link.invalid(&Value::from(url), expected))?
             }
-            .missing("milliseconds since 1970, unless the issue says `updated`")
-        })?,
-        fields,
-    })
-}
+            None => return Err(link.missing(expected)),
+        };
+        let id = Path { prefix, name: "id" };
+        let created = wire::time(
+            Path {
+                prefix: fields_prefix,
+                name: "created",
+            },
+            fields.created.as_ref(),
+        )?;
+        let updated = wire::time(
+            Path {
+                prefix: fields_prefix,
+                name: "updated",
+            },
+            fields.updated.as_ref(),
+        )?;
+        let observed = delivered.max(updated).or(created);
+        Ok(Self {
+            prefix,
+            site,
+            issue: wire::id(id, issue.id.as_ref(), IssueId::EXPECTED)?
+                .ok_or_else(|| id.missing(IssueId::EXPECTED))?,
+            key: wire::id(
+                Path {
+                    prefix,
+                    name: "key",
+                },
+                issue.key.as_ref(),
+                IssueKey::EXPECTED,
+            )?,
+            created,
+            delivered,
+            updated,
+            observed: observed.ok_or_else(|| {
+                top("timestamp").missing("milliseconds since 1970, unless `updated` is there")
+            })?,
+            fields,
+        })
+    }
 
-impl Reading<'_> {
     fn event(
         self,
         source: Source,
-        deleted: bool,
-        on_creation: bool,
-        changelog: Changelog,
+        happening: Happening,
+        changelogs: Vec<(&str, Changelog)>,
     ) -> Result<TicketEvent, Error> {
-        let mut changes = self.changes(changelog, on_creation)?;
+        let mut changes = Vec::new();
+        for (path, changelog) in changelogs {
+            self.read_changelog(
+                path,
+                changelog,
+                happening == Happening::Created,
+                &mut changes,
+            )?;
+        }
         // Of a history too long for one event the newest part is kept: it tells where the ticket is.
         let changes_cut = MAX_CHANGES < changes.len();
         if changes_cut {
-            changes.sort_by(|a, b| (a.at, &a.changelog, a.item).cmp(&(b.at, &b.changelog, b.item)));
+            changes.sort_by(|a, b| a.order().cmp(&b.order()));
             changes.drain(..changes.len() - MAX_CHANGES);
         }
         let mut facts: Vec<Fact> = changes.into_iter().map(Fact::Change).collect();
         facts.push(Fact::Snapshot(self.snapshot(changes_cut)?));
         facts.extend(self.created.map(|at| Fact::Created { at }));
-        if deleted {
+        if happening == Happening::Deleted {
             // `fields.updated` is that of the last edit, minutes before.
             facts.push(Fact::Deleted {
                 at: self.delivered.unwrap_or(self.observed),
@@ -374,112 +389,92 @@ impl Reading<'_> {
         })
     }
 
-    /// The changes that are facts, of a webhook's changelog and of histories alike.
-    fn changes(&self, changelog: Changelog, on_creation: bool) -> Result<Vec<Change>, Error> {
+    /// Adds the changes that are facts, of a webhook's changelog and of histories alike.
+    fn read_changelog(
+        &self,
+        path: &str,
+        changelog: Changelog,
+        initial: bool,
+        changes: &mut Vec<Change>,
+    ) -> Result<(), Error> {
         let (at, clock) = match (self.delivered, self.updated) {
             (Some(at), _) => (at, Clock::Timestamp),
             (None, Some(at)) => (at, Clock::Updated),
             (None, None) => (self.observed, Clock::Updated),
         };
-        let mut changes = Vec::new();
-        let items = changelog.items.unwrap_or_default();
-        let id = changelog_id("changelog.id", changelog.id.as_ref())?;
-        self.read_items(
-            "changelog.items",
-            id,
-            &items,
-            at,
-            clock,
-            on_creation,
-            &mut changes,
-        )?;
-        for (index, history) in changelog.histories.unwrap_or_default().iter().enumerate() {
-            let prefix = &format!("changelog.histories[{index}].");
-            let (at, clock) = match wire::time(
+        let edit = History {
+            id: changelog.id,
+            created: None,
+            items: changelog.items,
+        };
+        changes.extend(self.read_history(&format!("{path}."), edit, (at, clock), initial)?);
+        for (index, history) in changelog
+            .histories
+            .unwrap_or_default()
+            .into_iter()
+            .enumerate()
+        {
+            let prefix = &format!("{path}.histories[{index}].");
+            let created = wire::time(
                 Path {
                     prefix,
                     name: "created",
                 },
                 history.created.as_ref(),
-            )? {
-                Some(at) => (at, Clock::History),
-                None => (at, clock),
-            };
-            let id = changelog_id(&format!("{prefix}id"), history.id.as_ref())?;
-            let items = history.items.as_deref().unwrap_or_default();
-            self.read_items(
-                &format!("{prefix}items"),
-                id,
-                items,
-                at,
-                clock,
-                false,
-                &mut changes,
             )?;
+            let dated = created.map_or((at, clock), |created| (created, Clock::History));
+            changes.extend(self.read_history(prefix, history, dated, false)?);
         }
-        Ok(changes)
+        Ok(())
     }
 
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "what a changelog is depends on where it was found"
-    )]
-    fn read_items(
+    fn read_history(
         &self,
         prefix: &str,
-        id: Option<ChangelogId>,
-        items: &[Item],
-        at: Time,
-        clock: Clock,
+        history: History,
+        (at, clock): (Time, Clock),
         initial: bool,
-        changes: &mut Vec<Change>,
-    ) -> Result<(), Error> {
-        let first = changes.len();
-        let mut count = [0_u32; 5];
-        for (index, item) in items.iter().enumerate() {
+    ) -> Result<Vec<Change>, Error> {
+        let id = Path { prefix, name: "id" };
+        // A changelog's id is made like an issue's.
+        let id: Option<IssueId> = wire::id(id, history.id.as_ref(), "a changelog id: digits")?;
+        let changelog = ChangelogId(id.map_or_else(String::new, String::from));
+        let mut changes: Vec<Change> = Vec::new();
+        let mut item_counts = BTreeMap::new();
+        for (index, item) in history.items.unwrap_or_default().iter().enumerate() {
             let Some(field) = item.field() else { continue };
-            let prefix = &format!("{prefix}[{index}].");
-            let value = |id_name, id: &Option<Value>, label_name, label: &Option<Value>| {
-                let id = scalar(
-                    Path {
-                        prefix,
-                        name: id_name,
-                    },
-                    id.as_ref(),
-                )?;
-                let name = scalar(
-                    Path {
-                        prefix,
-                        name: label_name,
-                    },
-                    label.as_ref(),
-                )?;
-                Ok(Some(Named { id, name })
-                    .filter(|named| named.id.is_some() || named.name.is_some()))
+            let prefix = &format!("{prefix}items[{index}].");
+            let value = |id, id_value: &Option<Value>, name, name_value: &Option<Value>| {
+                let id = scalar(Path { prefix, name: id }, id_value.as_ref())?;
+                let name = scalar(Path { prefix, name }, name_value.as_ref())?;
+                Ok(Some(Named { id, name }).filter(Named::is_something))
             };
             let from = value("from", &item.from, "fromString", &item.from_string)?;
             let to = value("to", &item.to, "toString", &item.to_string)?;
-            let nth = &mut count[field as usize];
-            let changelog = id.clone().unwrap_or(ChangelogId(String::new()));
+            // An issue always has a status: an item that leads to none says nothing.
+            if field == Field::Status && to.is_none() {
+                continue;
+            }
+            let count = item_counts.entry(field).or_insert(0);
             changes.push(Change {
                 field,
-                changelog,
-                item: *nth,
+                changelog: changelog.clone(),
+                item: *count,
                 from,
                 to,
                 at,
                 clock,
                 initial,
             });
-            *nth += 1;
+            *count += 1;
         }
-        if id.is_none() && first < changes.len() {
-            let hash = ChangelogId(sha256_hex(&(&self.issue, &changes[first..])));
-            changes[first..]
+        if changelog.0.is_empty() {
+            let hash = ChangelogId(sha256_hex(&(&self.issue, &changes)));
+            changes
                 .iter_mut()
                 .for_each(|change| change.changelog = hash.clone());
         }
-        Ok(())
+        Ok(changes)
     }
 }
 
@@ -508,17 +503,9 @@ impl Item {
     }
 }
 
-fn changelog_id(field: &str, value: Option<&Value>) -> Result<Option<ChangelogId>, Error> {
-    // The same alphabet and length as an issue's id.
-    let id: Option<IssueId> = wire::id(
-        Path {
-            prefix: "",
-            name: field,
-        },
-        value,
-        "a changelog id: digits",
-    )?;
-    Ok(id.map(|id| ChangelogId(String::from(id))))
+/// A field of the body itself.
+fn top(name: &str) -> Path<'_> {
+    Path { prefix: "", name }
 }
 
 /// A string, or a number that stands for one; nothing where it is absent, `null` or empty.
@@ -548,15 +535,19 @@ fn named(path: Path<'_>, value: Option<&Value>) -> Result<Option<Named>, Error> 
         },
         object.get("name"),
     )?;
-    Ok(Some(Named { id, name }).filter(|named| named.id.is_some() || named.name.is_some()))
+    Ok(Some(Named { id, name }).filter(Named::is_something))
 }
 
-/// The category of a body's status. Jira's fourth, "No Category", is none.
+/// The category of a body's status, by key or else by id. Jira's fourth, "No Category", is none.
 fn category(status: &Value) -> Option<Category> {
-    match status.get("statusCategory")?.get("key")?.as_str()? {
-        "new" => Some(Category::New),
-        "indeterminate" => Some(Category::Indeterminate),
-        "done" => Some(Category::Done),
+    let category = status.get("statusCategory")?;
+    match (
+        category.get("key").and_then(Value::as_str),
+        category.get("id").and_then(Value::as_u64),
+    ) {
+        (Some("new"), _) | (None, Some(2)) => Some(Category::New),
+        (Some("indeterminate"), _) | (None, Some(4)) => Some(Category::Indeterminate),
+        (Some("done"), _) | (None, Some(3)) => Some(Category::Done),
         _ => None,
     }
 }

@@ -31,3 +31,6 @@ pub use crate::policy::Policy;
 pub use crate::text::Texts;
 pub use crate::time::Time;
 pub use crate::view::TicketView;
+
+#[cfg(test)]
+mod tests;

@@ -75,7 +75,7 @@ impl Time {
 impl FromStr for Time {
     type Err = Error;
 
-    /// Reads RFC 3339, the same with an offset without colon (`+0000`, as Jira writes it), and epoch milliseconds in
+    /// Reads RFC 3339, the same with an offset in Jira's manner (`+0000`, without colon), and epoch milliseconds in
     /// digits. A time without an offset is no moment.
     fn from_str(text: &str) -> Result<Self, Error> {
         let text = text.trim();
@@ -87,7 +87,7 @@ impl FromStr for Time {
             return Self::from_millis(ms);
         }
         DateTime::parse_from_rfc3339(text)
-            .or_else(|_| DateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f%z"))
+            .or_else(|_| DateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f%#z"))
             .map_err(|_| Error::NotATime(text.to_owned()))
             .and_then(|time| {
                 Self::from_millis(time.timestamp_millis())

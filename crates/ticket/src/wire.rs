@@ -1,5 +1,6 @@
 //! Reading JSON that others wrote: each error names the field, the value, and what would be right.
 
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use crate::ids;
@@ -50,6 +51,22 @@ impl Error {
             Self::Missing { field, .. } | Self::Invalid { field, .. } => Some(field),
         }
     }
+}
+
+/// Parses a body, telling apart what is no JSON and what is JSON of another shape.
+pub(crate) fn parse<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, Error> {
+    serde_json::from_slice(body).map_err(|error| {
+        if error.is_data() {
+            Error::NoKnownShape(error.to_string())
+        } else {
+            Error::NotJson(error)
+        }
+    })
+}
+
+/// Keeps a field that is there, also when it is `null`: that is then what the body says.
+pub(crate) fn said<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(deserializer).map(Some)
 }
 
 /// Where a value was found, for the error message.
