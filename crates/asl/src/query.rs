@@ -9,6 +9,7 @@
 //! - [`Expression`]: a single computed value of a JSONPath state that is no template (`CausePath`, `ErrorPath`).
 
 mod intrinsic;
+mod jsonata;
 mod moment;
 mod path;
 mod payload;
@@ -94,6 +95,23 @@ pub enum Error {
     /// An intrinsic function does not take these arguments.
     #[error("The function '{call}' had the following error: Invalid arguments in {function}")]
     InvalidArguments { call: String, function: &'static str },
+    /// A JSONata expression has no value.
+    #[error("The JSONata expression '{expression}' specified for the field '{field}' returned nothing (undefined).")]
+    Undefined { expression: String, field: String },
+    /// The value of a JSONata expression is a function, so no JSON.
+    #[error(
+        "The JSONata expression '{expression}' specified for the field '{field}' returned an unsupported result type."
+    )]
+    Unsupported { expression: String, field: String },
+    /// A JSONata expression cannot be evaluated, or not within the bounds. `failure` begins with its punctuation.
+    #[error(
+        "The JSONata expression '{expression}' specified for the field '{field}' threw an error during evaluation{failure}"
+    )]
+    Evaluation {
+        expression: String,
+        field: String,
+        failure: String,
+    },
     /// `ResultPath` leads through something that is neither an object nor an element of an array.
     #[error("Unable to apply ReferencePath {path} to input {input}")]
     ResultPathMismatch { path: String, input: String },
@@ -109,18 +127,33 @@ impl Error {
             | Error::InvalidPath { .. }
             | Error::ArgumentNotFound { .. }
             | Error::InvalidArguments { .. } => "States.Runtime",
+            Error::Undefined { .. } | Error::Unsupported { .. } | Error::Evaluation { .. } => {
+                "States.QueryEvaluationError"
+            }
             Error::ResultPathMismatch { .. } => "States.ResultPathMatchFailure",
+        }
+    }
+
+    /// The field at fault, if AWS names it (`Output/items[0]`): it does so for JSONata.
+    pub fn location(&self) -> Option<&str> {
+        match self {
+            Error::Undefined { field, .. } | Error::Unsupported { field, .. } | Error::Evaluation { field, .. } => {
+                Some(field)
+            }
+            _ => None,
         }
     }
 }
 
-/// Why a definition's text is no path, call or template. Displays what AWS says of it; `reason` says where and why.
+/// Why a definition's text is no path, call, expression or template. Displays what AWS says of it; `reason` says where and why.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct SyntaxError {
+    /// AWS's code: `SCHEMA_VALIDATION_FAILED`, or one of JSONata's.
+    pub code: &'static str,
     /// AWS's words, to be followed by ` at /States/…`.
     pub message: String,
-    /// Where below the field the text stands, as a JSON pointer; empty if the field itself is the text.
+    /// What AWS puts after the field's own place there (`/items[0]`), often nothing.
     pub pointer: String,
     /// The byte in the text where reading it failed.
     pub offset: usize,
@@ -139,4 +172,7 @@ pub struct References {
     pub context: BTreeSet<String>,
     /// Functions called, as written (`States.Format`, `$sum`).
     pub functions: BTreeSet<String>,
+    /// Fields of `$states` (`input`, `result`, `errorOutput`, `context`): which of them there are depends on the field
+    /// that the expression stands in.
+    pub states: BTreeSet<String>,
 }

@@ -78,6 +78,7 @@ pub(super) fn parse(definition: &str) -> Result<StateMachine, Vec<Problem>> {
     let at = At {
         document,
         pointer: "",
+        state_length: 0,
         language: QueryLanguage::JsonPath,
     };
     let timeout_seconds = match parser.number(at, "TimeoutSeconds") {
@@ -100,7 +101,19 @@ pub(super) fn parse(definition: &str) -> Result<StateMachine, Vec<Problem>> {
 struct At<'d> {
     document: &'d Map<String, Value>,
     pointer: &'d str,
+    /// How much of the pointer is the state's own.
+    state_length: usize,
     language: QueryLanguage,
+}
+
+impl At<'_> {
+    /// A field as AWS names it in the state's causes: `Output`, `Choices[0]/Condition`.
+    fn place(&self, field: &str) -> String {
+        match self.pointer[self.state_length..].strip_prefix('/') {
+            Some(inner) => format!("{inner}/{field}"),
+            None => field.to_owned(),
+        }
+    }
 }
 
 #[derive(Default)]
@@ -207,6 +220,7 @@ impl Parser {
             let at = At {
                 document,
                 pointer: &pointer,
+                state_length: pointer.len(),
                 language,
             };
             let around = std::mem::take(&mut self.uses_context);
@@ -337,7 +351,7 @@ impl Parser {
     }
 
     fn syntax(&mut self, pointer: &str, error: &SyntaxError) {
-        self.schema(&format!("{pointer}{}", error.pointer), error.to_string());
+        self.problem(error.code, &format!("{pointer}{}", error.pointer), error.to_string());
     }
 
     /// A computed field of either language; `Assign`, `Parameters`, `Arguments`, `Output` and their like.
@@ -347,7 +361,7 @@ impl Parser {
     }
 
     fn template_of(&mut self, at: At<'_>, field: &str, value: &Value) -> Option<Template> {
-        match Template::parse(value, at.language) {
+        match Template::parse(&at.place(field), value, at.language) {
             Ok(template) => {
                 self.look_at(&template.references());
                 Some(template)
@@ -429,7 +443,7 @@ impl Parser {
                 .filter(|text| is_jsonata(text))?;
             let how = How::Jsonata(self.template(at, field)?);
             return Some(Computed {
-                field: field.to_owned(),
+                field: at.place(field),
                 source: jsonata_source(source).into(),
                 how,
             });
@@ -734,6 +748,7 @@ impl Parser {
             let at = At {
                 document,
                 pointer: &pointer,
+                state_length: pointer.len(),
                 language: QueryLanguage::JsonPath,
             };
             let interval = self.number(at, "IntervalSeconds");

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use serde_json::{Number, Value};
 
 use self::functions::Function;
+pub(super) use self::functions::digest;
 use super::path::{self, Cursor, Failure, Parsed};
 use super::{Error, Path, References, Scope};
 

@@ -1,17 +1,20 @@
 //! Payload templates: JSON in which some values are computed.
 //!
-//! In a JSONPath state a field whose name ends in `.$` holds a path or a call, and its value takes the field's place.
-//! What is constant is kept as one value, however large, and lent out.
+//! In a JSONPath state a field whose name ends in `.$` holds a path or a call, and its value takes the field's place. In
+//! a JSONata state any text between `{%` and `%}` is an expression. What is constant is kept as one value, however
+//! large, and lent out.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
 use super::intrinsic::Call;
+use super::jsonata::{self, Bindings};
 use super::path::Path;
 use super::{Error, Language, References, Scope, SyntaxError};
 
-/// A parsed payload template.
+/// A parsed payload template, or any other computed field.
 #[derive(Debug, Clone)]
 pub struct Template {
     node: Node,
@@ -28,21 +31,27 @@ enum Node {
         field: String,
         expression: Expression,
     },
+    /// An expression with its place as AWS names it, from the state down: `Output/items[0]`.
+    Jsonata {
+        field: String,
+        expression: Arc<jsonata::Expression>,
+    },
 }
 
 impl Template {
-    /// Reads the value of a field such as `Parameters`.
-    pub fn parse(template: &Value, language: Language) -> Result<Self, SyntaxError> {
-        let node = match language {
-            Language::JsonPath => parse(template, &mut Vec::new())?,
-            Language::Jsonata => Node::Constant(template.clone()),
+    /// Reads the value of `field`, which is named as AWS would in a cause: `Parameters`, `Choices[0]/Condition`.
+    pub fn parse(field: &str, template: &Value, language: Language) -> Result<Self, SyntaxError> {
+        let mut reader = Reader {
+            language,
+            place: field.to_owned(),
+            field_length: field.len(),
         };
-        Ok(Self { node })
+        reader.read(template).map(|node| Self { node })
     }
 
     /// The template with its computed values filled in.
     pub fn evaluate<'a>(&'a self, scope: &Scope<'a>) -> Result<Cow<'a, Value>, Error> {
-        self.node.evaluate(scope)
+        self.node.evaluate(scope, &Bindings::new(scope))
     }
 
     /// What the template looks at.
@@ -100,85 +109,113 @@ impl Expression {
     }
 }
 
-fn parse(template: &Value, pointer: &mut Vec<String>) -> Result<Node, SyntaxError> {
-    let node = match template {
-        Value::Object(fields) => {
-            let mut nodes = Vec::with_capacity(fields.len());
-            for (field, value) in fields {
-                pointer.push(field.clone());
-                nodes.push(match field.strip_suffix(".$") {
-                    Some(name) => (name.to_owned(), computed(field, value, pointer)?),
-                    None => (field.clone(), parse(value, pointer)?),
-                });
-                pointer.pop();
-            }
-            if nodes.iter().all(|(_, node)| matches!(node, Node::Constant(_))) {
-                return Ok(Node::Constant(template.clone()));
-            }
-            Node::Object(nodes)
-        }
-        Value::Array(items) => {
-            let mut nodes = Vec::with_capacity(items.len());
-            for (index, item) in items.iter().enumerate() {
-                pointer.push(index.to_string());
-                nodes.push(parse(item, pointer)?);
-                pointer.pop();
-            }
-            if nodes.iter().all(|node| matches!(node, Node::Constant(_))) {
-                return Ok(Node::Constant(template.clone()));
-            }
-            Node::Array(nodes)
-        }
-        constant => Node::Constant(constant.clone()),
-    };
-    Ok(node)
+/// Reads templates, keeping track of where it is.
+struct Reader {
+    language: Language,
+    /// As AWS names it, from the state down.
+    place: String,
+    /// How much of the place is the template's own field.
+    field_length: usize,
 }
 
-fn computed(field: &str, value: &Value, pointer: &[String]) -> Result<Node, SyntaxError> {
-    let message =
-        || format!("The value for the field '{field}' must be a valid JSONPath or a valid intrinsic function call");
-    let place = || {
-        pointer
-            .iter()
-            .map(|token| format!("/{}", token.replace('~', "~0").replace('/', "~1")))
-            .collect()
-    };
-    let Value::String(text) = value else {
-        let reason = "expected a path or a call".to_owned();
-        return Err(SyntaxError {
-            message: message(),
-            pointer: place(),
-            offset: 0,
+impl Reader {
+    fn read(&mut self, template: &Value) -> Result<Node, SyntaxError> {
+        let node = match template {
+            Value::Object(fields) => {
+                let mut nodes = Vec::with_capacity(fields.len());
+                for (field, value) in fields {
+                    nodes.push(match field.strip_suffix(".$") {
+                        Some(name) if self.language == Language::JsonPath => {
+                            (name.to_owned(), self.computed(field, value)?)
+                        }
+                        _ => (field.clone(), self.read_at(&format!("/{field}"), value)?),
+                    });
+                }
+                if nodes.iter().all(|(_, node)| matches!(node, Node::Constant(_))) {
+                    return Ok(Node::Constant(template.clone()));
+                }
+                Node::Object(nodes)
+            }
+            Value::Array(items) => {
+                let mut nodes = Vec::with_capacity(items.len());
+                for (index, item) in items.iter().enumerate() {
+                    nodes.push(self.read_at(&format!("[{index}]"), item)?);
+                }
+                if nodes.iter().all(|node| matches!(node, Node::Constant(_))) {
+                    return Ok(Node::Constant(template.clone()));
+                }
+                Node::Array(nodes)
+            }
+            Value::String(text) if self.language == Language::Jsonata => match jsonata::marked(text) {
+                Some(marked) => {
+                    let expression = jsonata::Expression::parse(marked);
+                    let expression = expression.map_err(|error| SyntaxError {
+                        pointer: self.pointer(),
+                        ..error
+                    })?;
+                    Node::Jsonata {
+                        field: self.place.clone(),
+                        expression: Arc::new(expression),
+                    }
+                }
+                None => Node::Constant(template.clone()),
+            },
+            constant => Node::Constant(constant.clone()),
+        };
+        Ok(node)
+    }
+
+    fn read_at(&mut self, step: &str, template: &Value) -> Result<Node, SyntaxError> {
+        let length = self.place.len();
+        self.place.push_str(step);
+        let node = self.read(template);
+        self.place.truncate(length);
+        node
+    }
+
+    /// A field of a JSONPath state whose name ends in `.$`.
+    fn computed(&self, field: &str, value: &Value) -> Result<Node, SyntaxError> {
+        let refusal = |offset, reason| SyntaxError {
+            code: "SCHEMA_VALIDATION_FAILED",
+            message: format!(
+                "The value for the field '{field}' must be a valid JSONPath or a valid intrinsic function call"
+            ),
+            pointer: self.pointer(),
+            offset,
             reason,
-        });
-    };
-    match Expression::parse(text) {
-        Ok(expression) => Ok(Node::Computed {
-            field: field.to_owned(),
-            expression,
-        }),
-        Err(error) => Err(SyntaxError {
-            message: message(),
-            pointer: place(),
-            ..error
-        }),
+        };
+        match value.as_str().map(Expression::parse) {
+            Some(Ok(expression)) => Ok(Node::Computed {
+                field: field.to_owned(),
+                expression,
+            }),
+            Some(Err(error)) => Err(refusal(error.offset, error.reason)),
+            None => Err(refusal(0, "expected a path or a call".to_owned())),
+        }
+    }
+
+    fn pointer(&self) -> String {
+        self.place[self.field_length..].to_owned()
     }
 }
 
 impl Node {
-    fn evaluate<'a>(&'a self, scope: &Scope<'a>) -> Result<Cow<'a, Value>, Error> {
+    fn evaluate<'a>(&'a self, scope: &Scope<'a>, bindings: &Bindings<'_, 'a>) -> Result<Cow<'a, Value>, Error> {
         match self {
             Node::Constant(value) => Ok(Cow::Borrowed(value)),
             Node::Computed { field, expression } => expression.evaluate(field, scope),
+            Node::Jsonata { field, expression } => expression.evaluate(field, bindings),
             Node::Object(nodes) => {
                 let mut fields = Map::with_capacity(nodes.len());
                 for (name, node) in nodes {
-                    fields.insert(name.clone(), node.evaluate(scope)?.into_owned());
+                    fields.insert(name.clone(), node.evaluate(scope, bindings)?.into_owned());
                 }
                 Ok(Cow::Owned(Value::Object(fields)))
             }
             Node::Array(nodes) => {
-                let items = nodes.iter().map(|node| node.evaluate(scope).map(Cow::into_owned));
+                let items = nodes
+                    .iter()
+                    .map(|node| node.evaluate(scope, bindings).map(Cow::into_owned));
                 Ok(Cow::Owned(Value::Array(items.collect::<Result<_, _>>()?)))
             }
         }
@@ -188,6 +225,7 @@ impl Node {
         match self {
             Node::Constant(_) => {}
             Node::Computed { expression, .. } => expression.references(references),
+            Node::Jsonata { expression, .. } => expression.references(references),
             Node::Object(nodes) => nodes.iter().for_each(|(_, node)| node.references(references)),
             Node::Array(nodes) => nodes.iter().for_each(|node| node.references(references)),
         }

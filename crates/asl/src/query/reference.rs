@@ -22,6 +22,7 @@ impl ReferencePath {
         {
             None => Ok(Self { path }),
             Some(step) => Err(SyntaxError {
+                code: "SCHEMA_VALIDATION_FAILED",
                 message: "Value is not a Reference Path: Illegal token found in path".to_owned(),
                 pointer: String::new(),
                 offset: 0,

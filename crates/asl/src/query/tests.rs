@@ -6,15 +6,15 @@ use serde_json::{Value, json};
 use super::*;
 
 /// Everything a scope borrows.
-struct World {
-    input: Value,
+pub(super) struct World {
+    pub(super) input: Value,
     context: Value,
     variables: Variables,
     moment: Moment,
 }
 
 impl World {
-    fn new(input: Value) -> Self {
+    pub(super) fn new(input: Value) -> Self {
         Self {
             input,
             context: json!({"Execution": {"Id": "arn:1", "Input": {"list": "a,b"}}, "State": {"Name": "Here"}}),
@@ -23,7 +23,7 @@ impl World {
         }
     }
 
-    fn scope(&self) -> Scope<'_> {
+    pub(super) fn scope(&self) -> Scope<'_> {
         Scope {
             input: &self.input,
             input_text: None,
@@ -46,7 +46,7 @@ fn find(path: &str, input: Value) -> Result<Value, String> {
 
 fn evaluate(template: Value, input: Value) -> Result<Value, String> {
     let world = World::new(input);
-    let template = Template::parse(&template, Language::JsonPath).map_err(|error| error.to_string())?;
+    let template = Template::parse("Parameters", &template, Language::JsonPath).map_err(|error| error.to_string())?;
     template
         .evaluate(&world.scope())
         .map(|value| value.into_owned())
@@ -313,7 +313,7 @@ fn templates_name_the_field_that_fails() {
         input_text: Some("{ \"c\":1 }"),
         ..world.scope()
     };
-    let template = Template::parse(&json!({"b.$": "$.none"}), Language::JsonPath).unwrap();
+    let template = Template::parse("Parameters", &json!({"b.$": "$.none"}), Language::JsonPath).unwrap();
     let error = template.evaluate(&scope).unwrap_err();
     assert!(
         error.to_string().ends_with("in the input '{ \"c\":1 }'"),
@@ -324,12 +324,12 @@ fn templates_name_the_field_that_fails() {
 
 #[test]
 fn malformed_templates_are_refused_with_their_place() {
-    let error = Template::parse(&json!({"a": [{"b/c.$": "$.x["}]}), Language::JsonPath).unwrap_err();
+    let error = Template::parse("Parameters", &json!({"a": [{"b/c.$": "$.x["}]}), Language::JsonPath).unwrap_err();
     assert_eq!(
         (error.to_string().as_str(), error.pointer.as_str(), error.offset),
         (
             "The value for the field 'b/c.$' must be a valid JSONPath or a valid intrinsic function call",
-            "/a/0/b~1c.$",
+            "/a[0]",
             4
         )
     );
@@ -342,7 +342,7 @@ fn malformed_templates_are_refused_with_their_place() {
         json!(null),
     ] {
         assert!(
-            Template::parse(&json!({"a.$": value}), Language::JsonPath).is_err(),
+            Template::parse("Parameters", &json!({"a.$": value}), Language::JsonPath).is_err(),
             "{value}"
         );
     }
@@ -482,7 +482,9 @@ fn references_are_what_the_text_tells() {
         "a.$": "States.Format('{}', $who.name, $.a['b'][*].c, $$.State.Name)",
         "b": [{"c.$": "$list[0]"}],
     });
-    let references = Template::parse(&template, Language::JsonPath).unwrap().references();
+    let references = Template::parse("Parameters", &template, Language::JsonPath)
+        .unwrap()
+        .references();
     assert_eq!(references.variables, ["list", "who"].map(String::from).into());
     assert_eq!(references.input, ["$['a']['b']"].map(String::from).into());
     assert_eq!(references.context, ["$['State']['Name']"].map(String::from).into());
@@ -511,7 +513,7 @@ fn text_is_what_jackson_writes() {
     }
 }
 
-fn any_json() -> impl Strategy<Value = Value> {
+pub(super) fn any_json() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
         any::<bool>().prop_map(Value::from),

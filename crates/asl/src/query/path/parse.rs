@@ -24,6 +24,7 @@ impl Failure {
     /// As a syntax error that AWS words as `message`.
     pub(in crate::query) fn syntax_error(self, message: String) -> SyntaxError {
         SyntaxError {
+            code: "SCHEMA_VALIDATION_FAILED",
             message,
             pointer: String::new(),
             offset: self.offset,

@@ -1,0 +1,252 @@
+//! JSONata expressions: `{% $states.input.total > $limit %}`.
+//!
+//! jsonata-core evaluates them; around it stands what AWS adds and takes away: no context item, so that everything
+//! starts from `$states` or a variable; functions of its own; no `$eval`; bounds on depth, time and size. Time and
+//! randomness come from the moment. A plain path (`$states.input.a.b`) is followed without converting anything, which
+//! also keeps its numbers as they are.
+
+mod convert;
+mod functions;
+mod read;
+#[cfg(test)]
+mod tests;
+mod words;
+
+use std::borrow::Cow;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+
+use jsonata_core::ast::AstNode;
+use jsonata_core::evaluator::{Context, Evaluator, EvaluatorError, EvaluatorOptions};
+use jsonata_core::parser;
+use jsonata_core::value::{JValue, with_stack};
+use serde_json::Value;
+
+use self::convert::Unfit;
+use self::read::Reading;
+use super::{Error, References, Scope, SyntaxError};
+
+/// How deep an evaluation may nest, as at AWS.
+const MAX_DEPTH: usize = 100;
+
+/// How long an evaluation may take. Real ones take microseconds; whoever waits for this one does nothing else.
+const MAX_MILLISECONDS: u64 = 1_000;
+
+/// How long a sequence may get: the length at which AWS runs out of the memory it gives an expression.
+const MAX_SEQUENCE: usize = 873_782;
+
+/// How long an expression may be, in bytes. AWS takes 1 MiB for a whole definition; the parser is quadratic at worst.
+const MAX_LENGTH: usize = 64 * 1024;
+
+/// A parsed expression.
+#[derive(Debug)]
+pub(super) struct Expression {
+    /// The text between the marks, as AWS quotes it.
+    source: Box<str>,
+    ast: AstNode,
+    reading: Reading,
+}
+
+/// The text of an expression, if `text` is one: AWS takes no space outside of the marks.
+pub(super) fn marked(text: &str) -> Option<&str> {
+    text.strip_prefix("{%")?.strip_suffix("%}")
+}
+
+impl Expression {
+    /// Reads what stands between the marks.
+    pub(super) fn parse(marked: &str) -> Result<Self, SyntaxError> {
+        let source = marked.trim();
+        // Two bytes of mark, and the spaces before the expression.
+        let start = 2 + marked.len() - marked.trim_start().len();
+        let refusal = |code, message: String, offset, reason| SyntaxError {
+            code,
+            message,
+            pointer: String::new(),
+            offset: start + offset,
+            reason,
+        };
+        if source.len() > MAX_LENGTH {
+            let reason = format!("the expression is longer than {MAX_LENGTH} bytes");
+            return Err(refusal("INVALID_JSONATA_EXPRESSION", reason.clone(), 0, reason));
+        }
+        let mut ast = parser::parse(source).map_err(|error| {
+            let offset = words::offset(source, &error.to_string());
+            refusal(
+                "INVALID_JSONATA_EXPRESSION",
+                words::syntax(&error),
+                offset,
+                error.to_string(),
+            )
+        })?;
+        let reading = Reading::of(&mut ast);
+        if let Some(refused) = &reading.refused {
+            let message = refused.to_string();
+            return Err(refusal("UNSUPPORTED_JSONATA_EXPRESSION", message.clone(), 0, message));
+        }
+        Ok(Self {
+            source: source.into(),
+            ast,
+            reading,
+        })
+    }
+
+    /// The value of the expression, which stands at `field`.
+    pub(super) fn evaluate<'a>(&self, field: &str, bindings: &Bindings<'_, 'a>) -> Result<Cow<'a, Value>, Error> {
+        match self.follow(bindings.scope) {
+            Followed::Value(value) => return Ok(Cow::Borrowed(value)),
+            Followed::Nothing => return Err(self.undefined(field)),
+            Followed::Unclear => {}
+        }
+        let value = self
+            .run(bindings)
+            .map_err(|error| self.failed(field, words::failure(&error)))?;
+        if value.is_undefined() {
+            return Err(self.undefined(field));
+        }
+        convert::to_value(&value).map(Cow::Owned).map_err(|unfit| match unfit {
+            Unfit::Function => Error::Unsupported {
+                expression: self.source.to_string(),
+                field: field.to_owned(),
+            },
+            Unfit::TooLarge => self.failed(field, format!(": {}", words::OUT_OF_MEMORY)),
+            Unfit::TooDeep => self.failed(field, format!(": {}", words::TOO_DEEP)),
+        })
+    }
+
+    fn undefined(&self, field: &str) -> Error {
+        Error::Undefined {
+            expression: self.source.to_string(),
+            field: field.to_owned(),
+        }
+    }
+
+    fn failed(&self, field: &str, failure: String) -> Error {
+        Error::Evaluation {
+            expression: self.source.to_string(),
+            field: field.to_owned(),
+            failure,
+        }
+    }
+
+    /// Adds what the expression looks at.
+    pub(super) fn references(&self, references: &mut References) {
+        references
+            .variables
+            .extend(self.reading.variables.difference(&self.reading.bound).cloned());
+        references.input.extend(self.reading.input.iter().cloned());
+        references.context.extend(self.reading.context.iter().cloned());
+        references
+            .functions
+            .extend(self.reading.functions.iter().map(|name| format!("${name}")));
+        references.states.extend(self.reading.states.iter().cloned());
+    }
+
+    /// Follows a plain path, as long as only objects are on the way.
+    fn follow<'a>(&self, scope: &Scope<'a>) -> Followed<'a> {
+        let Some(path) = &self.reading.path else {
+            return Followed::Unclear;
+        };
+        let mut names = path.names.iter();
+        let mut value = if path.variable == "states" {
+            match names.next() {
+                Some(field) => states_field(scope, field),
+                None => return Followed::Unclear,
+            }
+        } else {
+            match scope.variables.get(&path.variable) {
+                Some(value) => Some(&**value),
+                // It may be a function's name.
+                None => return Followed::Unclear,
+            }
+        };
+        for name in names {
+            value = match value {
+                Some(Value::Object(fields)) => fields.get(name),
+                Some(Value::Array(_)) => return Followed::Unclear,
+                _ => None,
+            };
+        }
+        value.map_or(Followed::Nothing, Followed::Value)
+    }
+
+    fn run(&self, bindings: &Bindings<'_, '_>) -> Result<JValue, EvaluatorError> {
+        let mut context = Context::new();
+        for name in &self.reading.variables {
+            let value = bindings.scope.variables.get(name);
+            if let Some(value) = value.map(|value| bindings.converted(name, value)) {
+                context.bind(name.clone(), value);
+            }
+        }
+        if !self.reading.states.is_empty() {
+            context.bind("states".to_owned(), bindings.states(&self.reading.states));
+        }
+        let options = EvaluatorOptions {
+            timeout_ms: Some(MAX_MILLISECONDS),
+            max_stack_depth: Some(MAX_DEPTH),
+            max_sequence_length: Some(MAX_SEQUENCE),
+            ..EvaluatorOptions::default()
+        };
+        let mut evaluator = Evaluator::with_options(context, options);
+        functions::register(&mut evaluator, &self.reading, bindings.scope.moment);
+        evaluator.evaluate(&self.ast, &JValue::Undefined)
+    }
+}
+
+/// Where a plain path led.
+enum Followed<'a> {
+    Value(&'a Value),
+    Nothing,
+    /// It is no plain path, or one through arrays.
+    Unclear,
+}
+
+/// The fields of `$states`.
+const STATES: [&str; 4] = ["input", "result", "errorOutput", "context"];
+
+fn states_field<'a>(scope: &Scope<'a>, name: &str) -> Option<&'a Value> {
+    match name {
+        "input" => Some(scope.input),
+        "result" => scope.result,
+        "errorOutput" => scope.error_output,
+        "context" => Some(scope.context),
+        _ => None,
+    }
+}
+
+/// What the expressions of one template see, converted once and only as far as they look.
+#[derive(Debug)]
+pub(super) struct Bindings<'s, 'a> {
+    scope: &'s Scope<'a>,
+    /// By name; what `$states` holds with a dollar in front, which no variable's name has.
+    converted: RefCell<BTreeMap<String, JValue>>,
+}
+
+impl<'s, 'a> Bindings<'s, 'a> {
+    pub(super) fn new(scope: &'s Scope<'a>) -> Self {
+        Self {
+            scope,
+            converted: RefCell::default(),
+        }
+    }
+
+    fn converted(&self, key: &str, value: &Value) -> JValue {
+        if let Some(converted) = self.converted.borrow().get(key) {
+            return converted.clone();
+        }
+        let converted = with_stack(|| convert::from_value(value));
+        self.converted.borrow_mut().insert(key.to_owned(), converted.clone());
+        converted
+    }
+
+    /// `$states`, with those of its fields that are looked at.
+    fn states(&self, wanted: &BTreeSet<String>) -> JValue {
+        let fields = STATES
+            .into_iter()
+            .filter(|name| wanted.contains(*name))
+            .filter_map(|name| {
+                let value = self.converted(&format!("${name}"), states_field(self.scope, name)?);
+                Some((name.to_owned(), value))
+            });
+        convert::object(fields)
+    }
+}

@@ -1,0 +1,113 @@
+//! Values into the evaluator and out of it.
+
+use std::rc::Rc;
+
+use jsonata_core::value::{JArray, JMap, JValue, with_stack};
+use serde_json::{Map, Number, Value};
+
+/// How large a result may be, counting eight bytes a number: what AWS gives an expression.
+pub(super) const MAX_BYTES: usize = 6_990_256;
+
+/// How deep a result may nest: what is deeper could not be read back from the history (serde_json stops at 128).
+const MAX_RESULT_DEPTH: usize = 120;
+
+/// Why a result is no JSON that may leave the evaluator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unfit {
+    Function,
+    TooLarge,
+    TooDeep,
+}
+
+pub(super) fn from_value(value: &Value) -> JValue {
+    match value {
+        Value::Null => JValue::Null,
+        Value::Bool(truth) => JValue::Bool(*truth),
+        Value::Number(number) => JValue::Number(number.as_f64().unwrap_or(f64::NAN)),
+        Value::String(text) => JValue::string(text.as_str()),
+        Value::Array(items) => {
+            let flat = !items.iter().any(Value::is_array);
+            with_stack(|| JValue::Array(JArray::new_flat(items.iter().map(from_value).collect(), flat)))
+        }
+        Value::Object(fields) => {
+            with_stack(|| object(fields.iter().map(|(name, field)| (name.clone(), from_value(field)))))
+        }
+    }
+}
+
+pub(super) fn object(fields: impl Iterator<Item = (String, JValue)>) -> JValue {
+    JValue::Object(Rc::new(JMap::from_iter(fields)))
+}
+
+pub(super) fn to_value(value: &JValue) -> Result<Value, Unfit> {
+    Budget { bytes: MAX_BYTES }.value(value, 0)
+}
+
+/// Whether a value is small enough to be written out as text. Parts of it may be shared, so that it is small in memory
+/// and endless as text.
+pub(super) fn is_small(value: &JValue) -> bool {
+    !matches!(Budget { bytes: MAX_BYTES }.value(value, 0), Err(Unfit::TooLarge))
+}
+
+/// What is left of the size that a result may have.
+struct Budget {
+    bytes: usize,
+}
+
+impl Budget {
+    fn spend(&mut self, bytes: usize) -> Result<(), Unfit> {
+        self.bytes = self.bytes.checked_sub(bytes).ok_or(Unfit::TooLarge)?;
+        Ok(())
+    }
+
+    fn value(&mut self, value: &JValue, depth: usize) -> Result<Value, Unfit> {
+        if depth > MAX_RESULT_DEPTH {
+            return Err(Unfit::TooDeep);
+        }
+        match value {
+            JValue::Null | JValue::Undefined => Ok(Value::Null),
+            JValue::Bool(truth) => Ok(Value::Bool(*truth)),
+            JValue::Number(value) => {
+                self.spend(size_of::<f64>())?;
+                Ok(number(*value))
+            }
+            JValue::String(text) => {
+                self.spend(text.len())?;
+                Ok(Value::String(text.to_string()))
+            }
+            JValue::Array(items) => {
+                self.spend(size_of::<f64>())?;
+                items
+                    .iter()
+                    .map(|item| self.value(item, depth + 1))
+                    .collect::<Result<_, _>>()
+                    .map(Value::Array)
+            }
+            JValue::Object(fields) => {
+                self.spend(size_of::<f64>())?;
+                let mut object = Map::with_capacity(fields.len());
+                for (name, field) in fields.iter() {
+                    self.spend(name.len())?;
+                    object.insert(name.clone(), self.value(field, depth + 1)?);
+                }
+                Ok(Value::Object(object))
+            }
+            JValue::Lambda(_) | JValue::Builtin { .. } | JValue::Regex { .. } => Err(Unfit::Function),
+        }
+    }
+}
+
+/// A number as AWS writes it: whole ones as integers, and those that are none by their name.
+fn number(value: f64) -> Value {
+    // The largest integer below which every float is one that fits.
+    const LARGEST: f64 = i64::MAX as f64;
+    if value.fract() == 0.0 && value.abs() < LARGEST {
+        return Value::from(value as i64);
+    }
+    match Number::from_f64(value) {
+        Some(number) => Value::Number(number),
+        None if value.is_nan() => Value::from("NaN"),
+        None if value > 0.0 => Value::from("Infinity"),
+        None => Value::from("-Infinity"),
+    }
+}

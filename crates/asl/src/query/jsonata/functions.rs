@@ -1,0 +1,256 @@
+//! The functions that AWS adds to JSONata or changes in it.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use jsonata_core::ast::AstNode;
+use jsonata_core::evaluator::{Context, Evaluator, EvaluatorError, HostFnResult};
+use jsonata_core::value::JValue;
+
+use super::convert::{self, MAX_BYTES};
+use super::read::Reading;
+use super::{MAX_SEQUENCE, words};
+use crate::query::Moment;
+use crate::query::intrinsic::digest;
+use crate::query::moment::Seeded;
+
+/// What stands in the tree for `&`. No expression can spell the names of guards.
+pub(super) const CONCATENATE: &str = "&";
+
+/// Hands its argument on if it is small enough to be written out.
+const SMALL: &str = "small!";
+
+/// Hands its argument on if it is no number, or one that is a reasonable width.
+const WIDTH: &str = "width!";
+
+/// Hands its argument on if it is no longer than a sequence may be.
+pub(super) const SHORT: &str = "short!";
+
+/// Functions whose result can be much larger than what goes in, each with the guard before its arguments.
+pub(super) const GUARDED: [(&str, &str); 3] = [("string", SMALL), ("join", SMALL), ("pad", WIDTH)];
+
+/// How much text one evaluation may put together in all, in bytes. A second is enough to fill a machine's memory.
+const MAX_TEXT: usize = 256 * 1024 * 1024;
+
+type Args<'v> = &'v [JValue];
+
+/// Registers what the expression mentions, drawing time and randomness from the moment.
+pub(super) fn register(evaluator: &mut Evaluator, reading: &Reading, moment: &Moment) {
+    let time_ms = moment.time_ms() as f64;
+    // What is registered must own what it uses.
+    let moment = Rc::new(Moment::new(moment.time_ms(), moment.draw()));
+    let mut add = |name: &str, function: Box<dyn Fn(Args<'_>) -> HostFnResult>| {
+        if reading.mentions(name) {
+            let registered = evaluator.register_fn_override(name, move |args: Args<'_>| function(args));
+            registered.expect("none of these is compiled into the evaluator's fast path");
+        }
+    };
+    add("partition", Box::new(partition));
+    add("range", Box::new(range));
+    add("hash", Box::new(hash));
+    add("parse", Box::new(parse));
+    add(
+        "eval",
+        Box::new(|_| {
+            Err(EvaluatorError::ReferenceError(
+                "T1006: Attempted to invoke a non-function".to_owned(),
+            ))
+        }),
+    );
+    add("millis", Box::new(move |_| Ok(JValue::Number(time_ms))));
+    add(
+        "now",
+        Box::new(move |args| {
+            let mut values = vec![JValue::Number(time_ms)];
+            values.extend_from_slice(args);
+            builtin("fromMillis", &values)
+        }),
+    );
+    let drawn = Rc::clone(&moment);
+    add("uuid", Box::new(move |_| Ok(JValue::from(drawn.uuid()))));
+    let drawn = Rc::clone(&moment);
+    add("random", Box::new(move |args| random(args, &drawn)));
+    let drawn = Rc::clone(&moment);
+    add("shuffle", Box::new(move |args| shuffle(args, &drawn)));
+
+    let spent = Rc::new(Cell::new(0));
+    for guard in &reading.guards {
+        let function = match *guard {
+            CONCATENATE => concatenate,
+            SMALL => small,
+            SHORT => short,
+            _ => width,
+        };
+        let spent = Rc::clone(&spent);
+        let guarded = move |args: Args<'_>| {
+            let value = function(args)?;
+            spent.set(spent.get() + value.as_str().map_or(0, str::len));
+            if spent.get() > MAX_TEXT {
+                Err(out_of_memory())
+            } else {
+                Ok(value)
+            }
+        };
+        evaluator
+            .register_fn_override(*guard, guarded)
+            .expect("no such function is built in");
+    }
+}
+
+fn out_of_memory() -> EvaluatorError {
+    EvaluatorError::EvaluationError(words::OUT_OF_MEMORY.to_owned())
+}
+
+fn mismatch(function: &str, argument: usize) -> EvaluatorError {
+    let message = format!("T0410: Argument {argument} of function \"{function}\" does not match function signature");
+    EvaluatorError::TypeError(message)
+}
+
+/// Calls a function of the evaluator itself.
+fn builtin(name: &str, args: Args<'_>) -> HostFnResult {
+    let mut context = Context::new();
+    let mut names = Vec::with_capacity(args.len());
+    for (index, value) in args.iter().enumerate() {
+        let name = format!("argument{index}");
+        context.bind(name.clone(), value.clone());
+        names.push(AstNode::Variable(name));
+    }
+    let call = AstNode::Function {
+        name: name.to_owned(),
+        args: names,
+        is_builtin: true,
+    };
+    Evaluator::with_context(context).evaluate(&call, &JValue::Undefined)
+}
+
+fn concatenate(args: Args<'_>) -> HostFnResult {
+    let texts = args.iter().map(|value| match value {
+        JValue::String(_) | JValue::Undefined => Ok(value.clone()),
+        value => builtin("string", &[small(std::slice::from_ref(value))?]),
+    });
+    let texts = texts.collect::<Result<Vec<_>, _>>()?;
+    let texts: Vec<&str> = texts.iter().map(|value| value.as_str().unwrap_or_default()).collect();
+    if texts.iter().map(|text| text.len()).sum::<usize>() > MAX_BYTES {
+        return Err(out_of_memory());
+    }
+    Ok(JValue::from(texts.concat()))
+}
+
+fn small(args: Args<'_>) -> HostFnResult {
+    match args {
+        [value] if convert::is_small(value) => Ok(value.clone()),
+        _ => Err(out_of_memory()),
+    }
+}
+
+fn short(args: Args<'_>) -> HostFnResult {
+    match args {
+        [value] if value.as_array().is_none_or(|items| items.len() <= MAX_SEQUENCE) => Ok(value.clone()),
+        _ => Err(out_of_memory()),
+    }
+}
+
+fn width(args: Args<'_>) -> HostFnResult {
+    match args {
+        [value] if value.as_f64().is_none_or(|width| width.abs() <= MAX_BYTES as f64) => Ok(value.clone()),
+        _ => Err(out_of_memory()),
+    }
+}
+
+/// `$partition(array, size)`: the array in pieces.
+fn partition(args: Args<'_>) -> HostFnResult {
+    let (array, size) = match args {
+        [JValue::Undefined, ..] => return Ok(JValue::Undefined),
+        [array, size] => (array, size),
+        _ => return Err(mismatch("partition", 1)),
+    };
+    // As everywhere in JSONata, one value is as good as an array of it.
+    let single = std::slice::from_ref(array);
+    let items = array.as_array().map_or(single, Vec::as_slice);
+    let size = size
+        .as_f64()
+        .filter(|size| *size >= 1.0)
+        .ok_or_else(|| mismatch("partition", 2))?;
+    Ok(JValue::array(
+        items
+            .chunks(size as usize)
+            .map(|chunk| JValue::array(chunk.to_vec()))
+            .collect(),
+    ))
+}
+
+/// `$range(first, last, step)`: the numbers from one to the other, both included.
+fn range(args: Args<'_>) -> HostFnResult {
+    let number = |index: usize| match args.get(index).and_then(JValue::as_f64) {
+        Some(number) if number.is_finite() => Ok(number),
+        _ => Err(mismatch("range", index + 1)),
+    };
+    let (first, last, step) = (number(0)?, number(1)?, number(2)?);
+    if step == 0.0 {
+        return Err(mismatch("range", 3));
+    }
+    let steps = ((last - first) / step).floor();
+    if steps >= MAX_SEQUENCE as f64 {
+        return Err(out_of_memory());
+    }
+    let count = if steps < 0.0 { 0 } else { steps as usize + 1 };
+    // A sequence, as JSONata's own functions return: of one number it is that number.
+    Ok(JValue::sequence(
+        (0..count)
+            .map(|index| JValue::Number(first + step * index as f64))
+            .collect(),
+    ))
+}
+
+/// `$hash(text, algorithm)`
+fn hash(args: Args<'_>) -> HostFnResult {
+    if let [JValue::Undefined, ..] = args {
+        return Ok(JValue::Undefined);
+    }
+    let text = args
+        .first()
+        .and_then(JValue::as_str)
+        .ok_or_else(|| mismatch("hash", 1))?;
+    let algorithm = args
+        .get(1)
+        .and_then(JValue::as_str)
+        .ok_or_else(|| mismatch("hash", 2))?;
+    digest(text, algorithm)
+        .map(JValue::from)
+        .ok_or_else(|| mismatch("hash", 2))
+}
+
+/// `$parse(text)`: the JSON that a text holds.
+fn parse(args: Args<'_>) -> HostFnResult {
+    match args.first() {
+        None | Some(JValue::Undefined) => Ok(JValue::Undefined),
+        Some(JValue::String(text)) => JValue::from_json_str(text).map_err(|error| {
+            EvaluatorError::EvaluationError(format!("could not parse the argument of $parse: {error}"))
+        }),
+        Some(_) => Err(mismatch("parse", 1)),
+    }
+}
+
+/// `$random([seed])`: a number in `[0, 1)`.
+fn random(args: Args<'_>, moment: &Moment) -> HostFnResult {
+    match args {
+        [] => Ok(JValue::Number(Seeded::new(moment.draw().cast_signed()).unit())),
+        [JValue::Undefined] => Ok(JValue::Undefined),
+        [JValue::Number(seed)] => Ok(JValue::Number(Seeded::new(*seed as i64).unit())),
+        _ => Err(mismatch("random", 1)),
+    }
+}
+
+fn shuffle(args: Args<'_>, moment: &Moment) -> HostFnResult {
+    let [array] = args else {
+        return Err(mismatch("shuffle", 1));
+    };
+    let Some(items) = array.as_array() else {
+        return Ok(array.clone());
+    };
+    let mut items = items.clone();
+    for last in (1..items.len()).rev() {
+        items.swap(last, (moment.draw() % (last as u64 + 1)) as usize);
+    }
+    Ok(JValue::array(items))
+}
