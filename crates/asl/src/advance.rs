@@ -294,18 +294,24 @@ impl<'a> Transition<'a> {
     /// Handles the error of a state: a Retrier, else a Catcher, else the container's, else the execution fails.
     pub(crate) fn fail(&mut self, frame: FrameId, fault: Fault) {
         let (mut frame, mut failure) = (frame, fault.failure);
-        if fault.location.is_some() {
+        let evaluation_failed = fault.location.is_some();
+        if evaluation_failed {
             self.emit_evaluation_failed(frame, &failure, fault.location);
         }
+        let failed_in = frame;
         let mut previous = self.execution.frame(frame).last_event;
         while let Ok(state) = self.state_of(frame) {
             if self.retry(frame, state, &failure, previous) {
                 return;
             }
-            if matches!(self.execution.frame(frame).at, At::Children(_)) {
-                let failed = match &state.kind {
-                    Kind::Map(_) => EventKind::MapStateFailed,
-                    _ => EventKind::ParallelStateFailed,
+            let has_children = matches!(self.execution.frame(frame).at, At::Children(_));
+            let is_map = matches!(state.kind, Kind::Map(_));
+            // A Map whose JSONata fails counts as failed even before it has started.
+            if has_children || (is_map && frame == failed_in && evaluation_failed) {
+                let failed = if is_map {
+                    EventKind::MapStateFailed
+                } else {
+                    EventKind::ParallelStateFailed
                 };
                 self.emit_after(frame, previous, failed);
                 previous = self.execution.frame(frame).last_event;
@@ -331,12 +337,22 @@ impl<'a> Transition<'a> {
     }
 
     fn emit_evaluation_failed(&mut self, frame: FrameId, failure: &Failure, location: Option<Arc<str>>) {
+        let entered = self.entered(frame);
+        let frame_state = self.execution.frame(frame);
+        // AWS evaluates as it enters the state, so the failure follows what the entry followed. A Wait's time is looked
+        // at only afterwards.
+        let on_entry = entered.state_type != StateType::Wait && matches!(frame_state.at, At::Entered);
+        let previous = if on_entry {
+            entered.before
+        } else {
+            frame_state.last_event
+        };
         let kind = EventKind::EvaluationFailed {
             failure: failure.clone(),
             location,
-            state: self.entered(frame).name.clone(),
+            state: entered.name.clone(),
         };
-        self.emit(frame, kind);
+        self.emit_after(frame, previous, kind);
     }
 
     /// Writes down that an iteration failed, and that the others in progress are given up for it.

@@ -99,6 +99,8 @@ pub(crate) struct Entered {
     pub(crate) name: Arc<str>,
     pub(crate) input: Json,
     pub(crate) event: EventId,
+    /// The event that the entry followed.
+    pub(crate) before: EventId,
     pub(crate) time: DateTime<Utc>,
 }
 
@@ -409,6 +411,7 @@ impl Execution {
                     name: name.clone(),
                     input: input.clone(),
                     event: event.id,
+                    before: event.previous,
                     time: event.time,
                 }));
                 self.set(id, At::Entered);

@@ -120,7 +120,7 @@ impl<'s> Work<'s> {
     pub(crate) fn fault(&self, error: &query::Error) -> Fault {
         Fault {
             failure: Failure::new(error.name(), self.cause(&error.to_string())),
-            location: None,
+            location: error.location().map(Arc::from),
         }
     }
 
@@ -187,7 +187,11 @@ impl<'s> Work<'s> {
             Number::Given(number) => Ok(Some(*number)),
             Number::Computed(computed) => {
                 let value = self.compute(transition, computed)?;
-                let number = value.as_u64();
+                // A path may lead to a text of digits, as AWS takes one.
+                let digits = value
+                    .as_str()
+                    .filter(|_| self.state.language == QueryLanguage::JsonPath);
+                let number = value.as_u64().or_else(|| digits?.parse().ok());
                 let source = &computed.source;
                 let number = number.ok_or_else(|| self.unexpected_type(source, &computed.field, "integer", &value))?;
                 Ok(Some(number))

@@ -58,7 +58,7 @@ fn until(work: &Work<'_>, transition: &Transition<'_>, wait: &Wait) -> Result<Da
         }
         Wait::Seconds(Number::Computed(computed)) if matches!(computed.how, How::JsonPath(_)) => {
             let value = work.compute(transition, computed)?;
-            let seconds = value.as_i64().ok_or_else(|| {
+            let seconds = value.as_i64().or_else(|| value.as_str()?.parse().ok()).ok_or_else(|| {
                 work.runtime(&format!(
                     "The SecondsPath parameter cannot be parsed as a long value: {} == {}",
                     computed.source,
