@@ -21,28 +21,13 @@ fn node(value: &Value, marker: &str, depth: usize, out: &mut String) {
             .and_then(|attrs| attrs.get(name))
             .and_then(Value::as_str)
     };
-    match value
-        .get("type")
-        .and_then(Value::as_str)
-        .unwrap_or_default()
-    {
-        "text" => out.push_str(
-            value
-                .get("text")
-                .and_then(Value::as_str)
-                .unwrap_or_default(),
-        ),
+    match value.get("type").and_then(Value::as_str).unwrap_or_default() {
+        "text" => out.push_str(value.get("text").and_then(Value::as_str).unwrap_or_default()),
         "hardBreak" => out.push('\n'),
         "rule" => block(out, |out| out.push_str("---")),
         "mention" | "status" => out.push_str(attribute("text").unwrap_or_default()),
-        "emoji" => out.push_str(
-            attribute("text")
-                .or(attribute("shortName"))
-                .unwrap_or_default(),
-        ),
-        "inlineCard" | "blockCard" | "embedCard" => {
-            out.push_str(attribute("url").unwrap_or_default())
-        }
+        "emoji" => out.push_str(attribute("text").or(attribute("shortName")).unwrap_or_default()),
+        "inlineCard" | "blockCard" | "embedCard" => out.push_str(attribute("url").unwrap_or_default()),
         "date" => out.push_str(&date(attribute("timestamp").unwrap_or_default())),
         "media" | "mediaInline" => out.push_str(attribute("alt").unwrap_or_default()),
         "bulletList" | "taskList" | "decisionList" => children(value, "- ", depth, out),
@@ -71,10 +56,8 @@ fn node(value: &Value, marker: &str, depth: usize, out: &mut String) {
         }),
         // A cell's place is given by its row, and its first paragraph starts where the cell does.
         "tableCell" | "tableHeader" | "doc" => children(value, "", depth, out),
-        "paragraph" | "heading" | "codeBlock" | "blockquote" | "panel" | "table"
-        | "mediaSingle" | "mediaGroup" | "caption" | "expand" | "nestedExpand" => {
-            block(out, |out| children(value, "", depth, out))
-        }
+        "paragraph" | "heading" | "codeBlock" | "blockquote" | "panel" | "table" | "mediaSingle" | "mediaGroup"
+        | "caption" | "expand" | "nestedExpand" => block(out, |out| children(value, "", depth, out)),
         _ => match content(value).next() {
             Some(_) => children(value, "", depth, out),
             None => out.push_str(attribute("text").unwrap_or_default()),
@@ -83,11 +66,7 @@ fn node(value: &Value, marker: &str, depth: usize, out: &mut String) {
 }
 
 fn content(value: &Value) -> impl Iterator<Item = &Value> {
-    value
-        .get("content")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
+    value.get("content").and_then(Value::as_array).into_iter().flatten()
 }
 
 fn children(value: &Value, marker: &str, depth: usize, out: &mut String) {

@@ -48,6 +48,8 @@ pub enum Evidence {
 pub(crate) struct Shown<'a> {
     pub(crate) observed: Time,
     pub(crate) value: Option<&'a Named>,
+    /// Since when it is in its present run of values, as the body says.
+    pub(crate) since: Option<Time>,
 }
 
 /// Dates a step to a value between two times, both included, by better evidence than what the bodies show.
@@ -61,6 +63,8 @@ pub(crate) struct Known<'a> {
     pub(crate) shown: &'a [Shown<'a>],
     /// Whether a value is one that issues are not usually created with.
     pub(crate) is_late: &'a dyn Fn(&Named) -> bool,
+    /// Whether a step from one value to another stays within a run, so that a body's `since` does not move.
+    pub(crate) is_one_run: &'a dyn Fn(&Named, &Named) -> bool,
     pub(crate) date: &'a Date<'a>,
 }
 
@@ -69,6 +73,8 @@ pub(crate) struct Known<'a> {
 pub(crate) struct Chain {
     pub(crate) steps: Vec<Step>,
     pub(crate) gaps: u32,
+    /// How often it left its value and came back, and no event told of either.
+    pub(crate) excursions: u32,
     /// A body showed another value than its own changelog said, and nothing has explained it since.
     pub(crate) disputed: bool,
 }
@@ -96,6 +102,8 @@ struct Walk<'a> {
     chain: Chain,
     /// Whether a changelog, not an inference, gave the current value.
     is_recorded: bool,
+    /// When the present run of values began.
+    run_since: Time,
 }
 
 impl<'a> Walk<'a> {
@@ -113,10 +121,7 @@ impl<'a> Walk<'a> {
         }
         let mut shown: BTreeMap<_, Vec<Time>> = BTreeMap::new();
         for seen in known.shown {
-            shown
-                .entry(identity(seen.value))
-                .or_default()
-                .push(seen.observed);
+            shown.entry(identity(seen.value)).or_default().push(seen.observed);
         }
         Self {
             known,
@@ -125,16 +130,13 @@ impl<'a> Walk<'a> {
             left: BTreeMap::new(),
             chain: Chain::default(),
             is_recorded: false,
+            run_since: Time::FIRST,
         }
     }
 
     fn run(mut self) -> Chain {
         // The changelog of the creation comes first, whatever its clock says.
-        let first = self
-            .known
-            .changes
-            .iter()
-            .position(|change| self.is_initial(change));
+        let first = self.known.changes.iter().position(|change| self.is_initial(change));
         if let Some(change) = first.map(|index| &self.known.changes[index]) {
             let at = self.known.created.unwrap_or(change.at);
             self.push(change.to.as_ref(), at, Origin::Created);
@@ -210,18 +212,18 @@ impl<'a> Walk<'a> {
         let Some(current) = self.chain.steps.last() else {
             if !is_ahead {
                 self.begin(seen.value, seen.observed);
+                self.compare_run(seen);
             }
             return;
         };
-        if identity(current.value.as_ref()) == value || is_ahead {
+        if is_ahead {
             return;
         }
+        if identity(current.value.as_ref()) == value {
+            return self.compare_run(seen);
+        }
         let is_behind = |left: &Time| seen.observed.since(*left) <= TOLERANCE_MS;
-        if self
-            .left
-            .get(&value.map(str::to_owned))
-            .is_some_and(is_behind)
-        {
+        if self.left.get(&value.map(str::to_owned)).is_some_and(is_behind) {
             return;
         }
         if self.is_recorded && seen.observed.since(current.at) <= TOLERANCE_MS {
@@ -231,12 +233,31 @@ impl<'a> Walk<'a> {
         self.infer(seen.value, seen.observed);
     }
 
+    /// Where a body shows the current value, but says that it came to it later than is known, it has been elsewhere in
+    /// between: two events are missing.
+    fn compare_run(&mut self, seen: &Shown<'_>) {
+        let Some(since) = seen.since.filter(|since| *since <= seen.observed) else {
+            return;
+        };
+        if since.since(self.run_since) <= TOLERANCE_MS {
+            return;
+        }
+        let origin = match self.known.field {
+            Field::Resolution => Origin::Inferred(Evidence::ResolutionDate),
+            _ => Origin::Inferred(Evidence::CategoryChangeDate),
+        };
+        self.chain.gaps += 2;
+        self.chain.excursions += 1;
+        self.push(None, since, origin.clone());
+        self.push(seen.value, since, origin);
+        self.is_recorded = false;
+    }
+
     /// The first value known, shown at `by`: that of the creation, unless it is one that a ticket only comes to, and
     /// nothing shows that this one was created with it.
     fn begin(&mut self, value: Option<&Named>, by: Time) {
         let created = self.known.created;
-        let is_of_creation =
-            |time: Time| created.is_some_and(|created| time.since(created) <= TOLERANCE_MS);
+        let is_of_creation = |time: Time| created.is_some_and(|created| time.since(created) <= TOLERANCE_MS);
         let is_witnessed = self.first_time().is_some_and(is_of_creation);
         if is_witnessed || !value.is_some_and(self.known.is_late) {
             return self.push(value, created.unwrap_or(by), Origin::Created);
@@ -271,15 +292,21 @@ impl<'a> Walk<'a> {
 
     /// Goes on to a value. Steps never go back in time: a clock that was behind is taken to the step before.
     fn push(&mut self, value: Option<&Named>, at: Time, origin: Origin) {
-        let at = match self.chain.steps.last() {
-            None => at,
-            Some(last) => {
-                let at = at.max(last.at);
-                self.left
-                    .insert(identity(last.value.as_ref()).map(str::to_owned), at);
-                at
-            }
-        };
+        let mut at = at;
+        let mut is_one_run = false;
+        if let Some(last) = self.chain.steps.last() {
+            at = at.max(last.at);
+            let left = identity(last.value.as_ref()).map(str::to_owned);
+            self.left.insert(left, at);
+            is_one_run = last
+                .value
+                .as_ref()
+                .zip(value)
+                .is_some_and(|(from, to)| (self.known.is_one_run)(from, to));
+        }
+        if !is_one_run {
+            self.run_since = at;
+        }
         self.chain.steps.push(Step {
             value: value.cloned(),
             at,

@@ -68,16 +68,11 @@ pub fn times(ticket: &Ticket, as_of: Option<Time>) -> Times {
             times.active_time_ms += lasted;
         }
         if let Some(status) = &stay.status {
-            *times
-                .time_in_status_ms
-                .entry(status.identity().to_owned())
-                .or_default() += lasted;
+            *times.time_in_status_ms.entry(status.identity().to_owned()).or_default() += lasted;
         }
     }
     if ticket.state == State::Open {
-        times.age_ms = ticket
-            .created_at
-            .and_then(|created| Some(as_of?.since(created).max(0)));
+        times.age_ms = ticket.created_at.and_then(|created| Some(as_of?.since(created).max(0)));
     }
     times
 }

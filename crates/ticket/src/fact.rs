@@ -96,9 +96,7 @@ impl ChangelogId {
 impl Ord for ChangelogId {
     fn cmp(&self, other: &Self) -> Ordering {
         let number = |id: &Self| id.0.parse::<u64>().unwrap_or(u64::MAX);
-        number(self)
-            .cmp(&number(other))
-            .then_with(|| self.0.cmp(&other.0))
+        number(self).cmp(&number(other)).then_with(|| self.0.cmp(&other.0))
     }
 }
 
@@ -124,18 +122,12 @@ impl Named {
 
     /// What tells this one from others: its id, else its name. Names are localised and get edited, ids are not.
     pub fn identity(&self) -> &str {
-        self.id
-            .as_deref()
-            .or(self.name.as_deref())
-            .unwrap_or_default()
+        self.id.as_deref().or(self.name.as_deref()).unwrap_or_default()
     }
 
     /// What to show a person: its name, else its id.
     pub fn label(&self) -> &str {
-        self.name
-            .as_deref()
-            .or(self.id.as_deref())
-            .unwrap_or_default()
+        self.name.as_deref().or(self.id.as_deref()).unwrap_or_default()
     }
 }
 
@@ -162,19 +154,11 @@ pub struct Snapshot {
     /// `statuscategorychangedate`: Cloud only, and only of the last change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub category_changed: Option<Time>,
-    #[serde(
-        default,
-        skip_serializing_if = "Option::is_none",
-        deserialize_with = "said"
-    )]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "said")]
     pub resolution: Option<Option<Named>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resolved: Option<Time>,
-    #[serde(
-        default,
-        skip_serializing_if = "Option::is_none",
-        deserialize_with = "said"
-    )]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "said")]
     pub priority: Option<Option<Named>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<IssueKey>,
@@ -186,9 +170,7 @@ pub struct Snapshot {
 }
 
 /// Reads a field that is there: `null` is then a value, too.
-fn said<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<Option<T>>, D::Error> {
+fn said<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<T>>, D::Error> {
     Option::deserialize(deserializer).map(Some)
 }
 
@@ -208,17 +190,10 @@ impl Fact {
                     Field::Key => "key",
                     Field::Project => "project",
                 };
-                format!(
-                    "{field}#{}#{}#{}",
-                    change.changelog.0,
-                    change.item,
-                    self.digest()
-                )
+                format!("{field}#{}#{}#{}", change.changelog.0, change.item, self.digest())
             }
             Self::Snapshot(snapshot) => format!("snapshot#{}#{}", snapshot.observed, self.digest()),
-            Self::Category {
-                status, observed, ..
-            } => format!("category#{status}#{observed}#{}", self.digest()),
+            Self::Category { status, observed, .. } => format!("category#{status}#{observed}#{}", self.digest()),
             Self::Deleted { at } => format!("deleted#{at}"),
         }
     }
@@ -233,10 +208,6 @@ impl Fact {
 
 /// The SHA-256 of a value's JSON, in hex. A type's own field order makes its JSON canonical.
 pub(crate) fn sha256_hex(value: &impl Serialize) -> String {
-    let json = serde_json::to_vec(value)
-        .expect("the types of this crate have string keys and finite numbers");
-    Sha256::digest(json)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    let json = serde_json::to_vec(value).expect("the types of this crate have string keys and finite numbers");
+    Sha256::digest(json).iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -41,16 +41,12 @@ struct Payload {
 /// Reads the flat payload.
 pub fn read(body: &[u8]) -> Result<TicketEvent, Error> {
     let payload: Payload = wire::parse(body)?;
-    let summary = wire::string(path("summary"), payload.summary.as_ref())?
-        .filter(|text| !text.trim().is_empty());
+    let summary = wire::string(path("summary"), payload.summary.as_ref())?.filter(|text| !text.trim().is_empty());
     let summary = summary.ok_or_else(|| path("summary").missing("a text that is not empty"))?;
     let created = wire::time(path("created"), payload.created.as_ref())?
         .ok_or_else(|| path("created").missing(time::EXPECTED))?;
     let completed = wire::time(path("completed"), payload.completed.as_ref())?;
-    if let (Some(value), Some(_)) = (
-        &payload.completed,
-        completed.filter(|completed| *completed < created),
-    ) {
+    if let (Some(value), Some(_)) = (&payload.completed, completed.filter(|completed| *completed < created)) {
         return Err(path("completed").invalid(value, "not before `created`"));
     }
 
@@ -63,11 +59,7 @@ pub fn read(body: &[u8]) -> Result<TicketEvent, Error> {
     let observed = completed.unwrap_or(created);
     let mut facts = vec![Fact::Created { at: created }];
     facts.extend(completed.map(|at| transition(&ticket, OPEN, COMPLETED, at)));
-    facts.push(Fact::Snapshot(snapshot(
-        &payload,
-        observed,
-        Some(completed.is_some()),
-    )?));
+    facts.push(Fact::Snapshot(snapshot(&payload, observed, Some(completed.is_some()))?));
     Ok(event(ticket, observed, facts, texts(&payload, observed)?))
 }
 
@@ -113,22 +105,12 @@ pub fn edit(ticket: &TicketId, body: &[u8], observed: Time) -> Result<TicketEven
         Some(at) => transition(ticket, OPEN, COMPLETED, at),
         None => transition(ticket, COMPLETED, OPEN, observed),
     }));
-    Ok(event(
-        ticket.clone(),
-        observed,
-        facts,
-        texts(&payload, observed)?,
-    ))
+    Ok(event(ticket.clone(), observed, facts, texts(&payload, observed)?))
 }
 
 /// The deletion of a ticket by an API client.
 pub fn deletion(ticket: &TicketId, at: Time) -> TicketEvent {
-    event(
-        ticket.clone(),
-        at,
-        vec![Fact::Deleted { at }],
-        Texts::default(),
-    )
+    event(ticket.clone(), at, vec![Fact::Deleted { at }], Texts::default())
 }
 
 fn event(ticket: TicketId, observed: Time, mut facts: Vec<Fact>, texts: Texts) -> TicketEvent {
@@ -150,8 +132,7 @@ fn snapshot(payload: &Payload, observed: Time, completed: Option<bool>) -> Resul
     let priority = match &payload.priority {
         None => None,
         value => {
-            let name =
-                wire::string(path("priority"), value.as_ref())?.filter(|name| !name.is_empty());
+            let name = wire::string(path("priority"), value.as_ref())?.filter(|name| !name.is_empty());
             Some(name.map(|name| Named {
                 id: None,
                 name: Some(beginning(name, NAME_BYTES).to_owned()),
@@ -161,13 +142,7 @@ fn snapshot(payload: &Payload, observed: Time, completed: Option<bool>) -> Resul
     Ok(Snapshot {
         observed,
         status: completed.map(|completed| status(if completed { COMPLETED } else { OPEN })),
-        category: completed.map(|completed| {
-            if completed {
-                Category::Done
-            } else {
-                Category::New
-            }
-        }),
+        category: completed.map(|completed| if completed { Category::Done } else { Category::New }),
         category_changed: None,
         resolution: None,
         resolved: None,
@@ -182,8 +157,7 @@ fn texts(payload: &Payload, observed: Time) -> Result<Texts, Error> {
     let seen = |name, value: &Option<Value>, max_bytes| match value {
         None => Ok(None),
         value => {
-            let text =
-                wire::string(path(name), value.as_ref())?.map(|text| Text::new(text, max_bytes));
+            let text = wire::string(path(name), value.as_ref())?.map(|text| Text::new(text, max_bytes));
             Ok(Some(Seen { observed, text }))
         }
     };

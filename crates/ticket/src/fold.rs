@@ -123,7 +123,7 @@ pub fn fold<'a>(facts: impl IntoIterator<Item = &'a Fact>, policy: &Policy) -> T
     let mut flag = |flag: Flag, is_set: bool| is_set.then(|| flags.insert(flag));
     flag(
         Flag::Incomplete,
-        0 < gaps || facts.snapshots.iter().any(|snapshot| snapshot.changes_cut),
+        0 < gaps || 0 < resolutions.excursions || facts.snapshots.iter().any(|snapshot| snapshot.changes_cut),
     );
     flag(Flag::CreatedUnknown, created_at.is_none());
     flag(
@@ -134,13 +134,12 @@ pub fn fold<'a>(facts: impl IntoIterator<Item = &'a Fact>, policy: &Policy) -> T
         Flag::Conflict,
         facts.conflict || 1 < facts.created.len() || statuses.disputed || resolutions.disputed,
     );
+    let is_unknown = |status: &Option<Named>| status.as_ref().and_then(|status| judge.category(status)).is_none();
     flag(
         Flag::StatusUnknown,
-        history.is_empty() || history.iter().any(|stay| stay.category.is_none()),
+        statuses.steps.is_empty() || statuses.steps.iter().any(|step| is_unknown(&step.value)),
     );
-    let is_status_done = status
-        .as_ref()
-        .and_then(|status| judge.is_status_done(status));
+    let is_status_done = status.as_ref().and_then(|status| judge.is_status_done(status));
     let has_resolution = (!resolutions.steps.is_empty()).then_some(resolution.is_some());
     flag(
         Flag::ResolutionMismatch,
@@ -214,18 +213,14 @@ impl<'a> Facts<'a> {
                     category,
                     observed,
                 } => facts.learn(status, *observed, *category),
-                Fact::Deleted { at } => {
-                    facts.deleted = Some(facts.deleted.map_or(*at, |deleted| deleted.min(*at)))
-                }
+                Fact::Deleted { at } => facts.deleted = Some(facts.deleted.map_or(*at, |deleted| deleted.min(*at))),
             }
         }
         for (status, category) in &policy.categories {
             facts.learn(status, Time::LAST, *category);
         }
         // The set is sorted, so that all that is told about one change lies together.
-        for told in
-            told.chunk_by(|a, b| (a.field, &a.changelog, a.item) == (b.field, &b.changelog, b.item))
-        {
+        for told in told.chunk_by(|a, b| (a.field, &a.changelog, a.item) == (b.field, &b.changelog, b.item)) {
             let (change, is_contradicted) = agree(told);
             facts.conflict |= is_contradicted;
             facts.changes.entry(change.field).or_default().push(change);
@@ -238,10 +233,7 @@ impl<'a> Facts<'a> {
     }
 
     fn learn(&mut self, status: &'a str, observed: Time, category: Category) {
-        let learned = self
-            .categories
-            .entry(status)
-            .or_insert((observed, category));
+        let learned = self.categories.entry(status).or_insert((observed, category));
         *learned = (*learned).max((observed, category));
     }
 
@@ -268,6 +260,7 @@ impl<'a> Facts<'a> {
             .map(|snapshot| Shown {
                 observed: snapshot.observed,
                 value: snapshot.status.as_ref(),
+                since: snapshot.category_changed,
             })
             .collect();
         let resolved = self.resolved();
@@ -277,18 +270,17 @@ impl<'a> Facts<'a> {
                 category_changed.entry(category).or_default().push(at);
             }
         }
-        category_changed
-            .values_mut()
-            .for_each(|times| times.sort_unstable());
+        category_changed.values_mut().for_each(|times| times.sort_unstable());
         chain::walk(&Known {
             field: Field::Status,
             created,
             changes: self.changes(Field::Status),
             shown: &shown,
-            is_late: &|status| {
+            is_late: &|status| judge.category(status).is_some_and(|category| category != Category::New),
+            is_one_run: &|from, to| {
                 judge
-                    .category(status)
-                    .is_some_and(|category| category != Category::New)
+                    .category(from)
+                    .is_some_and(|category| judge.category(to) == Some(category))
             },
             date: &|status, after, by| {
                 let resolved = match judge.is_status_done(status) {
@@ -299,10 +291,7 @@ impl<'a> Facts<'a> {
                     return Some((at, Evidence::ResolutionDate));
                 }
                 let changed = category_changed.get(&judge.category(status)?)?;
-                Some((
-                    first_between(changed, after, by)?,
-                    Evidence::CategoryChangeDate,
-                ))
+                Some((first_between(changed, after, by)?, Evidence::CategoryChangeDate))
             },
         })
     }
@@ -315,6 +304,7 @@ impl<'a> Facts<'a> {
                 Some(Shown {
                     observed: snapshot.observed,
                     value,
+                    since: snapshot.resolved,
                 })
             })
             .collect();
@@ -322,26 +312,17 @@ impl<'a> Facts<'a> {
         chain::walk(&Known {
             field: Field::Resolution,
             // Without a body or a changelog that speaks of it, nothing is known, not even that there was none.
-            created: created
-                .filter(|_| !shown.is_empty() || !self.changes(Field::Resolution).is_empty()),
+            created: created.filter(|_| !shown.is_empty() || !self.changes(Field::Resolution).is_empty()),
             changes: self.changes(Field::Resolution),
             shown: &shown,
             is_late: &|_| true,
-            date: &|_, after, by| {
-                Some((
-                    first_between(&resolved, after, by)?,
-                    Evidence::ResolutionDate,
-                ))
-            },
+            is_one_run: &|_, _| false,
+            date: &|_, after, by| Some((first_between(&resolved, after, by)?, Evidence::ResolutionDate)),
         })
     }
 
     fn resolved(&self) -> Vec<Time> {
-        let mut resolved: Vec<Time> = self
-            .snapshots
-            .iter()
-            .filter_map(|snapshot| snapshot.resolved)
-            .collect();
+        let mut resolved: Vec<Time> = self.snapshots.iter().filter_map(|snapshot| snapshot.resolved).collect();
         resolved.sort_unstable();
         resolved
     }
@@ -355,11 +336,7 @@ impl<'a> Facts<'a> {
             .find_map(|snapshot| Some((snapshot.observed, snapshot.priority.as_ref()?)));
         match (change, seen) {
             (None, None) => None,
-            (Some(change), Some((observed, seen)))
-                if chain::TOLERANCE_MS < observed.since(change.at) =>
-            {
-                seen.clone()
-            }
+            (Some(change), Some((observed, seen))) if chain::TOLERANCE_MS < observed.since(change.at) => seen.clone(),
             (Some(change), _) => change.to.clone(),
             (None, Some((_, seen))) => seen.clone(),
         }
@@ -373,11 +350,7 @@ impl<'a> Facts<'a> {
             .find_map(|snapshot| Some((snapshot.observed, snapshot.priority.as_ref()?)));
         match (change, seen) {
             (None, None) => None,
-            (Some(change), Some((observed, seen)))
-                if chain::TOLERANCE_MS < change.at.since(observed) =>
-            {
-                seen.clone()
-            }
+            (Some(change), Some((observed, seen))) if chain::TOLERANCE_MS < change.at.since(observed) => seen.clone(),
             (Some(change), _) if change.initial => change.to.clone(),
             (Some(change), _) => change.from.clone(),
             (None, Some((_, seen))) => seen.clone(),
@@ -386,22 +359,14 @@ impl<'a> Facts<'a> {
 
     /// The key it has, and those it had.
     fn keys(&self) -> (Option<IssueKey>, BTreeSet<IssueKey>) {
-        let key = |value: &Option<Named>| {
-            value
-                .as_ref()
-                .and_then(|value| value.label().parse::<IssueKey>().ok())
-        };
+        let key = |value: &Option<Named>| value.as_ref().and_then(|value| value.label().parse::<IssueKey>().ok());
         let changes = self.changes(Field::Key);
         let mut keys: BTreeSet<IssueKey> = changes
             .iter()
             .flat_map(|change| [&change.from, &change.to])
             .filter_map(key)
             .collect();
-        keys.extend(
-            self.snapshots
-                .iter()
-                .filter_map(|snapshot| snapshot.key.clone()),
-        );
+        keys.extend(self.snapshots.iter().filter_map(|snapshot| snapshot.key.clone()));
         let change = changes
             .iter()
             .rev()
@@ -440,8 +405,7 @@ impl<'a> Facts<'a> {
 /// best clock's, and of one clock the earliest.
 fn agree(told: &[&Change]) -> (Change, bool) {
     let content = |change: &Change| {
-        let identity =
-            |value: &Option<Named>| value.as_ref().map(|value| value.identity().to_owned());
+        let identity = |value: &Option<Named>| value.as_ref().map(|value| value.identity().to_owned());
         (identity(&change.from), identity(&change.to))
     };
     let contents: BTreeSet<_> = told.iter().map(|change| content(change)).collect();
@@ -463,9 +427,7 @@ struct Judge<'a> {
 
 impl Judge<'_> {
     fn category(&self, status: &Named) -> Option<Category> {
-        self.categories
-            .get(status.identity())
-            .map(|(_, category)| *category)
+        self.categories.get(status.identity()).map(|(_, category)| *category)
     }
 
     /// Whether a status is done, leaving resolutions aside.
@@ -475,8 +437,7 @@ impl Judge<'_> {
         {
             return Some(done.contains(status.identity()));
         }
-        self.category(status)
-            .map(|category| category == Category::Done)
+        self.category(status).map(|category| category == Category::Done)
     }
 
     fn is_done(&self, status: Option<&Named>, has_resolution: Option<bool>) -> Option<bool> {
@@ -491,19 +452,10 @@ impl Judge<'_> {
     }
 
     /// The stays in each status; where resolutions count, also a new one where the resolution changed.
-    fn stays(
-        &self,
-        statuses: &chain::Chain,
-        resolutions: &chain::Chain,
-        uses_resolution: bool,
-    ) -> Vec<Stay> {
+    fn stays(&self, statuses: &chain::Chain, resolutions: &chain::Chain, uses_resolution: bool) -> Vec<Stay> {
         let mut stays = Vec::new();
         let mut statuses = statuses.steps.iter().peekable();
-        let mut resolutions = resolutions
-            .steps
-            .iter()
-            .filter(|_| uses_resolution)
-            .peekable();
+        let mut resolutions = resolutions.steps.iter().filter(|_| uses_resolution).peekable();
         let (mut status, mut has_resolution) = (None, None);
         loop {
             let at = match (statuses.peek(), resolutions.peek()) {

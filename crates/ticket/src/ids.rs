@@ -92,9 +92,7 @@ id!(
 impl IssueKey {
     /// The project's key: `TES` of `TES-41`.
     pub fn project(&self) -> &str {
-        self.0
-            .rsplit_once('-')
-            .map_or(self.as_str(), |(project, _)| project)
+        self.0.rsplit_once('-').map_or(self.as_str(), |(project, _)| project)
     }
 }
 

@@ -16,9 +16,7 @@ use crate::event::{Delivery, MAX_CHANGES, Source, TicketEvent};
 use crate::fact::{Category, Change, ChangelogId, Clock, Fact, Field, Named, Snapshot, sha256_hex};
 use crate::flat;
 use crate::ids::{IssueId, IssueKey, SiteId};
-use crate::text::{
-    DESCRIPTION_BYTES, NAME_BYTES, SUMMARY_BYTES, Seen, Text, Texts, beginning, excerpt,
-};
+use crate::text::{DESCRIPTION_BYTES, NAME_BYTES, SUMMARY_BYTES, Seen, Text, Texts, beginning, excerpt};
 use crate::time::Time;
 use crate::wire::{self, Path};
 
@@ -122,9 +120,7 @@ pub fn read(bytes: &[u8]) -> Result<Delivery, Error> {
                     return Ok(Delivery::Ignored { reason });
                 }
                 None => {
-                    return Err(
-                        top("webhookEvent").invalid(&event, "a string, such as jira:issue_updated")
-                    );
+                    return Err(top("webhookEvent").invalid(&event, "a string, such as jira:issue_updated"));
                 }
             };
             (
@@ -153,26 +149,16 @@ pub fn read(bytes: &[u8]) -> Result<Delivery, Error> {
             return Err(Error::NoKnownShape(reason.to_owned()));
         }
     };
-    let prefix = if source == Source::Issue {
-        ""
-    } else {
-        "issue."
-    };
+    let prefix = if source == Source::Issue { "" } else { "issue." };
     let mut changelogs = Vec::new();
     changelogs.extend(body.changelog.map(|changelog| ("changelog", changelog)));
-    changelogs.extend(
-        issue
-            .changelog
-            .map(|changelog| ("issue.changelog", changelog)),
-    );
+    changelogs.extend(issue.changelog.map(|changelog| ("issue.changelog", changelog)));
     let issue = Issue {
         changelog: None,
         ..issue
     };
     let reading = Reading::of(prefix, issue, delivered_at(body.timestamp.as_ref())?)?;
-    reading
-        .event(source, happening, changelogs)
-        .map(Delivery::Event)
+    reading.event(source, happening, changelogs).map(Delivery::Event)
 }
 
 /// Reads the answer of Jira's `GET /status`: the categories of all statuses, as facts for any of its tickets.
@@ -223,15 +209,10 @@ impl<'a> Reading<'a> {
     fn of(prefix: &'a str, issue: Issue, delivered: Option<Time>) -> Result<Self, Error> {
         let fields_prefix = &format!("{prefix}fields.");
         let fields = issue.fields.unwrap_or_default();
-        let link = Path {
-            prefix,
-            name: "self",
-        };
+        let link = Path { prefix, name: "self" };
         let expected = "a URL whose host names the site";
         let site = match wire::string(link, issue.link.as_ref())? {
-            Some(url) => {
-                SiteId::of_url(url).map_err(|_| link.invalid(&Value::from(url), expected))?
-            }
+            Some(url) => SiteId::of_url(url).map_err(|_| link.invalid(&Value::from(url), expected))?,
             None => return Err(link.missing(expected)),
         };
         let id = Path { prefix, name: "id" };
@@ -253,22 +234,13 @@ impl<'a> Reading<'a> {
         Ok(Self {
             prefix,
             site,
-            issue: wire::id(id, issue.id.as_ref(), IssueId::EXPECTED)?
-                .ok_or_else(|| id.missing(IssueId::EXPECTED))?,
-            key: wire::id(
-                Path {
-                    prefix,
-                    name: "key",
-                },
-                issue.key.as_ref(),
-                IssueKey::EXPECTED,
-            )?,
+            issue: wire::id(id, issue.id.as_ref(), IssueId::EXPECTED)?.ok_or_else(|| id.missing(IssueId::EXPECTED))?,
+            key: wire::id(Path { prefix, name: "key" }, issue.key.as_ref(), IssueKey::EXPECTED)?,
             created,
             delivered,
             updated,
-            observed: observed.ok_or_else(|| {
-                top("timestamp").missing("milliseconds since 1970, unless `updated` is there")
-            })?,
+            observed: observed
+                .ok_or_else(|| top("timestamp").missing("milliseconds since 1970, unless `updated` is there"))?,
             fields,
         })
     }
@@ -281,12 +253,7 @@ impl<'a> Reading<'a> {
     ) -> Result<TicketEvent, Error> {
         let mut changes = Vec::new();
         for (path, changelog) in changelogs {
-            self.read_changelog(
-                path,
-                changelog,
-                happening == Happening::Created,
-                &mut changes,
-            )?;
+            self.read_changelog(path, changelog, happening == Happening::Created, &mut changes)?;
         }
         // Of a history too long for one event the newest part is kept: it tells where the ticket is.
         let changes_cut = MAX_CHANGES < changes.len();
@@ -321,11 +288,7 @@ impl<'a> Reading<'a> {
         let path = |name| Path { prefix, name };
         let fields = &self.fields;
         let status = named(path("status"), fields.status.as_ref())?;
-        let said = |name, value: Option<&Value>| {
-            value
-                .map(|value| named(path(name), Some(value)))
-                .transpose()
-        };
+        let said = |name, value: Option<&Value>| value.map(|value| named(path(name), Some(value))).transpose();
         let project = match &fields.project {
             None | Some(Value::Null) => None,
             Some(Value::Object(project)) => wire::string(path("project.key"), project.get("key"))?,
@@ -371,10 +334,7 @@ impl<'a> Reading<'a> {
             None => None,
             Some(Value::Null) => Some(seen(None)),
             Some(Value::String(text)) => Some(seen(Some(Text::new(text, DESCRIPTION_BYTES)))),
-            Some(document @ Value::Object(_)) => Some(seen(Some(Text::new(
-                &adf::text(document),
-                DESCRIPTION_BYTES,
-            )))),
+            Some(document @ Value::Object(_)) => Some(seen(Some(Text::new(&adf::text(document), DESCRIPTION_BYTES)))),
             Some(other) => {
                 return Err(Path {
                     prefix,
@@ -383,10 +343,7 @@ impl<'a> Reading<'a> {
                 .invalid(other, "a string, a document or null"));
             }
         };
-        Ok(Texts {
-            summary,
-            description,
-        })
+        Ok(Texts { summary, description })
     }
 
     /// Adds the changes that are facts, of a webhook's changelog and of histories alike.
@@ -408,12 +365,7 @@ impl<'a> Reading<'a> {
             items: changelog.items,
         };
         changes.extend(self.read_history(&format!("{path}."), edit, (at, clock), initial)?);
-        for (index, history) in changelog
-            .histories
-            .unwrap_or_default()
-            .into_iter()
-            .enumerate()
-        {
+        for (index, history) in changelog.histories.unwrap_or_default().into_iter().enumerate() {
             let prefix = &format!("{path}.histories[{index}].");
             let created = wire::time(
                 Path {
@@ -470,9 +422,7 @@ impl<'a> Reading<'a> {
         }
         if changelog.0.is_empty() {
             let hash = ChangelogId(sha256_hex(&(&self.issue, &changes)));
-            changes
-                .iter_mut()
-                .for_each(|change| change.changelog = hash.clone());
+            changes.iter_mut().for_each(|change| change.changelog = hash.clone());
         }
         Ok(changes)
     }
@@ -481,12 +431,7 @@ impl<'a> Reading<'a> {
 impl Item {
     /// Which field the item is about, if it is one whose changes are facts.
     fn field(&self) -> Option<Field> {
-        let text = |value: &Option<Value>| {
-            value
-                .as_ref()
-                .and_then(Value::as_str)
-                .map(str::to_ascii_lowercase)
-        };
+        let text = |value: &Option<Value>| value.as_ref().and_then(Value::as_str).map(str::to_ascii_lowercase);
         // A custom field may be called "Status", too.
         let custom = text(&self.fieldtype).is_some_and(|kind| kind == "custom");
         let name = text(&self.field_id)
@@ -528,13 +473,7 @@ fn named(path: Path<'_>, value: Option<&Value>) -> Result<Option<Named>, Error> 
     };
     let prefix = &format!("{path}.");
     let id = scalar(Path { prefix, name: "id" }, object.get("id"))?;
-    let name = scalar(
-        Path {
-            prefix,
-            name: "name",
-        },
-        object.get("name"),
-    )?;
+    let name = scalar(Path { prefix, name: "name" }, object.get("name"))?;
     Ok(Some(Named { id, name }).filter(Named::is_something))
 }
 

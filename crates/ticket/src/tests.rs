@@ -85,8 +85,7 @@ fn webhook(event: &str, at: i64, status_id: &str) -> Value {
 /// The same with a changelog.
 fn change(at: i64, changelog: u64, from: &str, to: &str) -> Value {
     let mut body = webhook("updated", at, to);
-    body["changelog"] =
-        json!({ "id": changelog.to_string(), "items": [status_item(Some(from), to)] });
+    body["changelog"] = json!({ "id": changelog.to_string(), "items": [status_item(Some(from), to)] });
     if status(to)["statusCategory"]["key"] == "done" {
         body["issue"]["fields"]["resolution"] = json!({ "id": "1", "name": "Done" });
         body["issue"]["fields"]["resolutiondate"] = json!(jira_time(at - LAG - 7));
@@ -124,13 +123,9 @@ fn folded_by(bodies: &[Value], policy: &Policy) -> Ticket {
 /// What an API client sees, as text.
 fn seen(bodies: &[Value]) -> Value {
     let events: Vec<TicketEvent> = bodies.iter().map(event).collect();
-    let ticket = fold(
-        events.iter().flat_map(|event| &event.facts),
-        &Policy::default(),
-    );
-    let texts = events.iter().fold(Texts::default(), |texts, event| {
-        texts.merge(event.texts.clone())
-    });
-    serde_json::to_value(TicketView::new(&events[0].ticket(), &ticket, &texts))
-        .expect("a view is JSON")
+    let ticket = fold(events.iter().flat_map(|event| &event.facts), &Policy::default());
+    let texts = events
+        .iter()
+        .fold(Texts::default(), |texts, event| texts.merge(event.texts.clone()));
+    serde_json::to_value(TicketView::new(&events[0].ticket(), &ticket, &texts)).expect("a view is JSON")
 }

@@ -28,8 +28,7 @@ pub enum Error {
 }
 
 /// What would have been a moment, for error messages.
-pub const EXPECTED: &str =
-    "a time such as 2019-02-15T19:01:52.971-0800, or milliseconds since 1970";
+pub const EXPECTED: &str = "a time such as 2019-02-15T19:01:52.971-0800, or milliseconds since 1970";
 
 impl Time {
     pub(crate) const FIRST: Self = Self(FIRST_MS);
@@ -64,9 +63,7 @@ impl Time {
         }
         match number.as_f64() {
             // The bounds are far below 2^53, so that a number within them is exact.
-            Some(ms) if (FIRST_MS as f64..=LAST_MS as f64).contains(&ms) => {
-                Self::from_millis(ms.floor() as i64)
-            }
+            Some(ms) if (FIRST_MS as f64..=LAST_MS as f64).contains(&ms) => Self::from_millis(ms.floor() as i64),
             _ => Err(Error::OutOfRange(number.to_string())),
         }
     }
@@ -81,18 +78,13 @@ impl FromStr for Time {
         let text = text.trim();
         let unsigned = text.strip_prefix('-').unwrap_or(text);
         if !unsigned.is_empty() && unsigned.bytes().all(|byte| byte.is_ascii_digit()) {
-            let ms = text
-                .parse()
-                .map_err(|_| Error::OutOfRange(text.to_owned()))?;
+            let ms = text.parse().map_err(|_| Error::OutOfRange(text.to_owned()))?;
             return Self::from_millis(ms);
         }
         DateTime::parse_from_rfc3339(text)
             .or_else(|_| DateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f%#z"))
             .map_err(|_| Error::NotATime(text.to_owned()))
-            .and_then(|time| {
-                Self::from_millis(time.timestamp_millis())
-                    .map_err(|_| Error::OutOfRange(text.to_owned()))
-            })
+            .and_then(|time| Self::from_millis(time.timestamp_millis()).map_err(|_| Error::OutOfRange(text.to_owned())))
     }
 }
 

@@ -15,10 +15,7 @@ pub enum Error {
     #[error("the body is JSON, but no shape of an issue: {0}")]
     NoKnownShape(String),
     #[error("{field} is missing; it should be {expected}")]
-    Missing {
-        field: String,
-        expected: &'static str,
-    },
+    Missing { field: String, expected: &'static str },
     #[error("{field} is {value}; it should be {expected}")]
     Invalid {
         field: String,
@@ -113,10 +110,7 @@ pub(crate) fn time(path: Path<'_>, value: Option<&Value>) -> Result<Option<Time>
 }
 
 /// A string; `None` where there is nothing: absent or `null`.
-pub(crate) fn string<'a>(
-    path: Path<'_>,
-    value: Option<&'a Value>,
-) -> Result<Option<&'a str>, Error> {
+pub(crate) fn string<'a>(path: Path<'_>, value: Option<&'a Value>) -> Result<Option<&'a str>, Error> {
     match value {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => Ok(Some(text)),
@@ -125,11 +119,7 @@ pub(crate) fn string<'a>(
 }
 
 /// An identifier, which Jira writes as a string here and as a number there; `None` where there is none.
-pub(crate) fn id<T>(
-    path: Path<'_>,
-    value: Option<&Value>,
-    expected: &'static str,
-) -> Result<Option<T>, Error>
+pub(crate) fn id<T>(path: Path<'_>, value: Option<&Value>, expected: &'static str) -> Result<Option<T>, Error>
 where
     T: TryFrom<String, Error = ids::Error>,
 {

@@ -55,19 +55,8 @@ fn a_closed_ticket_shows_every_field_in_order() {
 fn any_order_and_twice_each_is_the_same_ticket() {
     let life = whole_life();
     let view = seen(&life);
-    for order in [
-        [0, 1, 2],
-        [0, 2, 1],
-        [1, 0, 2],
-        [1, 2, 0],
-        [2, 0, 1],
-        [2, 1, 0],
-    ] {
-        let shuffled: Vec<Value> = order
-            .iter()
-            .chain(&order)
-            .map(|&index| life[index].clone())
-            .collect();
+    for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
+        let shuffled: Vec<Value> = order.iter().chain(&order).map(|&index| life[index].clone()).collect();
         assert_eq!(seen(&shuffled), view, "in the order {order:?}");
     }
 }
@@ -116,10 +105,7 @@ fn created_directly_in_a_done_status_took_no_time() {
     let mut body = webhook("created", T0 + LAG, "10002");
     body["issue"]["fields"]["resolution"] = json!({ "id": "1" });
     let ticket = folded(&[body]);
-    assert_eq!(
-        (ticket.state, ticket.closed_at),
-        (State::Closed, Some(time(T0)))
-    );
+    assert_eq!((ticket.state, ticket.closed_at), (State::Closed, Some(time(T0))));
     assert_eq!(durations(&ticket).duration_ms, Some(0));
     assert_eq!(flags(&ticket), []);
 }
@@ -141,10 +127,7 @@ fn without_a_creation_there_is_no_duration_until_a_body_says_it() {
         .expect("fields")
         .remove("created");
     let ticket = folded(&[closing.clone()]);
-    assert_eq!(
-        (ticket.state, durations(&ticket).duration_ms),
-        (State::Closed, None)
-    );
+    assert_eq!((ticket.state, durations(&ticket).duration_ms), (State::Closed, None));
     assert!(ticket.flags.contains(&Flag::CreatedUnknown));
     assert_eq!(ticket.closed_at, Some(time(T0 + 30 * MINUTE)));
 
@@ -162,10 +145,7 @@ fn a_lost_start_is_inferred_from_where_the_next_change_comes_from() {
         (1, vec![Flag::Incomplete, Flag::StatusUnknown])
     );
     assert_eq!(durations(&ticket).duration_ms, Some(30 * MINUTE));
-    assert_eq!(
-        ticket.history[1].origin,
-        Origin::Inferred(Evidence::UpperBound)
-    );
+    assert_eq!(ticket.history[1].origin, Origin::Inferred(Evidence::UpperBound));
     // When the lost event comes after all, nothing is left of the inference.
     assert_eq!(
         folded(&life),
@@ -182,10 +162,7 @@ fn a_lost_closing_is_dated_by_the_resolution_date_that_a_later_body_shows() {
     let ticket = folded(&life);
     assert_eq!((ticket.state, ticket.gaps), (State::Closed, 1));
     assert_eq!(ticket.closed_at, Some(time(T0 + 30 * MINUTE)));
-    assert_eq!(
-        ticket.history[2].origin,
-        Origin::Inferred(Evidence::ResolutionDate)
-    );
+    assert_eq!(ticket.history[2].origin, Origin::Inferred(Evidence::ResolutionDate));
     assert_eq!(flags(&ticket), [Flag::Incomplete]);
 }
 
@@ -194,18 +171,12 @@ fn a_lost_start_is_dated_by_the_change_of_category_and_else_by_the_first_body() 
     let mut edit = webhook("updated", T0 + 20 * MINUTE, "3");
     let ticket = folded(&[created(), edit.clone()]);
     assert_eq!(ticket.started_at, Some(time(T0 + 20 * MINUTE)));
-    assert_eq!(
-        ticket.history[1].origin,
-        Origin::Inferred(Evidence::Snapshot)
-    );
+    assert_eq!(ticket.history[1].origin, Origin::Inferred(Evidence::Snapshot));
 
     edit["issue"]["fields"]["statuscategorychangedate"] = json!(jira_time(T0 + 12 * MINUTE));
     let ticket = folded(&[created(), edit]);
     assert_eq!(ticket.started_at, Some(time(T0 + 12 * MINUTE)));
-    assert_eq!(
-        ticket.history[1].origin,
-        Origin::Inferred(Evidence::CategoryChangeDate)
-    );
+    assert_eq!(ticket.history[1].origin, Origin::Inferred(Evidence::CategoryChangeDate));
 }
 
 #[test]
@@ -233,6 +204,39 @@ fn a_pair_of_lost_changes_shows_in_a_body_between_them() {
 }
 
 #[test]
+fn a_lost_reopening_and_closing_show_in_a_later_category_change() {
+    let mut edit = webhook("updated", T0 + 90 * MINUTE, "10002");
+    edit["issue"]["fields"]["resolution"] = json!({ "id": "1", "name": "Done" });
+    edit["issue"]["fields"]["resolutiondate"] = json!(jira_time(T0 + 70 * MINUTE));
+    let mut life = whole_life();
+    life.push(edit.clone());
+    // The resolution is newer than the closing that is known: something is missing, but not which status it went to.
+    let ticket = folded(&life);
+    assert_eq!(
+        (ticket.closed_at, flags(&ticket)),
+        (Some(time(T0 + 30 * MINUTE)), vec![Flag::Incomplete])
+    );
+    let by_resolution = folded_by(
+        &life,
+        &Policy {
+            done: Done::Resolution,
+            ..Policy::default()
+        },
+    );
+    assert_eq!(by_resolution.closed_at, Some(time(T0 + 70 * MINUTE)));
+
+    edit["issue"]["fields"]["statuscategorychangedate"] = json!(jira_time(T0 + 70 * MINUTE));
+    life.pop();
+    life.push(edit);
+    let ticket = folded(&life);
+    assert_eq!(
+        (ticket.closed_at, ticket.reopen_count, ticket.gaps),
+        (Some(time(T0 + 70 * MINUTE)), 1, 2)
+    );
+    assert!(ticket.flags.contains(&Flag::Incomplete));
+}
+
+#[test]
 fn a_data_center_without_changelogs_gives_inferred_steps() {
     let life = [
         created(),
@@ -249,10 +253,7 @@ fn a_data_center_without_changelogs_gives_inferred_steps() {
 fn a_ticket_first_met_in_progress_was_not_created_there() {
     let mut body = webhook("updated", T0 + 50 * MINUTE, "3");
     let ticket = folded(&[body.clone()]);
-    assert_eq!(
-        (ticket.started_at, ticket.gaps),
-        (Some(time(T0 + 50 * MINUTE)), 1)
-    );
+    assert_eq!((ticket.started_at, ticket.gaps), (Some(time(T0 + 50 * MINUTE)), 1));
     // Unless the category has not changed since.
     body["issue"]["fields"]["statuscategorychangedate"] = json!(jira_time(T0 + 80));
     let ticket = folded(&[body]);
@@ -270,10 +271,7 @@ fn a_body_written_out_after_the_next_change_is_no_gap() {
         (0, vec![Flag::Conflict, Flag::StatusUnknown])
     );
     let ticket = folded(&[created(), early, late]);
-    assert_eq!(
-        (ticket.gaps, ticket.flags.contains(&Flag::Conflict)),
-        (0, false)
-    );
+    assert_eq!((ticket.gaps, ticket.flags.contains(&Flag::Conflict)), (0, false));
 }
 
 #[test]
@@ -366,9 +364,7 @@ fn a_resolution_without_a_status_is_flagged_and_closes_only_by_policy() {
 
 #[test]
 fn done_by_status_ids_holds_for_the_projects_that_are_listed() {
-    let of = |project: &str| {
-        Done::StatusIds([(project.to_owned(), BTreeSet::from(["10010".to_owned()]))].into())
-    };
+    let of = |project: &str| Done::StatusIds([(project.to_owned(), BTreeSet::from(["10010".to_owned()]))].into());
     let life = [
         created(),
         change(T0 + MINUTE, 501, "10000", "10010"),
@@ -403,10 +399,8 @@ fn an_unknown_category_is_unknown_until_it_is_told() {
         (State::Unknown, vec![Flag::StatusUnknown])
     );
 
-    let list =
-        json!([{ "id": "10002", "name": "Shipped", "statusCategory": { "id": 3, "key": "done" } }]);
-    let learned =
-        jira::read_statuses(list.to_string().as_bytes(), time(T0)).expect("a list of statuses");
+    let list = json!([{ "id": "10002", "name": "Shipped", "statusCategory": { "id": 3, "key": "done" } }]);
+    let learned = jira::read_statuses(list.to_string().as_bytes(), time(T0)).expect("a list of statuses");
     let (first, second) = (event(&created()), event(&body));
     let ticket = fold(
         first.facts.iter().chain(&second.facts).chain(&learned),
@@ -484,11 +478,7 @@ fn sums_leave_the_running_stay_out_unless_asked_for_a_moment() {
     );
     assert_eq!(
         now.time_in_status_ms,
-        [
-            ("10000".to_owned(), 10 * MINUTE),
-            ("3".to_owned(), 15 * MINUTE)
-        ]
-        .into()
+        [("10000".to_owned(), 10 * MINUTE), ("3".to_owned(), 15 * MINUTE)].into()
     );
     // A moment before it all counts nothing.
     let before = times(&ticket, Some(time(T0 - MINUTE)));

@@ -45,10 +45,7 @@ fn the_canonical_event_is_this() {
             "description": { "observed": "2025-06-02T08:01:00.000Z", "text": null },
         },
     });
-    assert_eq!(
-        serde_json::to_value(&event).expect("an event is JSON"),
-        expected
-    );
+    assert_eq!(serde_json::to_value(&event).expect("an event is JSON"), expected);
     assert_eq!(
         serde_json::from_value::<TicketEvent>(expected).expect("an event"),
         event
@@ -57,10 +54,7 @@ fn the_canonical_event_is_this() {
         event.hash(),
         "8a2f2a9922f6b02bb03cd63382a2b7e9d87c8e53398c79f00c5865aa9296c293"
     );
-    assert_eq!(
-        event.facts[1].id(),
-        "status#501#0#25e4376b89da1aef2fc520d16e7fa5c6"
-    );
+    assert_eq!(event.facts[1].id(), "status#501#0#25e4376b89da1aef2fc520d16e7fa5c6");
 }
 
 #[test]
@@ -76,10 +70,7 @@ fn times_come_in_many_forms() {
     ] {
         assert_eq!(text.parse(), Ok(time(1_515_615_307_958)), "{text}");
     }
-    assert_eq!(
-        "2018-01-10T20:15:07+0000".parse(),
-        Ok(time(1_515_615_307_000))
-    );
+    assert_eq!("2018-01-10T20:15:07+0000".parse(), Ok(time(1_515_615_307_000)));
     assert_eq!("9999-12-31T23:59:59.999Z".parse(), Ok(Time::LAST));
     assert_eq!("0001-01-01T00:00:00.000Z".parse(), Ok(Time::FIRST));
     assert_eq!(
@@ -113,11 +104,7 @@ fn times_come_in_many_forms() {
         ("9e15", None),
     ] {
         let number: serde_json::Number = number.parse().expect("a number");
-        assert_eq!(
-            Time::from_number(&number).ok(),
-            expected.map(time),
-            "{number}"
-        );
+        assert_eq!(Time::from_number(&number).ok(), expected.map(time), "{number}");
     }
 }
 
@@ -132,10 +119,7 @@ fn what_is_not_about_an_issue_is_ignored() {
         "",
     ] {
         let body = json!({ "timestamp": 1, "webhookEvent": event, "comment": { "id": "1" } });
-        assert!(
-            matches!(read(&body), Ok(Delivery::Ignored { .. })),
-            "{event}"
-        );
+        assert!(matches!(read(&body), Ok(Delivery::Ignored { .. })), "{event}");
     }
     let stub = json!({ "webhookEvent": "comment_created", "issue": { "id": "1", "fields": { "summary": "s" } } });
     assert!(matches!(read(&stub), Ok(Delivery::Ignored { .. })));
@@ -186,11 +170,7 @@ fn a_value_that_cannot_be_is_named() {
         ("/issue/self", json!("ftp://host/issue/1"), "issue.self"),
         ("/issue/self", json!("https://a~b/issue/1"), "issue.self"),
         ("/issue/key", json!("SHOP 1"), "issue.key"),
-        (
-            "/issue/fields/created",
-            json!("yesterday"),
-            "issue.fields.created",
-        ),
+        ("/issue/fields/created", json!("yesterday"), "issue.fields.created"),
         ("/issue/fields/created", json!(true), "issue.fields.created"),
         (
             "/issue/fields/updated",
@@ -198,33 +178,17 @@ fn a_value_that_cannot_be_is_named() {
             "issue.fields.updated",
         ),
         ("/issue/fields/status", json!("Done"), "issue.fields.status"),
-        (
-            "/issue/fields/status/id",
-            json!([]),
-            "issue.fields.status.id",
-        ),
+        ("/issue/fields/status/id", json!([]), "issue.fields.status.id"),
         ("/issue/fields/priority", json!(3), "issue.fields.priority"),
-        (
-            "/issue/fields/resolution",
-            json!([]),
-            "issue.fields.resolution",
-        ),
+        ("/issue/fields/resolution", json!([]), "issue.fields.resolution"),
         (
             "/issue/fields/resolutiondate",
             json!("-"),
             "issue.fields.resolutiondate",
         ),
-        (
-            "/issue/fields/project",
-            json!("SHOP"),
-            "issue.fields.project",
-        ),
+        ("/issue/fields/project", json!("SHOP"), "issue.fields.project"),
         ("/issue/fields/summary", json!(7), "issue.fields.summary"),
-        (
-            "/issue/fields/description",
-            json!([]),
-            "issue.fields.description",
-        ),
+        ("/issue/fields/description", json!([]), "issue.fields.description"),
         ("/changelog/id", json!({}), "changelog.id"),
         ("/changelog/items/0/to", json!([]), "changelog.items[0].to"),
     ] {
@@ -239,10 +203,7 @@ fn a_value_that_cannot_be_is_named() {
             "{error}"
         );
     }
-    assert_eq!(
-        error(r#"{"webhookEvent":"jira:issue_updated"}"#).field(),
-        Some("issue")
-    );
+    assert_eq!(error(r#"{"webhookEvent":"jira:issue_updated"}"#).field(), Some("issue"));
 }
 
 #[test]
@@ -251,10 +212,7 @@ fn what_may_be_missing_may_be_missing() {
         "issue": { "id": 10100, "self": "http://JIRA.acme.example:8080/rest/api/2/issue/10100" } });
     let event = event(&minimal);
     assert_eq!(event.ticket().to_string(), "jira.acme.example:8080~10100");
-    assert_eq!(
-        event.ticket().to_string().parse::<TicketId>(),
-        Ok(event.ticket())
-    );
+    assert_eq!(event.ticket().to_string().parse::<TicketId>(), Ok(event.ticket()));
     for pointer in [
         "/issue/fields/status",
         "/issue/fields/priority",
@@ -276,19 +234,13 @@ fn what_may_be_missing_may_be_missing() {
 #[test]
 fn a_site_is_a_host_and_its_unusual_port() {
     for (url, site) in [
-        (
-            "https://Acme.Example.net/rest/api/2/issue/1",
-            "acme.example.net",
-        ),
+        ("https://Acme.Example.net/rest/api/2/issue/1", "acme.example.net"),
         ("https://acme.example.net:443/x", "acme.example.net"),
         ("http://acme.example.net:443", "acme.example.net:443"),
         ("http://me:secret@jira_1:8080?x#y", "jira_1:8080"),
         ("http://[::1]:2990/jira/rest", "[::1]:2990"),
     ] {
-        assert_eq!(
-            SiteId::of_url(url).map(|site| site.to_string()),
-            Ok(site.to_owned())
-        );
+        assert_eq!(SiteId::of_url(url).map(|site| site.to_string()), Ok(site.to_owned()));
     }
 }
 
@@ -401,11 +353,7 @@ fn depth_is_no_danger() {
     let ignored = body.replacen('{', &format!("{{\"custom\":{},", deep(200_000)), 1);
     assert!(jira::read(ignored.as_bytes()).is_ok());
     // In one that is.
-    let described = body.replacen(
-        "\"description\":null",
-        &format!("\"description\":{}", deep(200_000)),
-        1,
-    );
+    let described = body.replacen("\"description\":null", &format!("\"description\":{}", deep(200_000)), 1);
     assert_eq!(error(&described).kind(), Kind::Unreadable);
     assert_eq!(error(&deep(200_000)).kind(), Kind::Unreadable);
     let mut document = json!({ "type": "text", "text": "x" });
@@ -434,9 +382,12 @@ fn an_event_stays_small_whatever_comes() {
     let event = event(&body);
     let size = serde_json::to_vec(&event).expect("an event is JSON").len();
     assert!(size <= MAX_EVENT_BYTES, "{size}");
-    assert!(event.texts.description().is_some_and(
-        |text| text.cut && DESCRIPTION_BYTES - 8 <= text.value.len() + text.value.len() / 6 * 2
-    ));
+    assert!(
+        event
+            .texts
+            .description()
+            .is_some_and(|text| text.cut && DESCRIPTION_BYTES - 8 <= text.value.len() + text.value.len() / 6 * 2)
+    );
     let changes = event
         .facts
         .iter()
@@ -455,10 +406,7 @@ fn a_flat_payload_is_a_ticket_of_its_own() {
         json!({ "summary": "Kettle leaks", "created": "2025-06-02T08:00:00.000+0000", "completed": completed,
             "description": "drip", "priority": "High" })
     };
-    let (open, closed) = (
-        event(&flat("")),
-        event(&flat("2025-06-02T10:00:00.000+0200")),
-    );
+    let (open, closed) = (event(&flat("")), event(&flat("2025-06-02T10:00:00.000+0200")));
     assert_eq!(open.ticket(), closed.ticket());
     assert_eq!(open.hash(), event(&flat("")).hash());
     assert_ne!(open.hash(), closed.hash());
@@ -486,20 +434,17 @@ fn a_flat_payload_is_a_ticket_of_its_own() {
         let mut body = flat("");
         body[field] = value;
         let error = read(&body).expect_err("a value that cannot be");
-        assert_eq!(
-            (error.kind(), error.field()),
-            (Kind::Unprocessable, Some(field))
-        );
+        assert_eq!((error.kind(), error.field()), (Kind::Unprocessable, Some(field)));
     }
 }
 
 #[test]
 fn a_flat_ticket_is_edited_closed_opened_and_deleted() {
-    let first = flat::read(br#"{"summary":"Kettle leaks","created":1748851200000,"priority":"Low","description":"drip"}"#)
-        .expect("a flat payload");
+    let first =
+        flat::read(br#"{"summary":"Kettle leaks","created":1748851200000,"priority":"Low","description":"drip"}"#)
+            .expect("a flat payload");
     let id = first.ticket();
-    let edit =
-        |body: &str, at: i64| flat::edit(&id, body.as_bytes(), time(T0 + at)).expect("an edit");
+    let edit = |body: &str, at: i64| flat::edit(&id, body.as_bytes(), time(T0 + at)).expect("an edit");
     let events = [
         first.clone(),
         edit(
@@ -511,13 +456,10 @@ fn a_flat_ticket_is_edited_closed_opened_and_deleted() {
         edit(r#"{"completed":"2025-06-02T08:09:00Z"}"#, 9 * MINUTE),
     ];
     let view = |events: &[TicketEvent]| {
-        let ticket = fold(
-            events.iter().flat_map(|event| &event.facts),
-            &Policy::default(),
-        );
-        let texts = events.iter().fold(Texts::default(), |texts, event| {
-            event.texts.clone().merge(texts)
-        });
+        let ticket = fold(events.iter().flat_map(|event| &event.facts), &Policy::default());
+        let texts = events
+            .iter()
+            .fold(Texts::default(), |texts, event| event.texts.clone().merge(texts));
         TicketView::new(&id, &ticket, &texts)
     };
     let closed = view(&events);
@@ -539,11 +481,7 @@ fn a_flat_ticket_is_edited_closed_opened_and_deleted() {
     );
     assert_eq!(view(&events[..4]).state, crate::State::Open);
 
-    let deleted = [
-        events.as_slice(),
-        &[flat::deletion(&id, time(T0 + 10 * MINUTE))],
-    ]
-    .concat();
+    let deleted = [events.as_slice(), &[flat::deletion(&id, time(T0 + 10 * MINUTE))]].concat();
     assert_eq!(view(&deleted).state, crate::State::Deleted);
 
     let jira = event(&created()).ticket();
@@ -560,9 +498,7 @@ fn a_flat_ticket_is_edited_closed_opened_and_deleted() {
         Some("created")
     );
     assert_eq!(
-        flat::edit(&id, b"{}", time(T0))
-            .expect_err("nothing")
-            .kind(),
+        flat::edit(&id, b"{}", time(T0)).expect_err("nothing").kind(),
         Kind::Unreadable
     );
 }
@@ -585,10 +521,7 @@ fn seen_text() -> impl Strategy<Value = Option<Seen>> {
 }
 
 fn texts() -> impl Strategy<Value = Texts> {
-    (seen_text(), seen_text()).prop_map(|(summary, description)| Texts {
-        summary,
-        description,
-    })
+    (seen_text(), seen_text()).prop_map(|(summary, description)| Texts { summary, description })
 }
 
 /// JSON of any kind, to be put anywhere.
