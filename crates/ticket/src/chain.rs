@@ -239,7 +239,11 @@ impl<'a> Walk<'a> {
         let Some(since) = seen.since.filter(|since| *since <= seen.observed) else {
             return;
         };
-        if since.since(self.run_since) <= TOLERANCE_MS {
+        // A step that is known explains it, also where the category of its status was another one then.
+        let steps = &self.chain.steps;
+        let next = steps.partition_point(|step| step.at.since(since) < -TOLERANCE_MS);
+        let is_known = steps.get(next).is_some_and(|step| step.at.since(since) <= TOLERANCE_MS);
+        if is_known || since < self.run_since {
             return;
         }
         let origin = match self.known.field {

@@ -41,8 +41,7 @@ struct Payload {
 /// Reads the flat payload.
 pub fn read(body: &[u8]) -> Result<TicketEvent, Error> {
     let payload: Payload = wire::parse(body)?;
-    let summary = wire::string(path("summary"), payload.summary.as_ref())?.filter(|text| !text.trim().is_empty());
-    let summary = summary.ok_or_else(|| path("summary").missing("a text that is not empty"))?;
+    let summary = summary(payload.summary.as_ref())?;
     let created = wire::time(path("created"), payload.created.as_ref())?
         .ok_or_else(|| path("created").missing(time::EXPECTED))?;
     let completed = wire::time(path("completed"), payload.completed.as_ref())?;
@@ -92,10 +91,15 @@ pub fn edit(ticket: &TicketId, body: &[u8], observed: Time) -> Result<TicketEven
             "it has none of summary, completed, description, priority".to_owned(),
         ));
     }
+    if summary.is_some() {
+        self::summary(summary.as_ref())?;
+    }
     let completed = match completed {
         None => None,
         value => Some(wire::time(path("completed"), value.as_ref())?),
     };
+    // What shows the ticket completed is not older than its completion, which may have been announced.
+    let observed = observed.max(completed.flatten().unwrap_or(observed));
     let mut facts = vec![Fact::Snapshot(snapshot(
         &payload,
         observed,
@@ -106,6 +110,12 @@ pub fn edit(ticket: &TicketId, body: &[u8], observed: Time) -> Result<TicketEven
         None => transition(ticket, COMPLETED, OPEN, observed),
     }));
     Ok(event(ticket.clone(), observed, facts, texts(&payload, observed)?))
+}
+
+/// The summary, without which there is no ticket.
+fn summary(value: Option<&Value>) -> Result<&str, Error> {
+    let summary = wire::string(path("summary"), value)?.filter(|text| !text.trim().is_empty());
+    summary.ok_or_else(|| path("summary").missing("a text that is not empty"))
 }
 
 /// The deletion of a ticket by an API client.

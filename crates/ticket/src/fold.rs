@@ -115,7 +115,10 @@ pub fn fold<'a>(facts: impl IntoIterator<Item = &'a Fact>, policy: &Policy) -> T
         Some(true) => State::Closed,
         Some(false) => State::Open,
     };
-    let status = statuses.steps.last().and_then(|step| step.value.clone());
+    let status = statuses
+        .steps
+        .last()
+        .and_then(|step| facts.as_last_shown(step.value.as_ref()?));
     let resolution = resolutions.steps.last().and_then(|step| step.value.clone());
     let gaps = statuses.gaps + if uses_resolution { resolutions.gaps } else { 0 };
 
@@ -217,7 +220,7 @@ impl<'a> Facts<'a> {
             }
         }
         for (status, category) in &policy.categories {
-            facts.learn(status, Time::LAST, *category);
+            facts.categories.insert(status, (Time::LAST, *category));
         }
         // The set is sorted, so that all that is told about one change lies together.
         for told in told.chunk_by(|a, b| (a.field, &a.changelog, a.item) == (b.field, &b.changelog, b.item)) {
@@ -325,6 +328,17 @@ impl<'a> Facts<'a> {
         let mut resolved: Vec<Time> = self.snapshots.iter().filter_map(|snapshot| snapshot.resolved).collect();
         resolved.sort_unstable();
         resolved
+    }
+
+    /// A status under the name that the newest body gives it: a changelog keeps old names and translates them.
+    fn as_last_shown(&self, status: &Named) -> Option<Named> {
+        let shown = self
+            .snapshots
+            .iter()
+            .rev()
+            .filter_map(|snapshot| snapshot.status.as_ref());
+        let mut shown = shown.filter(|shown| shown.identity() == status.identity());
+        shown.next().or(Some(status)).cloned()
     }
 
     fn priority(&self) -> Option<Named> {

@@ -34,7 +34,7 @@ fn a_closed_ticket_shows_every_field_in_order() {
         "description": null,
         "priority": "High",
         "priority_at_creation": "High",
-        "status": "y",
+        "status": "Shipped",
         "state": "closed",
         "created_at": "2025-06-02T08:00:00.000Z",
         "started_at": "2025-06-02T08:10:00.000Z",
@@ -417,6 +417,22 @@ fn an_unknown_category_is_unknown_until_it_is_told() {
         },
     );
     assert_eq!(configured.state, State::Closed);
+}
+
+#[test]
+fn a_status_that_changed_its_category_is_no_gap() {
+    // When "Backlog" was left, it was `new`; now it is `indeterminate`.
+    let mut started = change(T0 + 10 * MINUTE, 501, "10000", "3");
+    started["issue"]["fields"]["statuscategorychangedate"] = json!(jira_time(T0 + 10 * MINUTE - 50));
+    let mut edit = webhook("updated", T0 + 20 * MINUTE, "3");
+    edit["issue"]["fields"]["statuscategorychangedate"] = json!(jira_time(T0 + 10 * MINUTE - 50));
+    let categories = [("10000".to_owned(), crate::fact::Category::Indeterminate)].into();
+    let policy = Policy {
+        categories,
+        ..Policy::default()
+    };
+    let ticket = folded_by(&[created(), started, edit], &policy);
+    assert_eq!((ticket.gaps, ticket.started_at), (0, Some(time(T0))));
 }
 
 #[test]

@@ -484,6 +484,19 @@ fn a_flat_ticket_is_edited_closed_opened_and_deleted() {
     let deleted = [events.as_slice(), &[flat::deletion(&id, time(T0 + 10 * MINUTE))]].concat();
     assert_eq!(view(&deleted).state, crate::State::Deleted);
 
+    let announced = edit(r#"{"completed":"2025-06-02T09:00:00Z"}"#, 10 * MINUTE);
+    let announced = view(&[first.clone(), announced]);
+    assert_eq!(
+        (announced.durations.duration_ms, announced.flags.len()),
+        (Some(60 * MINUTE), 0)
+    );
+
+    assert_eq!(
+        flat::edit(&id, br#"{"summary":""}"#, time(T0))
+            .expect_err("empty")
+            .field(),
+        Some("summary")
+    );
     let jira = event(&created()).ticket();
     assert_eq!(
         flat::edit(&jira, br#"{"completed":""}"#, time(T0))
