@@ -1,0 +1,219 @@
+//! HTTP as API Gateway hands it to a function: payload format 2.0 in, a status and a JSON body out.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+/// A request, with what of the event any function here looks at.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Request {
+    /// Method and path template of the route: `GET /tickets/{id}`.
+    pub route_key: String,
+    /// By name in lower case.
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
+    #[serde(default)]
+    pub path_parameters: BTreeMap<String, String>,
+    /// Values of a name that comes more than once are joined by commas.
+    #[serde(default)]
+    pub query_string_parameters: BTreeMap<String, String>,
+    #[serde(default)]
+    body: Option<String>,
+    #[serde(default)]
+    is_base64_encoded: bool,
+}
+
+impl Request {
+    /// The body's bytes as they were sent, or `None` if the gateway's base64 is none.
+    pub fn body(&self) -> Option<Cow<'_, [u8]>> {
+        let body = self.body.as_deref().unwrap_or_default();
+        if self.is_base64_encoded {
+            return BASE64_STANDARD.decode(body).ok().map(Cow::Owned);
+        }
+        Some(Cow::Borrowed(body.as_bytes()))
+    }
+
+    /// The part of the path that stands for `{name}` in the route.
+    pub fn path_parameter(&self, name: &str) -> &str {
+        self.path_parameters.get(name).map(String::as_str).unwrap_or_default()
+    }
+
+    /// Refuses query parameters that are not among `known`.
+    pub fn only_parameters(&self, known: &[&str]) -> Result<(), Problem> {
+        match self
+            .query_string_parameters
+            .keys()
+            .find(|name| !known.contains(&name.as_str()))
+        {
+            Some(name) => {
+                let known = if known.is_empty() {
+                    "none".to_owned()
+                } else {
+                    known.join(", ")
+                };
+                Err(Problem::new(
+                    400,
+                    Kind::UnknownParameter,
+                    format!("there is no query parameter {name}; known: {known}"),
+                )
+                .field(name.clone()))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+/// A response.
+#[derive(Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Response {
+    pub status_code: u16,
+    pub headers: BTreeMap<&'static str, String>,
+    pub body: String,
+}
+
+impl Response {
+    pub fn json(status_code: u16, body: &impl Serialize) -> Self {
+        Self::typed(status_code, "application/json", body)
+    }
+
+    fn typed(status_code: u16, content_type: &str, body: &impl Serialize) -> Self {
+        let body = serde_json::to_string(body).expect("bodies have string keys and finite numbers");
+        // A ticket is somebody's, and it moves: no cache on the way may keep it.
+        let headers = [
+            ("content-type", content_type.to_owned()),
+            ("cache-control", "no-store".to_owned()),
+        ];
+        Self {
+            status_code,
+            headers: headers.into(),
+            body,
+        }
+    }
+}
+
+/// What is wrong, as `application/problem+json` (RFC 9457).
+#[derive(Debug, PartialEq)]
+pub struct Problem {
+    pub status: u16,
+    pub kind: Kind,
+    pub detail: String,
+    pub field: Option<String>,
+    pub candidates: Vec<String>,
+}
+
+/// The kinds of problems. Their names, in kebab case, are part of the API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    BadSignature,
+    UnreadableBody,
+    UnknownShape,
+    InvalidValue,
+    UnknownParameter,
+    NoSuchTicket,
+    AmbiguousKey,
+    NoSuchExecution,
+    NotRedrivable,
+    NotEditable,
+    NoSuchRoute,
+    Unavailable,
+}
+
+impl Kind {
+    fn name(self) -> &'static str {
+        match self {
+            Self::BadSignature => "bad-signature",
+            Self::UnreadableBody => "unreadable-body",
+            Self::UnknownShape => "unknown-shape",
+            Self::InvalidValue => "invalid-value",
+            Self::UnknownParameter => "unknown-parameter",
+            Self::NoSuchTicket => "no-such-ticket",
+            Self::AmbiguousKey => "ambiguous-key",
+            Self::NoSuchExecution => "no-such-execution",
+            Self::NotRedrivable => "not-redrivable",
+            Self::NotEditable => "not-editable",
+            Self::NoSuchRoute => "no-such-route",
+            Self::Unavailable => "unavailable",
+        }
+    }
+
+    fn title(self) -> &'static str {
+        match self {
+            Self::BadSignature => "The signature is missing or wrong",
+            Self::UnreadableBody => "The body cannot be read",
+            Self::UnknownShape => "The body has no known shape",
+            Self::InvalidValue => "A value cannot be",
+            Self::UnknownParameter => "There is no such query parameter",
+            Self::NoSuchTicket => "There is no such ticket",
+            Self::AmbiguousKey => "More than one ticket has this key",
+            Self::NoSuchExecution => "There is no such execution",
+            Self::NotRedrivable => "The execution cannot be redriven",
+            Self::NotEditable => "The ticket cannot be changed here",
+            Self::NoSuchRoute => "There is no such route",
+            Self::Unavailable => "The service cannot answer now",
+        }
+    }
+}
+
+impl Problem {
+    pub fn new(status: u16, kind: Kind, detail: impl Into<String>) -> Self {
+        Self {
+            status,
+            kind,
+            detail: detail.into(),
+            field: None,
+            candidates: Vec::new(),
+        }
+    }
+
+    /// 503: what a retry may mend. What failed is in the log, not in the answer.
+    pub fn unavailable() -> Self {
+        Self::new(
+            503,
+            Kind::Unavailable,
+            "a service behind this one does not answer; try again in a moment",
+        )
+    }
+
+    #[must_use]
+    pub fn field(mut self, field: impl Into<String>) -> Self {
+        self.field = Some(field.into());
+        self
+    }
+}
+
+impl From<Problem> for Response {
+    fn from(problem: Problem) -> Self {
+        let mut body = json!({
+            "type": format!("urn:ticketflow:problem:{}", problem.kind.name()),
+            "title": problem.kind.title(),
+            "status": problem.status,
+            "detail": problem.detail,
+        });
+        if let Some(field) = problem.field {
+            body["field"] = field.into();
+        }
+        if !problem.candidates.is_empty() {
+            body["candidates"] = problem.candidates.into();
+        }
+        let mut response = Self::typed(problem.status, "application/problem+json", &body);
+        if problem.status == 503 {
+            // In seconds: what Retriers and Jira's own retries wait at least.
+            response.headers.insert("retry-after", "5".to_owned());
+        }
+        response
+    }
+}
+
+/// An answer of either kind as one.
+pub fn response(result: Result<Response, Problem>) -> Response {
+    result.unwrap_or_else(Response::from)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,89 @@
+//! What the state machine gives to a step: the Context Object's execution, with the event as its input, and state.
+
+use serde::Deserialize;
+use ticket::{TicketEvent, TicketId, Time};
+
+use crate::names::{ErrorName, Name};
+use crate::table::{self, Table};
+
+/// A step's input. `F` is what the fold before it came to, for the step that needs it.
+#[derive(Debug, Deserialize)]
+pub struct Input<F = ()> {
+    pub execution: Execution,
+    pub state: State,
+    #[serde(default)]
+    pub fold: F,
+}
+
+/// `$$.Execution`. Its input stays the same through every retry and redrive.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Execution {
+    pub name: String,
+    pub start_time: Time,
+    #[serde(default)]
+    pub redrive_count: u32,
+    #[serde(rename = "Input")]
+    pub event: TicketEvent,
+}
+
+/// `$$.State`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct State {
+    pub name: String,
+    pub entered_time: Time,
+    #[serde(default)]
+    pub retry_count: u32,
+}
+
+/// How often a step looks again after another writer was quicker, before it leaves the rest to its Retrier.
+pub(crate) const TRIES: u32 = 5;
+
+/// Why a step's work could not be done.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("round {redrives} of the execution {execution} is over; it is at {now}")]
+    Closed {
+        execution: String,
+        redrives: u32,
+        now: String,
+    },
+    #[error("{TRIES} times another writer of {ticket} was quicker")]
+    Contended { ticket: TicketId },
+    #[error("{ticket} was folded by policy {stored}, and this function has policy {own}")]
+    PolicyOutdated { ticket: TicketId, stored: u32, own: u32 },
+    #[error(transparent)]
+    Table(#[from] table::Error),
+}
+
+impl ErrorName for Error {
+    fn name(&self) -> Name {
+        match self {
+            Self::Closed { .. } => Name::ExecutionClosed,
+            Self::Contended { .. } => Name::TicketContended,
+            Self::PolicyOutdated { .. } => Name::PolicyOutdated,
+            Self::Table(error) => error.name(),
+        }
+    }
+}
+
+/// Finds out why progress has refused a step's record: gives the outcome of this very step, if it was the last one and
+/// only its answer was lost; an error, if the execution has gone on without it.
+pub(crate) async fn settle(table: &Table, execution: &Execution, state: &State) -> Result<String, Error> {
+    let progress = table.progress(&execution.name).await?;
+    let outcome = progress
+        .as_ref()
+        .and_then(|progress| progress.settled(execution.redrive_count, &state.name));
+    if let Some(outcome) = outcome {
+        return Ok(outcome.to_owned());
+    }
+    let now = progress.map_or("no progress at all".to_owned(), |progress| {
+        format!("{} in round {}", progress.status.as_str(), progress.redrives)
+    });
+    Err(Error::Closed {
+        execution: execution.name.clone(),
+        redrives: execution.redrive_count,
+        now,
+    })
+}

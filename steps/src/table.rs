@@ -1,0 +1,129 @@
+//! The table: the only code that spells DynamoDB's keys and attributes.
+//!
+//! | partition | sort key | what |
+//! |---|---|---|
+//! | `TICKET#{id}` | `FACT#{fact id}` | a fact; never changed, never deleted |
+//! | | `FOLD` | what the facts come to, by the latest step that folded them |
+//! | | `SEEN` | the newest texts, and the key that has an alias |
+//! | `KEY#{key}` | `{ticket id}` | an alias: a key that the ticket has or had |
+//! | `EXECUTION#{name}` | `PROGRESS` | how far an execution is |
+//!
+//! Facts and fold are neighbours so that one query reads both, and the texts, which may be long, are outside of it.
+//! Progress has a partition of its own: AWS's status events and the sweep know an execution by its name only, and must
+//! not wait for an index.
+
+mod attribute;
+mod progress;
+mod request;
+mod ticket;
+
+use std::error::Error as StdError;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::types::AttributeValue;
+
+pub use self::progress::{Cursor, Failure, Page, Progress, Record, Status, Step};
+pub use self::request::Outcome;
+pub use self::ticket::{Fold, Seen, Stored};
+
+use crate::names::{ErrorName, Name};
+
+/// An item as the SDK has it.
+type Item = std::collections::HashMap<String, AttributeValue>;
+
+/// The table.
+#[derive(Clone, Debug)]
+pub struct Table {
+    client: Client,
+    name: String,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A retry may help.
+    #[error("could not {doing}: the table does not answer")]
+    Unavailable {
+        doing: &'static str,
+        #[source]
+        source: Box<dyn StdError + Send + Sync>,
+    },
+    /// A retry will not help.
+    #[error("could not {doing}: the table refuses")]
+    Refused {
+        doing: &'static str,
+        #[source]
+        source: Box<dyn StdError + Send + Sync>,
+    },
+    #[error("the item {partition} {sort} has no readable {attribute}")]
+    Unreadable {
+        partition: String,
+        sort: String,
+        attribute: &'static str,
+    },
+}
+
+impl ErrorName for Error {
+    fn name(&self) -> Name {
+        match self {
+            Self::Unavailable { .. } => Name::TableUnavailable,
+            Self::Refused { .. } => Name::TableRefused,
+            Self::Unreadable { .. } => Name::ItemUnreadable,
+        }
+    }
+}
+
+impl Table {
+    pub fn new(client: Client, name: String) -> Self {
+        Self { client, name }
+    }
+
+    /// Whether the table answers a read of an item that is not there.
+    pub async fn answers(&self) -> Result<(), Error> {
+        self.get("read from the table", "HEALTH".to_owned(), "HEALTH".to_owned())
+            .await
+            .map(|_| ())
+    }
+}
+
+/// Tells errors that a retry may mend from those that it cannot.
+fn failed<E>(doing: &'static str) -> impl Fn(SdkError<E>) -> Error
+where
+    E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
+{
+    move |error| {
+        let transient = is_transient(&error);
+        let source = Box::new(error);
+        if transient {
+            Error::Unavailable { doing, source }
+        } else {
+            Error::Refused { doing, source }
+        }
+    }
+}
+
+/// Throttling, a service in trouble, or no answer at all.
+pub(crate) fn is_transient<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
+    match error {
+        SdkError::ServiceError(service) => {
+            let throttled = matches!(
+                service.err().code(),
+                Some(
+                    "ProvisionedThroughputExceededException"
+                        | "ThrottlingException"
+                        | "RequestLimitExceeded"
+                        | "TooManyRequestsException"
+                        | "TransactionConflictException"
+                        | "TransactionInProgressException"
+                        | "LimitExceededException"
+                )
+            );
+            throttled || 500 <= service.raw().status().as_u16()
+        }
+        SdkError::ConstructionFailure(_) => false,
+        _ => true,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,502 @@
+//! An execution's progress: what its steps record of themselves, and what is recorded about them.
+//!
+//! Three write here without knowing of each other: the steps, whatever tells of failures (late, doubled, or never),
+//! and a redrive. What orders them is the redrive count: a later round always writes over an earlier one, an earlier
+//! one never over a later.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aws_sdk_dynamodb::types::KeysAndAttributes;
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use serde::{Deserialize, Serialize};
+use ticket::{TicketId, Time};
+use tokio::task::JoinSet;
+
+use super::attribute::{number, string};
+use super::request::{Change, Outcome, PARTITION, Reading, SORT, attribute, key};
+use super::{Error, Item, Table, failed};
+use crate::step::{Execution, State};
+
+/// How long progress is kept after it was last written: as long as Step Functions keeps an execution that has ended.
+const KEPT_SECONDS: i64 = 90 * 24 * 60 * 60;
+/// Partitions of the index by status. All running executions would else heat one: a partition takes 1,000 writes a
+/// second, and an execution makes three.
+const SHARDS: u8 = 4;
+/// BatchGetItem's own limit.
+const BATCH: usize = 100;
+/// How often a batch is asked again for what it left out, before it counts as unavailable.
+const BATCH_ATTEMPTS: usize = 4;
+/// Attributes `step_{state}` hold the steps.
+const STEP_PREFIX: &str = "step_";
+
+const BY_STATUS: &str = "by-status";
+const BY_TICKET: &str = "by-ticket";
+
+/// A step records itself: in its own round while that runs, or in a later one than is known.
+pub(super) const STEP_GUARD: &str =
+    "attribute_not_exists(#pk) OR #redrives < :redrives OR (#redrives = :redrives AND #status = :running)";
+/// A failure is recorded unless a later round is known.
+pub(super) const FAILURE_GUARD: &str = "attribute_not_exists(#pk) OR #redrives <= :redrives";
+/// A redrive is recorded unless its round is known already.
+pub(super) const REDRIVE_GUARD: &str = "#redrives < :redrives";
+
+/// Where an execution is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Status {
+    Running,
+    Succeeded,
+    Failed,
+    TimedOut,
+    Aborted,
+    Rejected,
+}
+
+impl Status {
+    pub const ALL: [Self; 6] = [
+        Self::Running,
+        Self::Succeeded,
+        Self::Failed,
+        Self::TimedOut,
+        Self::Aborted,
+        Self::Rejected,
+    ];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Running => "RUNNING",
+            Self::Succeeded => "SUCCEEDED",
+            Self::Failed => "FAILED",
+            Self::TimedOut => "TIMED_OUT",
+            Self::Aborted => "ABORTED",
+            Self::Rejected => "REJECTED",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.as_str() == text)
+    }
+
+    /// Ended in a way that a redrive may mend.
+    pub fn is_failure(self) -> bool {
+        matches!(self, Self::Failed | Self::TimedOut | Self::Aborted)
+    }
+}
+
+/// How far an execution is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Progress {
+    pub name: String,
+    /// `None` if it failed before any step could say, and its input is unknown.
+    pub ticket: Option<TicketId>,
+    pub status: Status,
+    pub redrives: u32,
+    pub started_at: Time,
+    pub stopped_at: Option<Time>,
+    pub error: Option<String>,
+    pub cause: Option<String>,
+    /// In the order in which they began.
+    pub steps: Vec<Step>,
+}
+
+/// One step of an execution, in its latest round.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Step {
+    pub name: String,
+    pub status: Status,
+    /// 1 plus its retries.
+    pub attempt: u32,
+    pub started_at: Time,
+    pub finished_at: Time,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// What a step has to say of itself, once its work is done.
+#[derive(Clone, Debug)]
+pub struct Record<'a> {
+    pub execution: &'a Execution,
+    pub state: &'a State,
+    pub finished_at: Time,
+    /// Where the execution is after it.
+    pub status: Status,
+    pub outcome: &'a str,
+    /// Why the ticket was rejected.
+    pub cause: Option<String>,
+}
+
+/// How an execution failed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Failure {
+    pub name: String,
+    pub ticket: Option<TicketId>,
+    pub status: Status,
+    pub redrives: u32,
+    pub started_at: Time,
+    pub stopped_at: Time,
+    pub error: Option<String>,
+    pub cause: Option<String>,
+    /// The step that failed, where the history tells.
+    pub step: Option<Step>,
+}
+
+/// A page of a listing.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Page<T> {
+    pub items: Vec<T>,
+    pub next: Option<Cursor>,
+}
+
+/// Where a page of executions ends: they are listed by time of start, the newest first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cursor(String);
+
+impl Cursor {
+    pub fn encode(&self) -> String {
+        BASE64_URL_SAFE_NO_PAD.encode(&self.0)
+    }
+
+    pub fn decode(text: &str) -> Option<Self> {
+        let started_key = String::from_utf8(BASE64_URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
+        let (time, name) = started_key.split_once('#')?;
+        let is_canonical = time.parse::<Time>().ok()?.to_string() == time;
+        (is_canonical && !name.is_empty()).then_some(Self(started_key))
+    }
+}
+
+pub(super) fn partition(name: &str) -> String {
+    format!("EXECUTION#{name}")
+}
+
+const PROGRESS: &str = "PROGRESS";
+
+fn shard(status: Status, shard: u8) -> String {
+    format!("{}#{shard}", status.as_str())
+}
+
+fn started_key(started_at: Time, name: &str) -> String {
+    format!("{started_at}#{name}")
+}
+
+/// What every write of progress sets, whoever writes it: the item may not be there yet.
+fn change(name: &str, status: Status, redrives: u32, started_at: Time, written_at: Time) -> Change {
+    let mut change = Change::new(partition(name), PROGRESS.to_owned());
+    let own_shard = name.bytes().fold(0, u8::wrapping_add) % SHARDS;
+    change
+        .set("status", string(status.as_str()))
+        .set("redrives", number(redrives))
+        .set("started_at", string(started_at.to_string()))
+        .set("started_key", string(started_key(started_at, name)))
+        .set("status_shard", string(shard(status, own_shard)))
+        .set("expires_at", number(written_at.millis() / 1000 + KEPT_SECONDS));
+    change
+}
+
+impl Record<'_> {
+    pub(super) fn change(&self) -> Change {
+        let Execution {
+            name,
+            start_time,
+            redrive_count,
+            event,
+        } = self.execution;
+        let step = Step {
+            name: self.state.name.clone(),
+            status: if self.status == Status::Rejected {
+                Status::Rejected
+            } else {
+                Status::Succeeded
+            },
+            attempt: self.state.retry_count.saturating_add(1),
+            started_at: self.state.entered_time,
+            finished_at: self.finished_at,
+            outcome: Some(self.outcome.to_owned()),
+            error: self.cause.clone(),
+        };
+        let mut change = change(name, self.status, *redrive_count, *start_time, self.finished_at);
+        let stopped_at = (self.status != Status::Running).then(|| string(self.finished_at.to_string()));
+        change
+            .set("ticket", string(event.ticket().to_string()))
+            .set(format!("{STEP_PREFIX}{}", step.name), attribute(&step))
+            .set_or_remove("stopped_at", stopped_at)
+            .set_or_remove("error", (self.status == Status::Rejected).then(|| string(self.outcome)))
+            .set_or_remove("cause", self.cause.clone().map(string))
+            .condition(STEP_GUARD, [("running", string(Status::Running.as_str()))]);
+        change
+    }
+}
+
+impl Failure {
+    fn change(&self) -> Change {
+        let mut change = change(&self.name, self.status, self.redrives, self.started_at, self.stopped_at);
+        change
+            .set("stopped_at", string(self.stopped_at.to_string()))
+            .set_or_remove("error", self.error.clone().map(string))
+            .set_or_remove("cause", self.cause.clone().map(string))
+            .condition(FAILURE_GUARD, []);
+        if let Some(ticket) = &self.ticket {
+            change.set("ticket", string(ticket.to_string()));
+        }
+        if let Some(step) = &self.step {
+            change.set(format!("{STEP_PREFIX}{}", step.name), attribute(step));
+        }
+        change
+    }
+}
+
+impl Progress {
+    fn read(item: &Item) -> Result<Self, Error> {
+        let reading = Reading(item);
+        let partition: String = reading.required(PARTITION)?;
+        let name = partition
+            .strip_prefix("EXECUTION#")
+            .ok_or_else(|| reading.unreadable(PARTITION))?;
+        let mut steps = Vec::new();
+        for (attribute, value) in item {
+            if attribute.starts_with(STEP_PREFIX) {
+                let json = super::attribute::to_json(value);
+                let step = json.and_then(|json| serde_json::from_value::<Step>(json).ok());
+                steps.push(step.ok_or_else(|| reading.unreadable("step"))?);
+            }
+        }
+        steps.sort_by(|a: &Step, b: &Step| (a.started_at, a.finished_at).cmp(&(b.started_at, b.finished_at)));
+        Ok(Self {
+            name: name.to_owned(),
+            ticket: reading.optional("ticket")?,
+            status: reading.required("status")?,
+            redrives: reading.required("redrives")?,
+            started_at: reading.required("started_at")?,
+            stopped_at: reading.optional("stopped_at")?,
+            error: reading.optional("error")?,
+            cause: reading.optional("cause")?,
+            steps,
+        })
+    }
+
+    /// What the named step of this round came to, if the execution has ended well since.
+    ///
+    /// A step that is run again after that, because its answer was lost, answers the same.
+    pub fn settled(&self, redrives: u32, step: &str) -> Option<&str> {
+        let ended_well = matches!(self.status, Status::Succeeded | Status::Rejected);
+        if !ended_well || self.redrives != redrives {
+            return None;
+        }
+        self.steps
+            .iter()
+            .find(|recorded| recorded.name == step)?
+            .outcome
+            .as_deref()
+    }
+}
+
+impl Table {
+    /// Records a step that had nothing else to write.
+    pub async fn record(&self, record: &Record<'_>) -> Result<Outcome, Error> {
+        self.change("record a step", record.change()).await
+    }
+
+    /// Records that an execution failed, unless a later round of it is known.
+    pub async fn record_failure(&self, failure: &Failure) -> Result<Outcome, Error> {
+        self.change("record a failure", failure.change()).await
+    }
+
+    /// Records that an execution runs again, unless a step of the new round has said so already.
+    pub async fn record_redrive(&self, name: &str, redrives: u32, started_at: Time) -> Result<Outcome, Error> {
+        let mut change = change(name, Status::Running, redrives, started_at, crate::now());
+        change
+            .remove("stopped_at")
+            .remove("error")
+            .remove("cause")
+            .condition(REDRIVE_GUARD, []);
+        self.change("record a redrive", change).await
+    }
+
+    pub async fn progress(&self, name: &str) -> Result<Option<Progress>, Error> {
+        let item = self
+            .get("read an execution", partition(name), PROGRESS.to_owned())
+            .await?;
+        item.as_ref().map(Progress::read).transpose()
+    }
+
+    /// The progress of all of `names` that have one, in no order.
+    pub async fn progresses(&self, names: &[String]) -> Result<Vec<Progress>, Error> {
+        let mut found = Vec::with_capacity(names.len());
+        for names in names.chunks(BATCH) {
+            let keys = names
+                .iter()
+                .map(|name| key(partition(name), PROGRESS.to_owned()))
+                .collect();
+            for item in self.batch("read executions", keys).await? {
+                found.push(Progress::read(&item)?);
+            }
+        }
+        Ok(found)
+    }
+
+    /// All of the items that are there; `keys` at most [`BATCH`].
+    pub(super) async fn batch(&self, doing: &'static str, keys: Vec<Item>) -> Result<Vec<Item>, Error> {
+        let mut items = Vec::with_capacity(keys.len());
+        let mut wanted = keys;
+        for _ in 0..BATCH_ATTEMPTS {
+            if wanted.is_empty() {
+                return Ok(items);
+            }
+            let request = KeysAndAttributes::builder()
+                .set_keys(Some(wanted))
+                .consistent_read(true);
+            let request = request.build().expect("the builder has all that it requires");
+            let output = self
+                .client
+                .batch_get_item()
+                .request_items(&self.name, request)
+                .send()
+                .await;
+            let output = output.map_err(failed(doing))?;
+            items.extend(
+                output
+                    .responses
+                    .unwrap_or_default()
+                    .remove(&self.name)
+                    .unwrap_or_default(),
+            );
+            let left = output.unprocessed_keys.unwrap_or_default().remove(&self.name);
+            wanted = left.map(|left| left.keys).unwrap_or_default();
+        }
+        if wanted.is_empty() {
+            return Ok(items);
+        }
+        let source = format!("{} items were left out {BATCH_ATTEMPTS} times", wanted.len()).into();
+        Err(Error::Unavailable { doing, source })
+    }
+
+    /// Executions in any of `statuses`, the newest first.
+    pub async fn executions(
+        &self,
+        statuses: &[Status],
+        limit: usize,
+        before: Option<&Cursor>,
+    ) -> Result<Page<Progress>, Error> {
+        let mut queries = JoinSet::new();
+        for &status in statuses {
+            for index in 0..SHARDS {
+                let (table, before) = (self.clone(), before.cloned());
+                queries.spawn(async move {
+                    let partition = ("status_shard", shard(status, index));
+                    table
+                        .started_keys(BY_STATUS, partition, limit + 1, before.as_ref())
+                        .await
+                });
+            }
+        }
+        let mut keys = BTreeSet::new();
+        while let Some(found) = queries.join_next().await {
+            keys.extend(found.expect("a query is neither aborted nor panics")?);
+        }
+        self.page(keys, limit, |progress| statuses.contains(&progress.status))
+            .await
+    }
+
+    /// Executions of a ticket, the newest first.
+    pub async fn executions_of(
+        &self,
+        ticket: &TicketId,
+        limit: usize,
+        before: Option<&Cursor>,
+    ) -> Result<Page<Progress>, Error> {
+        let keys = self
+            .started_keys(BY_TICKET, ("ticket", ticket.to_string()), limit + 1, before)
+            .await?;
+        self.page(keys.into_iter().collect(), limit, |_| true).await
+    }
+
+    /// The newest `limit` of `keys`, with their progress. The index may be behind the table, which decides.
+    async fn page(
+        &self,
+        keys: BTreeSet<String>,
+        limit: usize,
+        is_listed: impl Fn(&Progress) -> bool,
+    ) -> Result<Page<Progress>, Error> {
+        let next = keys
+            .iter()
+            .rev()
+            .nth(limit.saturating_sub(1))
+            .filter(|_| limit < keys.len());
+        let next = next.cloned().map(Cursor);
+        let name = |key: &String| key.split_once('#').map(|(_, name)| name.to_owned());
+        let names: Vec<String> = keys.iter().rev().take(limit).filter_map(name).collect();
+        let mut found: BTreeMap<String, Progress> = BTreeMap::new();
+        for progress in self.progresses(&names).await? {
+            found.insert(progress.name.clone(), progress);
+        }
+        let items = names
+            .iter()
+            .filter_map(|name| found.remove(name))
+            .filter(is_listed)
+            .collect();
+        Ok(Page { items, next })
+    }
+
+    /// The newest sort keys of one partition of an index by start.
+    async fn started_keys(
+        &self,
+        index: &str,
+        (attribute, partition): (&str, String),
+        limit: usize,
+        before: Option<&Cursor>,
+    ) -> Result<Vec<String>, Error> {
+        let mut request = self
+            .client
+            .query()
+            .table_name(&self.name)
+            .index_name(index)
+            .scan_index_forward(false)
+            .limit(i32::try_from(limit).unwrap_or(i32::MAX))
+            .expression_attribute_names("#partition", attribute)
+            .expression_attribute_values(":partition", string(partition));
+        request = match before {
+            None => request.key_condition_expression("#partition = :partition"),
+            Some(Cursor(before)) => request
+                .key_condition_expression("#partition = :partition AND #started_key < :before")
+                .expression_attribute_names("#started_key", "started_key")
+                .expression_attribute_values(":before", string(before)),
+        };
+        let output = request.send().await.map_err(failed("list executions"))?;
+        output
+            .items()
+            .iter()
+            .map(|item| Reading(item).required("started_key"))
+            .collect()
+    }
+
+    /// Name and status of a ticket's executions, the newest first: as many as one page of the index holds, which are
+    /// thousands.
+    pub async fn statuses_of(&self, ticket: &TicketId) -> Result<Vec<(String, Status)>, Error> {
+        let output = self
+            .client
+            .query()
+            .table_name(&self.name)
+            .index_name(BY_TICKET)
+            .scan_index_forward(false)
+            .key_condition_expression("#ticket = :ticket")
+            .expression_attribute_names("#ticket", "ticket")
+            .expression_attribute_values(":ticket", string(ticket.to_string()))
+            .send()
+            .await
+            .map_err(failed("list a ticket's executions"))?;
+        let name = |reading: &Reading<'_>| -> Result<String, Error> {
+            let partition: String = reading.required(PARTITION)?;
+            let name = partition
+                .strip_prefix("EXECUTION#")
+                .ok_or_else(|| reading.unreadable(SORT))?;
+            Ok(name.to_owned())
+        };
+        let read = |item| {
+            let reading = Reading(item);
+            Ok((name(&reading)?, reading.required("status")?))
+        };
+        output.items().iter().map(read).collect()
+    }
+}

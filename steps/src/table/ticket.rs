@@ -1,0 +1,359 @@
+//! A ticket's items: facts, fold, texts and aliases.
+
+use std::collections::BTreeSet;
+
+use aws_sdk_dynamodb::types::{AttributeValue, Select};
+use ticket::fact::Field;
+use ticket::{Durations, Fact, IssueKey, State, Texts, Ticket, TicketEvent, TicketId, TicketView, Time};
+
+use super::attribute::{number, string};
+use super::progress::Record;
+use super::request::{Change, Outcome, PARTITION, Reading, SORT, Write, attribute, key};
+use super::{Error, Item, Table, failed};
+
+const FACT_PREFIX: &str = "FACT#";
+const FOLD: &str = "FOLD";
+const SEEN: &str = "SEEN";
+/// The month of tickets whose creation is unknown.
+const NO_MONTH: &str = "0000-00";
+
+/// How many tickets with one key are looked at: more sites than anyone has.
+const MAX_SITES: i32 = 100;
+
+/// A fold never shrinks: of two writers the one that saw more facts, or judged by a later policy, is the last.
+pub(super) const FOLD_GUARD: &str = "attribute_not_exists(#fact_count) OR \
+     (#fact_count <= :fact_count AND #policy_version <= :policy_version)";
+/// Durations are those of the very fold that is stored.
+pub(super) const DURATIONS_GUARD: &str = "#fact_count = :fact_count AND #policy_version = :policy_version";
+/// Texts are merged with those that were read, and with no others.
+pub(super) const SEEN_GUARD: &str = "#revision = :read";
+const UNSEEN_GUARD: &str = "attribute_not_exists(#pk)";
+
+/// The stored fold, as far as it is read back.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fold {
+    /// Without texts.
+    pub view: TicketView,
+    pub fact_count: u64,
+    pub policy_version: u32,
+    pub updated_at: Time,
+    /// The durations are those of this fold, or there are none to have.
+    pub is_measured: bool,
+}
+
+/// What a ticket was last seen as, with the revision that a merge must still find.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Seen {
+    pub texts: Texts,
+    pub key: Option<IssueKey>,
+    revision: u64,
+}
+
+/// What is stored of a ticket, read at once.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stored {
+    pub facts: Vec<Fact>,
+    pub fold: Option<Fold>,
+}
+
+fn partition(id: &TicketId) -> String {
+    format!("TICKET#{id}")
+}
+
+fn alias_partition(key: &IssueKey) -> String {
+    format!("KEY#{key}")
+}
+
+impl Fold {
+    fn read(item: &Item) -> Result<Self, Error> {
+        let reading = Reading(item);
+        let mut view: TicketView = reading.required("fold")?;
+        view.durations = Durations {
+            duration_ms: reading.optional("duration_ms")?,
+            first_duration_ms: reading.optional("first_duration_ms")?,
+            cycle_time_ms: reading.optional("cycle_time_ms")?,
+        };
+        let fact_count = reading.required("fact_count")?;
+        Ok(Self {
+            is_measured: view.state != State::Closed || reading.optional("measured")? == Some(fact_count),
+            view,
+            fact_count,
+            policy_version: reading.required("policy_version")?,
+            updated_at: reading.required("updated_at")?,
+        })
+    }
+
+    /// Whether this fold already says what one of so many facts by that policy would, or more.
+    pub fn covers(&self, ticket: &Ticket) -> bool {
+        ticket.fact_count as u64 <= self.fact_count && ticket.policy_version <= self.policy_version
+    }
+}
+
+/// The fold's item, with the keys of every index that a ticket is in.
+fn fold_change(id: &TicketId, ticket: &Ticket, before: Option<&Fold>, now: Time) -> Change {
+    let mut view = TicketView::new(id, ticket, &Texts::default());
+    let measured = std::mem::take(&mut view.durations);
+    let month = view
+        .created_at
+        .map_or(NO_MONTH.to_owned(), |at| at.to_string()[..7].to_owned());
+    let hour = |at: Time| at.to_string()[..13].to_owned();
+    let sort = |at: Option<Time>| format!("{}#{id}", at.map(|at| at.to_string()).unwrap_or_default());
+    let state = attribute(&view.state);
+    let state_name = state.as_s().expect("a state is written as a string");
+    let closed_at = view.closed_at.filter(|_| view.state == State::Closed);
+
+    let mut change = Change::new(partition(id), FOLD.to_owned());
+    change
+        .set("fold", attribute(&view))
+        .set("fact_count", AttributeValue::N(ticket.fact_count.to_string()))
+        .set("policy_version", number(ticket.policy_version))
+        .set("updated_at", string(now.to_string()))
+        .set("state_month", string(format!("{state_name}#{month}")))
+        .set("created_key", string(sort(view.created_at)))
+        .set_or_remove("created_hour", view.created_at.map(|at| string(hour(at))))
+        .set_or_remove("closed_hour", closed_at.map(|at| string(hour(at))))
+        .set_or_remove("closed_key", closed_at.map(|at| string(sort(Some(at)))))
+        .set_or_remove("priority", view.priority.clone().map(string))
+        .set_or_remove("priority_at_creation", view.priority_at_creation.clone().map(string))
+        .set_or_remove(
+            "priority_month",
+            view.priority.as_ref().map(|name| string(format!("{name}#{month}"))),
+        )
+        .set_or_remove("project", view.project.clone().map(string))
+        .set_or_remove(
+            "project_month",
+            view.project.as_ref().map(|name| string(format!("{name}#{month}"))),
+        )
+        .condition(FOLD_GUARD, []);
+    change.remove("measured");
+    if view.state != State::Closed {
+        // What it took to close a ticket that was opened again is over; nothing else is, and no later step follows.
+        set_durations(&mut change, &measured);
+    } else if before.is_none_or(|before| before.view.durations != measured) {
+        // ComputeDuration fills them. Those that still hold stay, so that a closed ticket that is only edited never
+        // looks unmeasured.
+        set_durations(&mut change, &Durations::default());
+    }
+    change
+}
+
+fn set_durations(change: &mut Change, durations: &Durations) {
+    change
+        .set_or_remove("duration_ms", durations.duration_ms.map(number))
+        .set_or_remove("first_duration_ms", durations.first_duration_ms.map(number))
+        .set_or_remove("cycle_time_ms", durations.cycle_time_ms.map(number));
+}
+
+impl Seen {
+    fn read(item: &Item) -> Result<Self, Error> {
+        let reading = Reading(item);
+        Ok(Self {
+            texts: reading.required("texts")?,
+            key: reading.optional("key")?,
+            revision: reading.required("revision")?,
+        })
+    }
+
+    /// What an event adds; `None` if that is nothing.
+    fn merged(&self, event: &TicketEvent) -> Option<Self> {
+        let texts = self.texts.clone().merge(event.texts.clone());
+        let key = event.key.clone().or_else(|| self.key.clone());
+        let revision = self.revision + 1;
+        (texts != self.texts || key != self.key).then_some(Self { texts, key, revision })
+    }
+
+    fn change(&self, id: &TicketId, read: u64) -> Change {
+        let mut change = Change::new(partition(id), SEEN.to_owned());
+        change
+            .set("texts", attribute(&self.texts))
+            .set_or_remove("key", self.key.as_ref().map(|key| string(key.as_str())))
+            .set("revision", AttributeValue::N(self.revision.to_string()));
+        match read {
+            0 => change.condition(UNSEEN_GUARD, []),
+            read => change.condition(SEEN_GUARD, [("read", AttributeValue::N(read.to_string()))]),
+        };
+        change
+    }
+}
+
+/// The keys that an event speaks of and that may have no alias yet.
+fn new_keys(event: &TicketEvent, seen: &Seen) -> BTreeSet<IssueKey> {
+    let moved = event.facts.iter().filter_map(|fact| match fact {
+        Fact::Change(change) if change.field == Field::Key => Some([&change.from, &change.to]),
+        _ => None,
+    });
+    let moved = moved.flatten().filter_map(|value| value.as_ref()?.label().parse().ok());
+    moved
+        .chain(event.key.clone())
+        .filter(|key| seen.key.as_ref() != Some(key))
+        .collect()
+}
+
+fn fact_item(id: &TicketId, fact: &Fact) -> Item {
+    let mut item = key(partition(id), format!("{FACT_PREFIX}{}", fact.id()));
+    item.insert("fact".to_owned(), attribute(fact));
+    item
+}
+
+impl Table {
+    /// Texts and key of a ticket as last seen.
+    pub async fn seen(&self, id: &TicketId) -> Result<Seen, Error> {
+        let item = self
+            .get("read a ticket's texts", partition(id), SEEN.to_owned())
+            .await?;
+        item.as_ref().map_or(Ok(Seen::default()), Seen::read)
+    }
+
+    /// Fold and texts of a ticket: what is shown of it.
+    pub async fn shown(&self, id: &TicketId) -> Result<(Option<Fold>, Seen), Error> {
+        let keys = [FOLD, SEEN].map(|sort| key(partition(id), sort.to_owned())).into();
+        let (mut fold, mut seen) = (None, Seen::default());
+        for item in self.batch("read a ticket", keys).await? {
+            if Reading(&item).required::<String>(SORT)? == FOLD {
+                fold = Some(Fold::read(&item)?);
+            } else {
+                seen = Seen::read(&item)?;
+            }
+        }
+        Ok((fold, seen))
+    }
+
+    /// The stored fold of a ticket.
+    pub async fn fold(&self, id: &TicketId) -> Result<Option<Fold>, Error> {
+        let item = self.get("read a ticket", partition(id), FOLD.to_owned()).await?;
+        item.as_ref().map(Fold::read).transpose()
+    }
+
+    /// Facts and fold of a ticket, as of now.
+    pub async fn stored(&self, id: &TicketId) -> Result<Stored, Error> {
+        let mut stored = Stored {
+            facts: Vec::new(),
+            fold: None,
+        };
+        let mut pages = self
+            .client
+            .query()
+            .table_name(&self.name)
+            .consistent_read(true)
+            .key_condition_expression("#pk = :pk AND #sk BETWEEN :facts AND :fold")
+            .expression_attribute_names("#pk", PARTITION)
+            .expression_attribute_names("#sk", SORT)
+            .expression_attribute_values(":pk", string(partition(id)))
+            .expression_attribute_values(":facts", string(FACT_PREFIX))
+            .expression_attribute_values(":fold", string(FOLD))
+            .into_paginator()
+            .send();
+        while let Some(page) = pages.next().await {
+            for item in page.map_err(failed("read a ticket's facts"))?.items() {
+                let reading = Reading(item);
+                let sort: String = reading.required(SORT)?;
+                if sort == FOLD {
+                    stored.fold = Some(Fold::read(item)?);
+                } else {
+                    stored.facts.push(reading.required("fact")?);
+                }
+            }
+        }
+        Ok(stored)
+    }
+
+    /// How many facts a ticket has, as of now.
+    pub async fn fact_count(&self, id: &TicketId) -> Result<u64, Error> {
+        let mut pages = self
+            .client
+            .query()
+            .table_name(&self.name)
+            .consistent_read(true)
+            .select(Select::Count)
+            .key_condition_expression("#pk = :pk AND begins_with(#sk, :facts)")
+            .expression_attribute_names("#pk", PARTITION)
+            .expression_attribute_names("#sk", SORT)
+            .expression_attribute_values(":pk", string(partition(id)))
+            .expression_attribute_values(":facts", string(FACT_PREFIX))
+            .into_paginator()
+            .send();
+        let mut count = 0;
+        while let Some(page) = pages.next().await {
+            count += u64::try_from(page.map_err(failed("count a ticket's facts"))?.count()).unwrap_or_default();
+        }
+        Ok(count)
+    }
+
+    /// Adds an event's facts and texts, and the step's own record.
+    ///
+    /// A fact's key is its content, so that putting it again changes nothing. `seen` is what the texts were when they
+    /// were read; if they are no longer, [`Outcome::Refused`] is of another item than the first.
+    pub async fn store(&self, event: &TicketEvent, seen: &Seen, record: &Record<'_>) -> Result<Outcome, Error> {
+        let id = event.ticket();
+        let mut writes = vec![Write::Change(record.change())];
+        if let Some(merged) = seen.merged(event) {
+            writes.push(Write::Change(merged.change(&id, seen.revision)));
+        }
+        writes.extend(
+            new_keys(event, seen)
+                .iter()
+                .map(|alias| Write::Put(key(alias_partition(alias), id.to_string()))),
+        );
+        writes.extend(event.facts.iter().map(|fact| Write::Put(fact_item(&id, fact))));
+        self.transact("store an event", writes).await
+    }
+
+    /// Writes a fold, unless the stored one covers more, and the step's own record, which is the first item.
+    pub async fn write_fold(
+        &self,
+        id: &TicketId,
+        ticket: &Ticket,
+        before: Option<&Fold>,
+        record: &Record<'_>,
+    ) -> Result<Outcome, Error> {
+        let fold = fold_change(id, ticket, before, record.finished_at);
+        self.transact(
+            "write a ticket",
+            vec![Write::Change(record.change()), Write::Change(fold)],
+        )
+        .await
+    }
+
+    /// Writes the durations of the fold of so many facts, if it is still the stored one, and the step's own record,
+    /// which is the first item.
+    pub async fn write_durations(
+        &self,
+        id: &TicketId,
+        fold: &Fold,
+        durations: &Durations,
+        record: &Record<'_>,
+    ) -> Result<Outcome, Error> {
+        let count = || AttributeValue::N(fold.fact_count.to_string());
+        let mut change = Change::new(partition(id), FOLD.to_owned());
+        change
+            .set("measured", count())
+            .set("updated_at", string(record.finished_at.to_string()))
+            .condition(
+                DURATIONS_GUARD,
+                [("fact_count", count()), ("policy_version", number(fold.policy_version))],
+            );
+        set_durations(&mut change, durations);
+        self.transact(
+            "write durations",
+            vec![Write::Change(record.change()), Write::Change(change)],
+        )
+        .await
+    }
+
+    /// The tickets that have or had this key: one, unless two sites use it.
+    pub async fn tickets_with_key(&self, key: &IssueKey) -> Result<BTreeSet<TicketId>, Error> {
+        let output = self
+            .client
+            .query()
+            .table_name(&self.name)
+            .consistent_read(true)
+            .limit(MAX_SITES)
+            .key_condition_expression("#pk = :pk")
+            .expression_attribute_names("#pk", PARTITION)
+            .expression_attribute_values(":pk", string(alias_partition(key)))
+            .send()
+            .await
+            .map_err(failed("find a ticket by its key"))?;
+        output.items().iter().map(|item| Reading(item).required(SORT)).collect()
+    }
+}
