@@ -2,8 +2,7 @@
 //!
 //! jsonata-core evaluates them; around it stands what AWS adds and takes away: no context item, so that everything
 //! starts from `$states` or a variable; functions of its own; no `$eval`; bounds on depth, time and size. Time and
-//! randomness come from the moment. A plain path (`$states.input.a.b`) is followed without converting anything, which
-//! also keeps its numbers as they are.
+//! randomness come from the moment. A plain path (`$states.input.a.b`) is followed without converting anything.
 
 mod convert;
 mod functions;
@@ -26,8 +25,9 @@ use self::convert::Unfit;
 use self::read::Reading;
 use super::{Error, References, Scope, SyntaxError};
 
-/// How deep an evaluation may nest, as at AWS.
-const MAX_DEPTH: usize = 100;
+/// How deep an evaluation may nest: as at AWS 100 levels, of which jsonata-core does not count the innermost, the
+/// value itself.
+const MAX_DEPTH: usize = 99;
 
 /// How long an evaluation may take. Real ones take microseconds; whoever waits for this one does nothing else.
 const MAX_MILLISECONDS: u64 = 1_000;
@@ -93,13 +93,13 @@ impl Expression {
     /// The value of the expression, which stands at `field`.
     pub(super) fn evaluate<'a>(&self, field: &str, bindings: &Bindings<'_, 'a>) -> Result<Cow<'a, Value>, Error> {
         match self.follow(bindings.scope) {
-            Followed::Value(value) => return Ok(Cow::Borrowed(value)),
+            Followed::Value(value) => return Ok(convert::plain(value)),
             Followed::Nothing => return Err(self.undefined(field)),
             Followed::Unclear => {}
         }
         let value = self
             .run(bindings)
-            .map_err(|error| self.failed(field, words::failure(&error)))?;
+            .map_err(|error| self.failed(field, words::failure(&error, &self.reading.functions)))?;
         if value.is_undefined() {
             return Err(self.undefined(field));
         }

@@ -1,5 +1,6 @@
 //! Values into the evaluator and out of it.
 
+use std::borrow::Cow;
 use std::rc::Rc;
 
 use jsonata_core::value::{JArray, JMap, JValue, with_stack};
@@ -32,6 +33,45 @@ pub(super) fn from_value(value: &Value) -> JValue {
         Value::Object(fields) => {
             with_stack(|| object(fields.iter().map(|(name, field)| (name.clone(), from_value(field)))))
         }
+    }
+}
+
+/// A value that passes through an expression unchanged: but for its numbers, which AWS writes as it does those that
+/// were computed.
+pub(super) fn plain(value: &Value) -> Cow<'_, Value> {
+    if is_plain(value) {
+        Cow::Borrowed(value)
+    } else {
+        Cow::Owned(with_plain_numbers(value))
+    }
+}
+
+fn is_plain(value: &Value) -> bool {
+    match value {
+        Value::Number(number) => *value == plain_number(number),
+        Value::Array(items) => items.iter().all(is_plain),
+        Value::Object(fields) => fields.values().all(is_plain),
+        Value::Null | Value::Bool(_) | Value::String(_) => true,
+    }
+}
+
+fn with_plain_numbers(value: &Value) -> Value {
+    match value {
+        Value::Number(number) => plain_number(number),
+        Value::Array(items) => items.iter().map(with_plain_numbers).collect(),
+        Value::Object(fields) => fields
+            .iter()
+            .map(|(name, field)| (name.clone(), with_plain_numbers(field)))
+            .collect(),
+        other => other.clone(),
+    }
+}
+
+/// Integers stay exact as long as they are `long`s.
+fn plain_number(value: &Number) -> Value {
+    match value.as_i64() {
+        Some(integer) => Value::from(integer),
+        None => number(value.as_f64().unwrap_or(f64::NAN)),
     }
 }
 

@@ -32,6 +32,9 @@ pub(super) const GUARDED: [(&str, &str); 3] = [("string", SMALL), ("join", SMALL
 /// How much text one evaluation may put together in all, in bytes. A second is enough to fill a machine's memory.
 const MAX_TEXT: usize = 256 * 1024 * 1024;
 
+/// How many steps `$range` may make at AWS, which accounts for its numbers otherwise than for those of `[a..b]`.
+const MAX_RANGE: i128 = 360_145;
+
 type Args<'v> = &'v [JValue];
 
 /// Registers what the expression mentions, drawing time and randomness from the moment.
@@ -67,7 +70,7 @@ pub(super) fn register(evaluator: &mut Evaluator, reading: &Reading, moment: &Mo
         }),
     );
     let drawn = Rc::clone(&moment);
-    add("uuid", Box::new(move |_| Ok(JValue::from(drawn.uuid()))));
+    add("uuid", Box::new(move |args| uuid(args, &drawn)));
     let drawn = Rc::clone(&moment);
     add("random", Box::new(move |args| random(args, &drawn)));
     let drawn = Rc::clone(&moment);
@@ -157,88 +160,121 @@ fn width(args: Args<'_>) -> HostFnResult {
     }
 }
 
+/// The argument at `index`, or nothing if it is not given or has no value.
+fn given(args: Args<'_>, index: usize) -> Option<&JValue> {
+    args.get(index).filter(|value| !value.is_undefined())
+}
+
+/// A number as an integer, without its fraction, if it is given.
+fn integer(args: Args<'_>, index: usize, function: &str) -> Result<Option<i64>, EvaluatorError> {
+    match given(args, index) {
+        None => Ok(None),
+        Some(JValue::Number(number)) => Ok(Some(*number as i64)),
+        Some(_) => Err(mismatch(function, index + 1)),
+    }
+}
+
+/// The arguments of a function that takes `most`: more are an error, but for what a higher-order function such as `$map`
+/// hands over besides the value, its index and the whole array.
+fn expect<'v>(args: Args<'v>, most: usize, function: &str) -> Result<Args<'v>, EvaluatorError> {
+    if args.len() <= most {
+        return Ok(args);
+    }
+    match args {
+        [value, JValue::Number(index), JValue::Array(items)] if items.get(*index as usize) == Some(value) => {
+            Ok(&args[..most])
+        }
+        _ => Err(mismatch(function, most + 1)),
+    }
+}
+
+/// What a function of AWS's own says of its arguments.
+fn refusal(message: &str) -> EvaluatorError {
+    EvaluatorError::EvaluationError(format!("D3137: {message}"))
+}
+
 /// `$partition(array, size)`: the array in pieces.
 fn partition(args: Args<'_>) -> HostFnResult {
-    let (array, size) = match args {
-        [JValue::Undefined, ..] => return Ok(JValue::Undefined),
-        [array, size] => (array, size),
-        _ => return Err(mismatch("partition", 1)),
+    let args = expect(args, 2, "partition")?;
+    let Some(array) = given(args, 0) else {
+        return Ok(JValue::Undefined);
     };
+    if matches!(array, JValue::Null) || array.is_function() {
+        return Err(mismatch("partition", 1));
+    }
     // As everywhere in JSONata, one value is as good as an array of it.
-    let single = std::slice::from_ref(array);
-    let items = array.as_array().map_or(single, Vec::as_slice);
-    let size = size
-        .as_f64()
-        .filter(|size| *size >= 1.0)
-        .ok_or_else(|| mismatch("partition", 2))?;
+    let items = array.as_array().map_or(std::slice::from_ref(array), Vec::as_slice);
+    let size = match integer(args, 1, "partition")? {
+        None => items.len(),
+        Some(size) => usize::try_from(size).map_err(|_| refusal("Second argument must be zero or greater"))?,
+    };
+    if items.is_empty() || size == 0 {
+        return Ok(JValue::Undefined);
+    }
     Ok(JValue::array(
-        items
-            .chunks(size as usize)
-            .map(|chunk| JValue::array(chunk.to_vec()))
-            .collect(),
+        items.chunks(size).map(|chunk| JValue::array(chunk.to_vec())).collect(),
     ))
 }
 
 /// `$range(first, last, step)`: the numbers from one to the other, both included.
 fn range(args: Args<'_>) -> HostFnResult {
-    let number = |index: usize| match args.get(index).and_then(JValue::as_f64) {
-        Some(number) if number.is_finite() => Ok(number),
-        _ => Err(mismatch("range", index + 1)),
-    };
-    let (first, last, step) = (number(0)?, number(1)?, number(2)?);
-    if step == 0.0 {
-        return Err(mismatch("range", 3));
+    let args = expect(args, 3, "range")?;
+    if args.len() < 2 {
+        return Err(mismatch("range", args.len() + 1));
     }
-    let steps = ((last - first) / step).floor();
-    if steps >= MAX_SEQUENCE as f64 {
+    let number = |index| integer(args, index, "range");
+    let (Some(first), Some(last), Some(step)) = (number(0)?, number(1)?, number(2)?) else {
+        return Ok(JValue::Undefined);
+    };
+    let distance = i128::from(last) - i128::from(first);
+    let Some(steps) = distance
+        .checked_div(step.into())
+        .filter(|_| distance == 0 || (distance < 0) == (step < 0))
+    else {
+        return Ok(JValue::Undefined);
+    };
+    if steps >= MAX_RANGE {
         return Err(out_of_memory());
     }
-    let count = if steps < 0.0 { 0 } else { steps as usize + 1 };
+    let numbers = (0..=steps).map(|index| JValue::Number((i128::from(first) + index * i128::from(step)) as f64));
     // A sequence, as JSONata's own functions return: of one number it is that number.
-    Ok(JValue::sequence(
-        (0..count)
-            .map(|index| JValue::Number(first + step * index as f64))
-            .collect(),
-    ))
+    Ok(JValue::sequence(numbers.collect()))
 }
 
 /// `$hash(text, algorithm)`
 fn hash(args: Args<'_>) -> HostFnResult {
-    if let [JValue::Undefined, ..] = args {
+    let args = expect(args, 2, "hash")?;
+    let text = |index: usize| match given(args, index) {
+        None => Ok(None),
+        Some(value) => value.as_str().map(Some).ok_or_else(|| mismatch("hash", index + 1)),
+    };
+    let (Some(text), Some(algorithm)) = (text(0)?, text(1)?) else {
         return Ok(JValue::Undefined);
-    }
-    let text = args
-        .first()
-        .and_then(JValue::as_str)
-        .ok_or_else(|| mismatch("hash", 1))?;
-    let algorithm = args
-        .get(1)
-        .and_then(JValue::as_str)
-        .ok_or_else(|| mismatch("hash", 2))?;
-    digest(text, algorithm)
-        .map(JValue::from)
-        .ok_or_else(|| mismatch("hash", 2))
+    };
+    let digest = digest(text, algorithm).map(JValue::from);
+    digest.ok_or_else(|| refusal(&format!("Unsupported hash algorithm: {algorithm}")))
 }
 
 /// `$parse(text)`: the JSON that a text holds.
 fn parse(args: Args<'_>) -> HostFnResult {
-    match args.first() {
-        None | Some(JValue::Undefined) => Ok(JValue::Undefined),
-        Some(JValue::String(text)) => JValue::from_json_str(text).map_err(|error| {
-            EvaluatorError::EvaluationError(format!("could not parse the argument of $parse: {error}"))
-        }),
+    let args = expect(args, 1, "parse")?;
+    match given(args, 0) {
+        None => Ok(JValue::Undefined),
+        Some(JValue::String(text)) => JValue::from_json_str(text).map_err(|_| refusal("Invalid JSON")),
         Some(_) => Err(mismatch("parse", 1)),
     }
 }
 
+fn uuid(args: Args<'_>, moment: &Moment) -> HostFnResult {
+    expect(args, 0, "uuid")?;
+    Ok(JValue::from(moment.uuid()))
+}
+
 /// `$random([seed])`: a number in `[0, 1)`.
 fn random(args: Args<'_>, moment: &Moment) -> HostFnResult {
-    match args {
-        [] => Ok(JValue::Number(Seeded::new(moment.draw().cast_signed()).unit())),
-        [JValue::Undefined] => Ok(JValue::Undefined),
-        [JValue::Number(seed)] => Ok(JValue::Number(Seeded::new(*seed as i64).unit())),
-        _ => Err(mismatch("random", 1)),
-    }
+    let args = expect(args, 1, "random")?;
+    let seed = integer(args, 0, "random")?.unwrap_or_else(|| moment.draw().cast_signed());
+    Ok(JValue::Number(Seeded::new(seed).unit()))
 }
 
 fn shuffle(args: Args<'_>, moment: &Moment) -> HostFnResult {

@@ -46,16 +46,17 @@ fn marked_texts_are_evaluated_wherever_they_stand() {
 
 #[test]
 fn expressions_have_values() {
-    let input = json!({"n": 2.0, "big": 9_007_199_254_740_993_i64, "list": [{"v": 1}, {"v": 5}], "one": [{"v": 1}], "none": [], "null": null});
+    let input = json!({"n": 2.0, "big": 9_007_199_254_740_993_i64, "huge": {"x": [10_000_000_000_000_000_000_u64, 1.5]}, "list": [{"v": 1}, {"v": 5}], "one": [{"v": 1}], "none": [], "null": null});
     let cases = [
-        // A plain path keeps numbers as they are.
-        ("$states.input.n", json!(2.0)),
+        // Whole numbers are integers, also where they only pass through, exact as long as they fit.
+        ("$states.input.n", json!(2)),
+        ("$states.input.[n, big]", json!([2, 9_007_199_254_740_992_i64])),
+        ("$states.input.huge", json!({"x": [1e19, 1.5]})),
         ("$states.input.big", json!(9_007_199_254_740_993_i64)),
         ("$states.input.list", json!([{"v": 1}, {"v": 5}])),
         ("$states.input.one", json!([{"v": 1}])),
         ("$states.input.none", json!([])),
         ("$states.input.`null`", json!(null)),
-        // Arithmetic gives whole numbers as integers.
         ("$states.input.n * 2", json!(4)),
         ("$states.input.n / 4", json!(0.5)),
         ("-0 * 1", json!(0)),
@@ -110,10 +111,14 @@ fn aws_has_functions_of_its_own() {
     let cases = [
         ("$partition([0], 1)", json!([[0]])),
         ("$partition([1, 2, 3], 2)", json!([[1, 2], [3]])),
-        ("$partition([], 2)", json!([])),
+        ("$partition([1, 2, 3], 2.9)", json!([[1, 2], [3]])),
+        ("$partition([1, 2])", json!([[1, 2]])),
         ("$range(0, 10, 3)", json!([0, 3, 6, 9])),
         ("$range(3, 0, -2)", json!([3, 1])),
         ("$range(1, 9, 9)", json!(1)),
+        ("$range(-1.7, 2, 1)", json!([-1, 0, 1, 2])),
+        ("$range(5, 1, -1.5)", json!([5, 4, 3, 2, 1])),
+        ("$count($range(1, 360145, 1))", json!(360_145)),
         ("$hash('', 'MD5')", json!("d41d8cd98f00b204e9800998ecf8427e")),
         (
             "$parse('{\"b\": [1, 2.50], \"a\": null}')",
@@ -121,6 +126,8 @@ fn aws_has_functions_of_its_own() {
         ),
         ("$parse('-0')", json!(0)),
         ("$random(42)", json!(0.727_563_680_032_868_1)),
+        ("$random(0.9)", json!(0.730_967_787_376_657)),
+        ("$random(7)", json!(0.730_699_042_060_042_1)),
         ("$millis()", json!(1_700_000_000_000_i64)),
         ("$now()", json!("2023-11-14T22:13:20.000Z")),
         ("$now('[Y]-[M01]')", json!("2023-11")),
@@ -144,51 +151,92 @@ fn aws_has_functions_of_its_own() {
 
 #[test]
 fn failures_are_worded_as_at_aws() {
-    let cases = [
-        ("$nobody", "returned nothing (undefined)."),
-        ("$states.input.a.b", "returned nothing (undefined)."),
-        ("$states.input.list.none", "returned nothing (undefined)."),
-        ("$states.result", "returned nothing (undefined)."),
-        ("$range(5, 1, 1)", "returned nothing (undefined)."),
-        ("$f := function($x) { $x }", "returned an unsupported result type."),
-        ("$sum", "returned an unsupported result type."),
-        ("/a/", "returned an unsupported result type."),
-        ("{'a': [$sum]}", "returned an unsupported result type."),
-        (
-            "$eval('1')",
-            "threw an error during evaluation. T1006: Attempted to invoke a non-function",
-        ),
-        (
-            "$nothing(1)",
-            "threw an error during evaluation. T1006: Attempted to invoke a non-function",
-        ),
+    let nothing = [
+        "$nobody",
+        "$states.input.a.b",
+        "$states.input.list.none",
+        "$states.result",
+        "$range(5, 1, 1)",
+        "$range(1, 5, 0.5)",
+        "$range(1, 5)",
+        "$partition([], 2)",
+        "$partition([1], -0.5)",
+        "$hash('a')",
+        "$parse()",
+    ];
+    for expression in nothing {
+        assert_eq!(
+            failure(expression, json!({"list": [{"v": 1}]})),
+            "returned nothing (undefined).",
+            "{expression}"
+        );
+    }
+    for expression in ["$f := function($x) { $x }", "$sum", "/a/", "{'a': [$sum]}"] {
+        assert_eq!(
+            failure(expression, json!({})),
+            "returned an unsupported result type.",
+            "{expression}"
+        );
+    }
+    let failures = [
+        ("$eval('1')", "T1006: Attempted to invoke a non-function"),
+        ("$nothing(1)", "T1006: Attempted to invoke a non-function"),
         (
             "1 + 'a'",
-            "threw an error during evaluation. T2002: The right side of the \"+\" operator must evaluate to a number",
+            "T2002: The right side of the \"+\" operator must evaluate to a number",
         ),
         (
             "'a' - 1",
-            "threw an error during evaluation. T2001: The left side of the \"-\" operator must evaluate to a number",
+            "T2001: The left side of the \"-\" operator must evaluate to a number",
+        ),
+        ("$number('x')", "D3030: Unable to cast value to a number: \"x\""),
+        ("$error('my words')", "D3137: my words"),
+        (
+            "$sqrt(-1)",
+            "D3060: The sqrt function cannot be applied to a negative number: -1",
         ),
         (
-            "$error('my words')",
-            "threw an error during evaluation. D3137: my words",
+            "$split('a', 'b', -1)",
+            "D3020: Third argument of split function must evaluate to a positive number",
         ),
         (
-            "$hash('a', 'none')",
-            "threw an error during evaluation. T0410: Argument 2 of function \"hash\" does not match function signature",
+            "$abs('x')",
+            "T0410: Argument 1 of function \"abs\" does not match function signature",
         ),
         (
-            "$range(1, 2, 0)",
-            "threw an error during evaluation. T0410: Argument 3 of function \"range\" does not match function signature",
+            "$abs(1, 2)",
+            "T0410: Argument 2 of function \"abs\" does not match function signature",
         ),
+        (
+            "$sum(['a'])",
+            "T0412: Argument 1 of function \"sum\" must be an array of \"numbers\"",
+        ),
+        (
+            "$range('0', 4, 1)",
+            "T0410: Argument 1 of function \"range\" does not match function signature",
+        ),
+        (
+            "$range(0, 4, 1, 2)",
+            "T0410: Argument 4 of function \"range\" does not match function signature",
+        ),
+        (
+            "$range(1)",
+            "T0410: Argument 2 of function \"range\" does not match function signature",
+        ),
+        (
+            "$parse(null)",
+            "T0410: Argument 1 of function \"parse\" does not match function signature",
+        ),
+        ("$parse('{} {}')", "D3137: Invalid JSON"),
+        (
+            "$uuid('seed')",
+            "T0410: Argument 1 of function \"uuid\" does not match function signature",
+        ),
+        ("$partition([1], -1)", "D3137: Second argument must be zero or greater"),
     ];
-    for (expression, expected) in cases {
-        assert_eq!(
-            failure(expression, json!({"list": [{"v": 1}]})),
-            expected,
-            "{expression}"
-        );
+    for (expression, expected) in failures {
+        let expected = format!("threw an error during evaluation. {expected}");
+        assert_eq!(failure(expression, json!({})), expected, "{expression}");
     }
 }
 
@@ -204,7 +252,7 @@ fn failures_say_where() {
 #[test]
 fn evaluation_is_bounded() {
     let too_deep = "threw an error during evaluation: Stack overflow error: Check for non-terminating recursive function. \
-                    Consider rewriting as tail-recursive.";
+                    Consider rewriting as tail-recursive";
     let too_large = "threw an error during evaluation: Expression evaluation memory limit exceeded: Check for excessive memory usage";
     let cases = [
         (format!("1{}", "+1".repeat(199)), too_deep),
@@ -215,6 +263,7 @@ fn evaluation_is_bounded() {
         ),
         ("[1..900000]".to_owned(), too_large),
         ("$range(1, 1e15, 1)".to_owned(), too_large),
+        ("$range(1, 360146, 1)".to_owned(), too_large),
         ("$pad('', 1e12)".to_owned(), too_large),
         (
             "($f := function($s, $n) { $n = 0 ? $s : $f($s & $s, $n - 1) }; $f('x', 40))".to_owned(),
@@ -236,7 +285,22 @@ fn evaluation_is_bounded() {
     for (expression, expected) in cases {
         assert_eq!(failure(&expression, json!({})), expected, "{expression}");
     }
-    assert!(value(&format!("1{}", "+1".repeat(90)), json!({})).is_ok());
+    // As far as AWS goes, and not further.
+    let recursion = |n: usize| format!("($f := function($x) {{ $x <= 0 ? 0 : 1 + $f($x - 1) }}; $f({n}))");
+    let nested = |open: &str, n: usize, close: &str| format!("{}1{}", open.repeat(n), close.repeat(n));
+    for (last, next) in [
+        (nested("", 99, "+1"), nested("", 100, "+1")),
+        (nested("(", 99, ")"), nested("(", 100, ")")),
+        (nested("[", 99, "]"), nested("[", 100, "]")),
+        (recursion(31), recursion(32)),
+    ] {
+        assert!(value(&last, json!({})).is_ok(), "{last}");
+        assert_eq!(failure(&next, json!({})), too_deep, "{next}");
+    }
+    let doubled =
+        |n: usize| format!("($f := function($s, $n) {{ $n = 0 ? $s : $f($s & $s, $n - 1) }}; $length($f('x', {n})))");
+    assert_eq!(value(&doubled(22), json!({})), Ok(json!(1 << 22)));
+    assert_eq!(failure(&doubled(23), json!({})), too_large);
     assert!(value("$count([1..800000])", json!({})).is_ok());
 }
 
