@@ -11,7 +11,7 @@ use crate::fact::{Category, Change, ChangelogId, Clock, Fact, Field, Named, Snap
 use crate::ids::{IssueId, TicketId};
 use crate::text::{DESCRIPTION_BYTES, NAME_BYTES, SUMMARY_BYTES, Seen, Text, Texts, beginning};
 use crate::time::{self, Time};
-use crate::wire::{self, Error, Path};
+use crate::wire::{self, Error, Path, leaf};
 
 /// The site of tickets that no Jira knows.
 pub const SITE: &str = "flat";
@@ -198,5 +198,5 @@ fn status(name: &str) -> Named {
 }
 
 fn path(name: &str) -> Path<'_> {
-    Path { prefix: "", name }
+    leaf("", name)
 }

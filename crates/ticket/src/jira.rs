@@ -18,7 +18,7 @@ use crate::flat;
 use crate::ids::{IssueId, IssueKey, SiteId};
 use crate::text::{DESCRIPTION_BYTES, NAME_BYTES, SUMMARY_BYTES, Seen, Text, Texts, beginning, excerpt};
 use crate::time::Time;
-use crate::wire::{self, Path};
+use crate::wire::{self, Path, leaf};
 
 pub use crate::wire::{Error, Kind};
 
@@ -167,7 +167,7 @@ pub fn read_statuses(bytes: &[u8], observed: Time) -> Result<Vec<Fact>, Error> {
     let mut facts = Vec::new();
     for (index, status) in statuses.iter().enumerate() {
         let prefix = &format!("[{index}].");
-        let id = Path { prefix, name: "id" };
+        let id = leaf(prefix, "id");
         let id = scalar(id, status.get("id"))?.ok_or_else(|| id.missing("the status's id"))?;
         facts.extend(category(status).map(|category| Fact::Category {
             status: id,
@@ -182,13 +182,7 @@ pub fn read_statuses(bytes: &[u8], observed: Time) -> Result<Vec<Fact>, Error> {
 fn delivered_at(timestamp: Option<&Value>) -> Result<Option<Time>, Error> {
     match timestamp {
         Some(Value::String(text)) => Ok(text.parse().ok()),
-        other => wire::time(
-            Path {
-                prefix: "",
-                name: "timestamp",
-            },
-            other,
-        ),
+        other => wire::time(top("timestamp"), other),
     }
 }
 
@@ -209,33 +203,21 @@ impl<'a> Reading<'a> {
     fn of(prefix: &'a str, issue: Issue, delivered: Option<Time>) -> Result<Self, Error> {
         let fields_prefix = &format!("{prefix}fields.");
         let fields = issue.fields.unwrap_or_default();
-        let link = Path { prefix, name: "self" };
+        let link = leaf(prefix, "self");
         let expected = "a URL whose host names the site";
         let site = match wire::string(link, issue.link.as_ref())? {
             Some(url) => SiteId::of_url(url).map_err(|_| link.invalid(&Value::from(url), expected))?,
             None => return Err(link.missing(expected)),
         };
-        let id = Path { prefix, name: "id" };
-        let created = wire::time(
-            Path {
-                prefix: fields_prefix,
-                name: "created",
-            },
-            fields.created.as_ref(),
-        )?;
-        let updated = wire::time(
-            Path {
-                prefix: fields_prefix,
-                name: "updated",
-            },
-            fields.updated.as_ref(),
-        )?;
+        let id = leaf(prefix, "id");
+        let created = wire::time(leaf(fields_prefix, "created"), fields.created.as_ref())?;
+        let updated = wire::time(leaf(fields_prefix, "updated"), fields.updated.as_ref())?;
         let observed = delivered.max(updated).or(created);
         Ok(Self {
             prefix,
             site,
             issue: wire::id(id, issue.id.as_ref(), IssueId::EXPECTED)?.ok_or_else(|| id.missing(IssueId::EXPECTED))?,
-            key: wire::id(Path { prefix, name: "key" }, issue.key.as_ref(), IssueKey::EXPECTED)?,
+            key: wire::id(leaf(prefix, "key"), issue.key.as_ref(), IssueKey::EXPECTED)?,
             created,
             delivered,
             updated,
@@ -285,7 +267,7 @@ impl<'a> Reading<'a> {
 
     fn snapshot(&self, changes_cut: bool) -> Result<Snapshot, Error> {
         let prefix = &format!("{}fields.", self.prefix);
-        let path = |name| Path { prefix, name };
+        let path = |name| leaf(prefix, name);
         let fields = &self.fields;
         let status = named(path("status"), fields.status.as_ref())?;
         let said = |name, value: Option<&Value>| value.map(|value| named(path(name), Some(value))).transpose();
@@ -320,13 +302,7 @@ impl<'a> Reading<'a> {
         let summary = match &self.fields.summary {
             None => None,
             value => {
-                let text = wire::string(
-                    Path {
-                        prefix,
-                        name: "summary",
-                    },
-                    value.as_ref(),
-                )?;
+                let text = wire::string(leaf(prefix, "summary"), value.as_ref())?;
                 Some(seen(text.map(|text| Text::new(text, SUMMARY_BYTES))))
             }
         };
@@ -336,11 +312,7 @@ impl<'a> Reading<'a> {
             Some(Value::String(text)) => Some(seen(Some(Text::new(text, DESCRIPTION_BYTES)))),
             Some(document @ Value::Object(_)) => Some(seen(Some(Text::new(&adf::text(document), DESCRIPTION_BYTES)))),
             Some(other) => {
-                return Err(Path {
-                    prefix,
-                    name: "description",
-                }
-                .invalid(other, "a string, a document or null"));
+                return Err(leaf(prefix, "description").invalid(other, "a string, a document or null"));
             }
         };
         Ok(Texts { summary, description })
@@ -367,13 +339,7 @@ impl<'a> Reading<'a> {
         changes.extend(self.read_history(&format!("{path}."), edit, (at, clock), initial)?);
         for (index, history) in changelog.histories.unwrap_or_default().into_iter().enumerate() {
             let prefix = &format!("{path}.histories[{index}].");
-            let created = wire::time(
-                Path {
-                    prefix,
-                    name: "created",
-                },
-                history.created.as_ref(),
-            )?;
+            let created = wire::time(leaf(prefix, "created"), history.created.as_ref())?;
             let dated = created.map_or((at, clock), |created| (created, Clock::History));
             changes.extend(self.read_history(prefix, history, dated, false)?);
         }
@@ -387,7 +353,7 @@ impl<'a> Reading<'a> {
         (at, clock): (Time, Clock),
         initial: bool,
     ) -> Result<Vec<Change>, Error> {
-        let id = Path { prefix, name: "id" };
+        let id = leaf(prefix, "id");
         // A changelog's id is made like an issue's.
         let id: Option<IssueId> = wire::id(id, history.id.as_ref(), "a changelog id: digits")?;
         let changelog = ChangelogId(id.map_or_else(String::new, String::from));
@@ -397,8 +363,8 @@ impl<'a> Reading<'a> {
             let Some(field) = item.field() else { continue };
             let prefix = &format!("{prefix}items[{index}].");
             let value = |id, id_value: &Option<Value>, name, name_value: &Option<Value>| {
-                let id = scalar(Path { prefix, name: id }, id_value.as_ref())?;
-                let name = scalar(Path { prefix, name }, name_value.as_ref())?;
+                let id = scalar(leaf(prefix, id), id_value.as_ref())?;
+                let name = scalar(leaf(prefix, name), name_value.as_ref())?;
                 Ok(Some(Named { id, name }).filter(Named::is_something))
             };
             let from = value("from", &item.from, "fromString", &item.from_string)?;
@@ -450,7 +416,7 @@ impl Item {
 
 /// A field of the body itself.
 fn top(name: &str) -> Path<'_> {
-    Path { prefix: "", name }
+    leaf("", name)
 }
 
 /// A string, or a number that stands for one; nothing where it is absent, `null` or empty.
@@ -472,8 +438,8 @@ fn named(path: Path<'_>, value: Option<&Value>) -> Result<Option<Named>, Error> 
         Some(other) => return Err(path.invalid(other, "an object with id and name, or null")),
     };
     let prefix = &format!("{path}.");
-    let id = scalar(Path { prefix, name: "id" }, object.get("id"))?;
-    let name = scalar(Path { prefix, name: "name" }, object.get("name"))?;
+    let id = scalar(leaf(prefix, "id"), object.get("id"))?;
+    let name = scalar(leaf(prefix, "name"), object.get("name"))?;
     Ok(Some(Named { id, name }).filter(Named::is_something))
 }
 

@@ -66,11 +66,16 @@ pub(crate) fn said<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<
     Value::deserialize(deserializer).map(Some)
 }
 
-/// Where a value was found, for the error message.
+/// Where a value was found, for the error message; only spelt out when there is one.
 #[derive(Clone, Copy)]
 pub(crate) struct Path<'a> {
-    pub(crate) prefix: &'a str,
-    pub(crate) name: &'a str,
+    prefix: &'a str,
+    name: &'a str,
+}
+
+/// The path of the field `name` of what lies at `prefix`, which ends in a dot unless it is empty.
+pub(crate) fn leaf<'a>(prefix: &'a str, name: &'a str) -> Path<'a> {
+    Path { prefix, name }
 }
 
 impl Path<'_> {
