@@ -1,6 +1,8 @@
 pub mod aws;
 pub mod clock;
+pub mod driver;
 pub mod dynamodb;
+pub mod history;
 pub mod lambda;
 pub mod secrets;
 pub mod template;

@@ -1,0 +1,53 @@
+//! What the engine refuses, in the terms of AWS's API.
+
+use std::sync::Arc;
+
+use asl::Status;
+
+use crate::history;
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("state machine {arn} does not exist")]
+    StateMachineDoesNotExist { arn: Arc<str> },
+    #[error("state machine {arn} exists with another definition or configuration")]
+    StateMachineAlreadyExists { arn: Arc<str> },
+    #[error("state machine {arn} is being deleted")]
+    StateMachineDeleting { arn: Arc<str> },
+    #[error("state machine {arn} is of a type that does not have this operation")]
+    StateMachineTypeNotSupported { arn: Arc<str> },
+    #[error("the definition has {} problems, the first: {}", .problems.len(), first(.problems))]
+    InvalidDefinition { problems: Vec<asl::Problem> },
+    #[error("execution {arn} does not exist")]
+    ExecutionDoesNotExist { arn: Arc<str> },
+    /// An execution of that name has closed, or runs with another input.
+    #[error("execution {arn} exists")]
+    ExecutionAlreadyExists { arn: Arc<str> },
+    #[error("execution {arn} cannot be redriven: {reason}")]
+    ExecutionNotRedrivable { arn: Arc<str>, reason: NotRedrivable },
+    /// No task was ever given this token.
+    #[error("invalid task token")]
+    InvalidToken,
+    /// The task that was given this token is no longer awaited.
+    #[error("the task is no longer awaited")]
+    TaskTimedOut,
+    #[error(transparent)]
+    History(#[from] history::Error),
+}
+
+fn first(problems: &[asl::Problem]) -> String {
+    problems.first().map(ToString::to_string).unwrap_or_default()
+}
+
+/// Why an execution cannot be redriven, in AWS's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotRedrivable {
+    #[error("Execution is {} and cannot be redriven", .0.as_str())]
+    Status(Status),
+    #[error("Execution redrivable period exceeded")]
+    PeriodExceeded,
+    #[error("Execution history event limit exceeded")]
+    HistoryFull,
+    #[error("Execution redrive limit exceeded")]
+    TooOften,
+}

@@ -1,0 +1,181 @@
+//! Express executions: in memory from start to end, kept nowhere.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use asl::{Event, EventId, Execution, Json, Status, Task, Trigger};
+use tokio::task::{AbortHandle, JoinSet};
+
+use super::executions::identity;
+use super::report;
+use super::transition::Fold;
+use super::{Engine, Error, ExecutionRecord, Inner, StartExecution, TaskCall, TaskOutcome};
+use crate::history::{MachineStatus, MachineType};
+
+/// An Express execution that has come to its end.
+#[derive(Debug)]
+pub struct ExpressRun {
+    pub record: ExecutionRecord,
+    pub events: Vec<Event>,
+}
+
+type Outcomes = JoinSet<(EventId, bool, TaskOutcome)>;
+
+/// The calls of an Express execution in progress; dropped with it.
+#[derive(Default)]
+struct Calls {
+    outcomes: Outcomes,
+    handles: HashMap<EventId, AbortHandle>,
+}
+
+impl Calls {
+    fn start(&mut self, engine: &Arc<Inner>, fold: &Fold, task: &Task, submitted: Option<Json>) {
+        let call = TaskCall {
+            execution_arn: fold.arn.clone(),
+            state_machine_arn: fold.revision.record.arn.clone(),
+            scheduled: task.scheduled,
+            schedule: task.schedule.clone(),
+            submitted,
+        };
+        let engine = engine.clone();
+        let handle = self.outcomes.spawn(async move {
+            let awaits_job = call.submitted.is_some();
+            let _turn = match awaits_job {
+                false => engine.calls.acquire().await.ok(),
+                true => None,
+            };
+            (call.scheduled, awaits_job, engine.tasks.perform(call).await)
+        });
+        self.handles.insert(task.scheduled, handle);
+    }
+
+    /// Ends the calls that the execution no longer waits for.
+    fn prune(&mut self, execution: &Execution) {
+        self.handles.retain(|scheduled, handle| {
+            let awaited = execution.task(*scheduled).is_some();
+            if !awaited {
+                handle.abort();
+            }
+            awaited
+        });
+    }
+
+    /// The next outcome, as a trigger.
+    async fn next(&mut self) -> Trigger {
+        while let Some(outcome) = self.outcomes.join_next().await {
+            // A call that was ended has no outcome.
+            let Ok((scheduled, _, outcome)) = outcome else {
+                continue;
+            };
+            return match outcome {
+                TaskOutcome::Succeeded(output) => Trigger::TaskSucceeded { scheduled, output },
+                TaskOutcome::Failed(failure) => Trigger::TaskFailed { scheduled, failure },
+                TaskOutcome::Submitted(output) => Trigger::TaskSubmitted { scheduled, output },
+            };
+        }
+        std::future::pending().await
+    }
+}
+
+impl Inner {
+    async fn run_express(self: &Arc<Self>, mut fold: Fold, input: Json) -> Result<ExpressRun, Error> {
+        let machine = fold.revision.machine()?;
+        let computes = fold.revision.computes;
+        let mut calls = Calls::default();
+        let mut history = Vec::new();
+        let mut trigger = Trigger::Start {
+            identity: identity(&fold),
+            input,
+        };
+        loop {
+            let before = fold.execution.last_event();
+            let submitted = match &trigger {
+                Trigger::TaskSubmitted { scheduled, output } => Some((*scheduled, output.clone())),
+                _ => None,
+            };
+            let (execution, events) = self
+                .advance_execution(machine.clone(), computes, fold.execution, trigger)
+                .await?;
+            fold.execution = execution;
+            history.extend(events);
+            if fold.execution.status() != Status::Running {
+                return Ok(ExpressRun {
+                    record: fold.record(),
+                    events: history,
+                });
+            }
+            calls.prune(&fold.execution);
+            for task in fold.execution.tasks_since(before) {
+                calls.start(self, &fold, task, None);
+            }
+            if let Some((scheduled, answer)) = submitted
+                && let Some(task) = fold.execution.task(scheduled)
+                && !task.schedule.resource.waits_for_token()
+            {
+                calls.start(self, &fold, task, Some(answer));
+            }
+            trigger = if fold.execution.is_runnable() {
+                tokio::task::yield_now().await;
+                Trigger::Continue
+            } else {
+                let due = fold.execution.due();
+                let clock = async {
+                    match due {
+                        Some(due) => self.clock.sleep_until(due).await,
+                        None => std::future::pending().await,
+                    }
+                };
+                tokio::select! {
+                    outcome = calls.next() => outcome,
+                    () = clock => Trigger::Clock,
+                }
+            };
+        }
+    }
+
+    fn express(&self, start: &StartExecution) -> Result<Fold, Error> {
+        let arn = &start.state_machine_arn;
+        let revision = self.machines.current(arn)?;
+        if revision.record.machine_type != MachineType::Express {
+            return Err(Error::StateMachineTypeNotSupported { arn: arn.clone() });
+        }
+        if revision.record.status == MachineStatus::Deleting {
+            return Err(Error::StateMachineDeleting { arn: arn.clone() });
+        }
+        let run = uuid::Uuid::new_v4();
+        let name = start.name.clone().unwrap_or_else(|| run.to_string().into());
+        let machine = &revision.record.name;
+        let arn = format!(
+            "arn:aws:states:{}:{}:express:{machine}:{name}:{}",
+            self.region,
+            super::ACCOUNT,
+            uuid::Uuid::new_v4()
+        );
+        Ok(Fold::new(revision, name, arn.into()))
+    }
+}
+
+impl Engine {
+    /// Runs an Express execution to its end, as StartSyncExecution does.
+    pub async fn run_express(&self, start: StartExecution) -> Result<ExpressRun, Error> {
+        let fold = self.inner.express(&start)?;
+        self.inner.run_express(fold, start.input).await
+    }
+
+    /// Starts an Express execution and lets it run; what becomes of it only its own tasks tell.
+    pub(super) async fn start_express(&self, start: StartExecution) -> Result<ExecutionRecord, Error> {
+        let fold = self.inner.express(&start)?;
+        let record = ExecutionRecord {
+            started: self.inner.now(),
+            input: start.input.clone(),
+            ..fold.record()
+        };
+        let engine = self.inner.clone();
+        tokio::spawn(async move {
+            if let Err(error) = engine.run_express(fold, start.input).await {
+                report(&error, "cannot run an Express execution");
+            }
+        });
+        Ok(record)
+    }
+}

@@ -1,0 +1,243 @@
+//! One trigger of one execution: load, advance, append, perform.
+
+use std::sync::Arc;
+
+use asl::{Event, EventKind, Execution, Moment, Status, Trigger};
+use chrono::{DateTime, Utc};
+
+use super::cache::{Slot, SlotState};
+use super::machines::Revision;
+use super::report;
+use super::status::StatusChange;
+use super::{Error, Inner, RETRY_PAUSE, calls};
+use crate::history::{self, Append, Head, NewExecution, Position};
+
+/// An execution's state in memory: the fold of its log, and where that log ends.
+#[derive(Clone)]
+pub(super) struct Fold {
+    pub(super) revision: Arc<Revision>,
+    pub(super) name: Arc<str>,
+    pub(super) arn: Arc<str>,
+    pub(super) execution: Execution,
+    pub(super) position: Position,
+    /// Bytes of its log.
+    pub(super) bytes: usize,
+    pub(super) redriven: Option<DateTime<Utc>>,
+    pub(super) redrive_token: Option<Arc<str>>,
+}
+
+impl Fold {
+    pub(super) fn new(revision: Arc<Revision>, name: Arc<str>, arn: Arc<str>) -> Self {
+        Self {
+            revision,
+            name,
+            arn,
+            execution: Execution::default(),
+            position: 0,
+            bytes: 0,
+            redriven: None,
+            redrive_token: None,
+        }
+    }
+}
+
+impl Inner {
+    /// Brings a trigger of the engine's own to its execution, again and again if the store refuses it.
+    pub(super) async fn deliver(self: &Arc<Self>, slot: &Arc<Slot>, trigger: Trigger) {
+        loop {
+            match self.take(slot, trigger.clone()).await {
+                Ok(_) | Err(Error::History(history::Error::Closed)) => return,
+                Err(error) => {
+                    report(&error, "cannot advance an execution; trying again");
+                    tokio::time::sleep(RETRY_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    /// Brings a trigger to its execution; whether it changed anything.
+    ///
+    /// Not to be dropped half-way: what was written would be left unperformed until the next start. Whoever may be
+    /// cancelled runs it as a task of its own.
+    pub(super) async fn take(self: &Arc<Self>, slot: &Arc<Slot>, trigger: Trigger) -> Result<bool, Error> {
+        let mut state = slot.state.lock().await;
+        if matches!(trigger, Trigger::Continue) {
+            state.continuing = false;
+        }
+        let fold = self.fold(slot, &mut state).await?;
+        self.transition(slot, &mut state, fold, trigger, None).await
+    }
+
+    /// Takes the fold out of its slot, reading the log if it is not there.
+    ///
+    /// Who takes it puts it back once it is known to be what the log says.
+    pub(super) async fn fold(&self, slot: &Arc<Slot>, state: &mut SlotState) -> Result<Fold, Error> {
+        if let Some(fold) = state.fold.take() {
+            return Ok(fold);
+        }
+        let id = slot.id;
+        let loaded = self
+            .history
+            .read(move |connection| {
+                let row = history::executions::get(connection, id)?;
+                Ok((row, history::log::all(connection, id)?))
+            })
+            .await?;
+        let (Some(row), (events, bytes)) = loaded else {
+            self.cache.remove(id);
+            let arn = format!("{}", id.0).into();
+            return Err(Error::ExecutionDoesNotExist { arn });
+        };
+        self.cache.weigh(slot, bytes);
+        let revision = self.machines.revision(row.revision)?;
+        Ok(Fold {
+            arn: self.execution_arn(&revision.record.name, &row.name),
+            revision,
+            name: row.name,
+            execution: Execution::replay(&events),
+            position: events.len() as Position,
+            bytes,
+            redriven: row.redriven,
+            redrive_token: row.redrive_token,
+        })
+    }
+
+    /// Advances, appends, and performs what is newly owed; whether the trigger changed anything.
+    ///
+    /// The fold goes back into the slot only when what it says is on disk.
+    pub(super) async fn transition(
+        self: &Arc<Self>,
+        slot: &Arc<Slot>,
+        state: &mut SlotState,
+        mut fold: Fold,
+        trigger: Trigger,
+        new: Option<NewExecution>,
+    ) -> Result<bool, Error> {
+        let status = match &new {
+            None => Some(fold.execution.status()),
+            Some(_) => None,
+        };
+        let before = fold.execution.last_event();
+        if matches!(trigger, Trigger::Redrive) {
+            // The moment of the event that follows.
+            fold.redriven = Some(self.now());
+        }
+        let (mut fold, events) = self.advance(fold, trigger).await?;
+        if events.is_empty() {
+            state.fold = Some(fold);
+            return Ok(false);
+        }
+        let encoded = history::encode(&events);
+        let head = Head::of(&fold.execution, fold.redriven, fold.redrive_token.clone());
+        let due = head.due;
+        let outbox = self.owed_status(&fold, status, &events);
+        let owes_status = !outbox.is_empty();
+        let position = fold.position;
+        fold.position += events.len() as Position;
+        fold.bytes += encoded.len();
+        self.history
+            .append(Append {
+                id: slot.id,
+                position,
+                events: encoded,
+                head,
+                new,
+                tokens: tokens(&events),
+                outbox,
+            })
+            .await?;
+        self.cache.weigh(slot, fold.bytes);
+        if owes_status {
+            self.owes_status.notify_one();
+        }
+        if let Some(due) = due {
+            self.timer.note(due);
+        }
+        state
+            .calls
+            .retain(|scheduled, _| fold.execution.task(*scheduled).is_some());
+        for task in fold.execution.tasks_since(before) {
+            calls::start(self, slot, &mut state.calls, &fold, task, None);
+        }
+        if fold.execution.status() != Status::Running {
+            slot.closed.notify_waiters();
+            self.finish_deleting(&fold.revision);
+        }
+        self.go_on(slot, state, &fold.execution);
+        state.fold = Some(fold);
+        Ok(true)
+    }
+
+    /// Has the next batch of transitions taken, if the execution can go on by itself.
+    pub(super) fn go_on(self: &Arc<Self>, slot: &Arc<Slot>, state: &mut SlotState, execution: &Execution) {
+        if !execution.is_runnable() || state.continuing {
+            return;
+        }
+        state.continuing = true;
+        let (engine, slot) = (self.clone(), slot.clone());
+        tokio::spawn(async move { engine.deliver(&slot, Trigger::Continue).await });
+    }
+
+    async fn advance(&self, mut fold: Fold, trigger: Trigger) -> Result<(Fold, Vec<Event>), Error> {
+        let machine = fold.revision.machine()?;
+        let (execution, events) = self
+            .advance_execution(machine, fold.revision.computes, fold.execution, trigger)
+            .await?;
+        fold.execution = execution;
+        Ok((fold, events))
+    }
+
+    /// Advances on this thread, or on one of its own if the state machine computes for as long as it likes.
+    pub(super) async fn advance_execution(
+        &self,
+        machine: Arc<asl::StateMachine>,
+        computes: bool,
+        mut execution: Execution,
+        trigger: Trigger,
+    ) -> Result<(Execution, Vec<Event>), Error> {
+        if !computes {
+            let events = asl::advance(&machine, &mut execution, trigger, &self.moment());
+            return Ok((execution, events));
+        }
+        let turn = self.evaluations.clone().acquire_owned().await;
+        let moment: Moment = self.moment();
+        let advanced = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            let events = asl::advance(&machine, &mut execution, trigger, &moment);
+            (execution, events)
+        });
+        Ok(advanced.await.map_err(|_| history::Error::Closed)?)
+    }
+
+    /// The status event that a batch owes, encoded; `before` is absent for an execution that starts.
+    fn owed_status(&self, fold: &Fold, before: Option<Status>, events: &[Event]) -> Vec<Vec<u8>> {
+        let status = fold.execution.status();
+        let mut changes = Vec::new();
+        let began = events.iter().any(|event| {
+            matches!(
+                event.kind,
+                EventKind::ExecutionStarted { .. } | EventKind::ExecutionRedriven { .. }
+            )
+        });
+        if began {
+            changes.push(Status::Running);
+        }
+        if status != Status::Running && (began || before == Some(Status::Running)) {
+            changes.push(status);
+        }
+        changes.retain(|status| self.status_events.wants(&fold.revision.record.arn, *status));
+        changes
+            .into_iter()
+            .map(|status| StatusChange::of(&fold.record(), status).encode())
+            .collect()
+    }
+}
+
+/// The task tokens that a batch gives out.
+fn tokens(events: &[Event]) -> Vec<(Arc<str>, asl::EventId)> {
+    let token = |event: &Event| match &event.kind {
+        EventKind::TaskScheduled(schedule) => Some((schedule.token.clone()?, event.id)),
+        _ => None,
+    };
+    events.iter().filter_map(token).collect()
+}

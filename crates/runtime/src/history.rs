@@ -1,0 +1,189 @@
+//! The durable memory of the engine: state machines and the append-only log of their executions, in SQLite.
+//!
+//! The log is the truth: a batch of events is one row of `log`, keyed by execution and position. A row of
+//! `executions` is a cache of what its log says, written in the same transaction, so that lists, timers and the
+//! start-up need not read logs. What a transition owes the rest of the world (a status event) is a row of `outbox` in
+//! that transition's own transaction.
+//!
+//! One thread owns the connection that writes. It takes all requests that have arrived, commits them together with
+//! one fsync, and only then answers each: nothing is acknowledged that is not on disk. Readers have connections of
+//! their own and never wait for the writer.
+
+pub(crate) mod executions;
+mod faults;
+pub(crate) mod log;
+pub(crate) mod machines;
+pub(crate) mod outbox;
+mod reader;
+mod schema;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+
+pub(crate) use executions::{Head, ListFilter, NewExecution, Row};
+pub(crate) use faults::Faults;
+pub(crate) use log::{Append, Position, encode};
+pub(crate) use machines::StoredRevision;
+pub use machines::{MachineStatus, MachineType, StateMachineRecord};
+
+use reader::Readers;
+use writer::Writer;
+
+/// The database's file in the data directory.
+const FILE: &str = "history.db";
+/// Held by the process that has the data directory open.
+const LOCK_FILE: &str = "history.lock";
+
+/// An execution's number in the store, given in the order of starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ExecutionId(pub(crate) i64);
+
+/// A state machine's number in the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct MachineId(pub(crate) i64);
+
+/// A revision of a state machine: what an execution started with, whatever happens to the machine later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct RevisionId(pub(crate) i64);
+
+/// Clones share their source, for one failed commit answers a whole group.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Error {
+    #[error("cannot use {path}")]
+    File {
+        path: PathBuf,
+        #[source]
+        source: Arc<std::io::Error>,
+    },
+    #[error("{directory} is in use by another process")]
+    InUse { directory: PathBuf },
+    #[error("{path} was written by a newer version (schema {found}, this version knows {known})")]
+    Newer { path: PathBuf, found: i64, known: i64 },
+    #[error("{path} does not keep commits safe: {pragma} is {found}")]
+    Unsafe {
+        path: PathBuf,
+        pragma: &'static str,
+        found: String,
+    },
+    #[error("an execution of this name exists")]
+    NameTaken { id: ExecutionId },
+    #[error("history of execution {execution} cannot be read")]
+    Corrupt {
+        execution: i64,
+        #[source]
+        source: Arc<serde_json::Error>,
+    },
+    #[error("history of execution {execution} is full")]
+    Full { execution: i64 },
+    #[error("history store failed")]
+    Sqlite(#[source] Arc<rusqlite::Error>),
+    #[error("history store is closed")]
+    Closed,
+}
+
+impl Error {
+    /// Whether one request was refused before it wrote anything, and the store is as well as ever.
+    fn is_refusal(&self) -> bool {
+        matches!(self, Self::NameTaken { .. } | Self::Full { .. })
+    }
+}
+
+impl From<rusqlite::Error> for Error {
+    fn from(source: rusqlite::Error) -> Self {
+        Self::Sqlite(Arc::new(source))
+    }
+}
+
+type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// The store of one data directory.
+pub(crate) struct History {
+    readers: Readers,
+    writer: Writer,
+    /// Locked as long as it is open.
+    lock: File,
+}
+
+impl History {
+    /// Opens the store below `directory`, making it if there is none.
+    pub(crate) fn open(directory: &Path, faults: Faults) -> Result<Self> {
+        let file_error = |path: &Path| {
+            let path = path.to_owned();
+            move |source: std::io::Error| Error::File {
+                path,
+                source: Arc::new(source),
+            }
+        };
+        std::fs::create_dir_all(directory).map_err(file_error(directory))?;
+        let lock_path = directory.join(LOCK_FILE);
+        let lock = File::options()
+            .create(true)
+            .append(true)
+            .open(&lock_path)
+            .map_err(file_error(&lock_path))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let directory = directory.to_owned();
+                return Err(Error::InUse { directory });
+            }
+            Err(TryLockError::Error(source)) => return Err(file_error(&lock_path)(source)),
+        }
+        let path = directory.join(FILE);
+        let connection = schema::open(&path)?;
+        Ok(Self {
+            readers: Readers::new(path),
+            writer: Writer::start(connection, faults),
+            lock,
+        })
+    }
+
+    /// Appends a batch of events; it is on disk when this returns.
+    pub(crate) async fn append(&self, append: Append) -> Result<()> {
+        self.writer.append(append).await
+    }
+
+    /// Runs `work` in the writer's next transaction; what it did is on disk when this returns.
+    pub(crate) async fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&rusqlite::Connection) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        self.writer.write(work).await
+    }
+
+    /// Runs `work` on a connection that only reads, away from the caller's thread.
+    pub(crate) async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&rusqlite::Connection) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        self.readers.read(work).await
+    }
+
+    /// Lets the writer finish what it has taken, and gives the directory up; later reads and writes fail.
+    pub(crate) async fn close(&self) {
+        self.writer.close().await;
+        self.readers.close();
+        if let Err(error) = self.lock.unlock() {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "cannot unlock the data directory"
+            );
+        }
+    }
+}
+
+/// A moment as it is stored: milliseconds since 1970.
+fn to_ms(moment: DateTime<Utc>) -> i64 {
+    moment.timestamp_millis()
+}
+
+/// The moment of stored milliseconds, which came from one.
+fn from_ms(milliseconds: i64) -> DateTime<Utc> {
+    DateTime::from_timestamp_millis(milliseconds).unwrap_or(DateTime::<Utc>::MAX_UTC)
+}

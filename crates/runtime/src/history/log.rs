@@ -1,0 +1,182 @@
+//! The log: batches of events as rows, and pages of events out of them.
+//!
+//! A batch's key is its execution's id in the upper bits and the position of its first event in the lower: the number
+//! of events before it, hidden ones included. So an execution's batches lie side by side in the order they were
+//! written, and the batch that holds a position is found without a second index.
+
+use std::sync::Arc;
+
+use asl::{Event, EventId};
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::executions::{self, Head, NewExecution};
+use super::{Error, ExecutionId, Result, outbox};
+
+/// Bits of a key that hold the position: 16.7 million events an execution. 25,000 is AWS's bound of those that have
+/// an id; the hidden ones, heartbeats above all, need the rest.
+const POSITION_BITS: u32 = 24;
+const MAX_POSITION: i64 = (1 << POSITION_BITS) - 1;
+
+/// The number of events before one, in its execution's log.
+pub(crate) type Position = i64;
+
+/// One transition of an execution: what is written as a whole or not at all.
+pub(crate) struct Append {
+    pub(crate) id: ExecutionId,
+    pub(crate) position: Position,
+    /// From [`encode`].
+    pub(crate) events: Vec<u8>,
+    pub(crate) head: Head,
+    /// With the first batch: who the execution is.
+    pub(crate) new: Option<NewExecution>,
+    /// Task tokens that the batch gives out, with the events that scheduled their tasks.
+    pub(crate) tokens: Vec<(Arc<str>, EventId)>,
+    /// Status events owed from here on, encoded.
+    pub(crate) outbox: Vec<Vec<u8>>,
+}
+
+/// A batch in the form in which it is stored.
+pub(crate) fn encode(events: &[Event]) -> Vec<u8> {
+    serde_json::to_vec(events).expect("an event is JSON")
+}
+
+fn decode(execution: ExecutionId, events: &[u8]) -> Result<Vec<Event>> {
+    serde_json::from_slice(events).map_err(|source| Error::Corrupt {
+        execution: execution.0,
+        source: Arc::new(source),
+    })
+}
+
+fn key(id: ExecutionId, position: Position) -> Result<i64> {
+    if MAX_POSITION < position {
+        return Err(Error::Full { execution: id.0 });
+    }
+    Ok((id.0 << POSITION_BITS) | position)
+}
+
+/// The keys of an execution's batches.
+fn keys(id: ExecutionId) -> (i64, i64) {
+    let first = id.0 << POSITION_BITS;
+    (first, first | MAX_POSITION)
+}
+
+/// Writes one transition into the transaction in progress.
+///
+/// A first batch is refused with [`Error::NameTaken`] before anything is written.
+pub(super) fn append(connection: &Connection, append: &Append) -> Result<()> {
+    let key = key(append.id, append.position)?;
+    match &append.new {
+        Some(new) => executions::insert(connection, append.id, new, &append.head)?,
+        None => executions::update(connection, append.id, &append.head)?,
+    }
+    connection
+        .prepare_cached("INSERT INTO log (key, events) VALUES (?1, ?2)")?
+        .execute(params![key, append.events])?;
+    for (token, scheduled) in &append.tokens {
+        connection
+            .prepare_cached("INSERT INTO tokens (token, execution, scheduled) VALUES (?1, ?2, ?3)")?
+            .execute(params![token, append.id.0, *scheduled as i64])?;
+    }
+    for event in &append.outbox {
+        outbox::insert(connection, event)?;
+    }
+    Ok(())
+}
+
+/// All events of an execution, and the bytes they take.
+pub(crate) fn all(connection: &Connection, id: ExecutionId) -> Result<(Vec<Event>, usize)> {
+    let (first, last) = keys(id);
+    let mut statement = connection.prepare_cached("SELECT events FROM log WHERE key BETWEEN ?1 AND ?2 ORDER BY key")?;
+    let mut rows = statement.query([first, last])?;
+    let mut events = Vec::new();
+    let mut bytes = 0;
+    while let Some(row) = rows.next()? {
+        let batch = row.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?;
+        bytes += batch.len();
+        events.extend(decode(id, batch)?);
+    }
+    Ok((events, bytes))
+}
+
+/// The first batch of an execution, and the last.
+pub(crate) fn ends(connection: &Connection, id: ExecutionId) -> Result<(Vec<Event>, Vec<Event>)> {
+    let (first, last) = keys(id);
+    let read = |order: &str| -> Result<Vec<Event>> {
+        let sql = format!("SELECT events FROM log WHERE key BETWEEN ?1 AND ?2 ORDER BY key {order} LIMIT 1");
+        let mut statement = connection.prepare_cached(&sql)?;
+        let batch: Option<Vec<u8>> = statement.query_row([first, last], |row| row.get(0)).optional()?;
+        decode(id, &batch.unwrap_or_else(|| b"[]".to_vec()))
+    };
+    Ok((read("ASC")?, read("DESC")?))
+}
+
+/// A page of an execution's history: at most `limit` events that AWS would show, and where the next page begins.
+pub(crate) fn page(
+    connection: &Connection,
+    id: ExecutionId,
+    from: Option<Position>,
+    reverse: bool,
+    limit: usize,
+) -> Result<(Vec<Event>, Option<Position>)> {
+    let (first, last) = keys(id);
+    let (start, sql) = if reverse {
+        let start = from.map_or(Ok(last), |from| key(id, from))?;
+        let sql = "SELECT key, events FROM log WHERE key BETWEEN ?1 AND ?2 ORDER BY key DESC";
+        (start, sql)
+    } else {
+        // The batch that holds the position begins at it or before it.
+        let start = key(id, from.unwrap_or(0))?;
+        let sql = "SELECT key, events FROM log WHERE ?1 <= key AND key <= ?2 ORDER BY key";
+        let holds: Option<i64> = connection
+            .prepare_cached("SELECT max(key) FROM log WHERE key BETWEEN ?1 AND ?2")?
+            .query_row([first, start], |row| row.get(0))?;
+        (holds.unwrap_or(start), sql)
+    };
+    let bounds = if reverse { [first, start] } else { [start, last] };
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query(bounds)?;
+    let mut page = Vec::new();
+    while let Some(row) = rows.next()? {
+        let batch_position = row.get::<_, i64>(0)? & MAX_POSITION;
+        let batch = row.get_ref(1)?.as_blob().map_err(rusqlite::Error::from)?;
+        let batch = (batch_position..).zip(decode(id, batch)?);
+        let wanted =
+            |position: Position| from.is_none_or(|from| if reverse { position <= from } else { from <= position });
+        let mut events: Vec<(Position, Event)> = batch
+            .filter(|(position, event)| wanted(*position) && !event.kind.is_hidden())
+            .collect();
+        if reverse {
+            events.reverse();
+        }
+        for (position, event) in events {
+            if page.len() == limit {
+                return Ok((page, Some(position)));
+            }
+            page.push(event);
+        }
+    }
+    Ok((page, None))
+}
+
+/// Forgets an execution's batches, at most `limit` of them; whether none is left.
+pub(super) fn delete(connection: &Connection, id: ExecutionId, limit: usize) -> Result<bool> {
+    let (first, last) = keys(id);
+    let deleted = connection
+        .prepare_cached(
+            "DELETE FROM log WHERE key IN
+             (SELECT key FROM log WHERE key BETWEEN ?1 AND ?2 ORDER BY key DESC LIMIT ?3)",
+        )?
+        .execute(params![first, last, limit as i64])?;
+    Ok(deleted < limit)
+}
+
+/// The execution and the scheduling event that a task token names.
+pub(crate) fn token(connection: &Connection, token: &str) -> Result<Option<(ExecutionId, EventId)>> {
+    let found = connection
+        .prepare_cached("SELECT execution, scheduled FROM tokens WHERE token = ?1")?
+        .query_row([token], |row| {
+            Ok((ExecutionId(row.get(0)?), row.get::<_, i64>(1)? as EventId))
+        })
+        .optional()?;
+    Ok(found)
+}

@@ -1,0 +1,128 @@
+//! The tables, and the guard that no file of a newer version is touched.
+
+use std::path::Path;
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::{Error, Result};
+
+/// The version that this code writes, in `PRAGMA user_version`; 0 is an empty file.
+const VERSION: i64 = 1;
+
+/// Pages that the write-ahead log grows to before it is copied into the database: 16 MiB of 4 KiB pages, so that a
+/// burst of small commits is copied once and not page by page.
+const CHECKPOINT_PAGES: i64 = 4_000;
+
+/// Statements that each connection keeps compiled; more than there are different ones.
+const CACHED_STATEMENTS: usize = 64;
+
+/// How the tables came about: the step at index `n` leads from version `n` to `n + 1`.
+const MIGRATIONS: &[&str] = &["
+    -- A number is never given again: executions of a deleted machine keep theirs.
+    CREATE TABLE state_machines (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        arn TEXT NOT NULL,
+        name TEXT NOT NULL,
+        type INTEGER NOT NULL,
+        status INTEGER NOT NULL,
+        created_ms INTEGER NOT NULL,
+        revision INTEGER NOT NULL
+    );
+    CREATE TABLE revisions (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        machine INTEGER NOT NULL,
+        revision_id TEXT NOT NULL,
+        definition TEXT NOT NULL,
+        role_arn TEXT NOT NULL,
+        settings TEXT NOT NULL,
+        created_ms INTEGER NOT NULL
+    );
+    CREATE INDEX revisions_of ON revisions (machine);
+
+    -- Ids follow the order of starts, so an index that ends in the id lists newest first.
+    CREATE TABLE executions (
+        id INTEGER PRIMARY KEY,
+        machine INTEGER NOT NULL,
+        revision INTEGER NOT NULL,
+        name TEXT NOT NULL,
+        status INTEGER NOT NULL,
+        start_ms INTEGER NOT NULL,
+        stop_ms INTEGER,
+        last_event INTEGER NOT NULL,
+        due_ms INTEGER,
+        pending INTEGER NOT NULL,
+        redrive_count INTEGER NOT NULL,
+        redrive_ms INTEGER,
+        redrive_token TEXT
+    );
+    CREATE UNIQUE INDEX executions_name ON executions (machine, name);
+    CREATE INDEX executions_status ON executions (machine, status);
+    CREATE INDEX executions_redriven ON executions (machine, status) WHERE 0 < redrive_count;
+    CREATE INDEX executions_due ON executions (due_ms) WHERE due_ms IS NOT NULL;
+    CREATE INDEX executions_pending ON executions (pending) WHERE pending;
+
+    -- The key is the execution's id and the number of events before the batch: see log.rs.
+    CREATE TABLE log (key INTEGER PRIMARY KEY, events BLOB NOT NULL);
+
+    CREATE TABLE tokens (
+        token TEXT PRIMARY KEY,
+        execution INTEGER NOT NULL,
+        scheduled INTEGER NOT NULL
+    ) WITHOUT ROWID;
+    CREATE INDEX tokens_of ON tokens (execution);
+
+    CREATE TABLE outbox (id INTEGER PRIMARY KEY AUTOINCREMENT, event BLOB NOT NULL);
+"];
+
+/// Opens the file for writing, brings its tables up to date and makes sure that a commit is safe on disk.
+pub(super) fn open(path: &Path) -> Result<Connection> {
+    let mut connection = Connection::open(path)?;
+    connection.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
+    let found: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    if VERSION < found {
+        return Err(Error::Newer {
+            path: path.to_owned(),
+            found,
+            known: VERSION,
+        });
+    }
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
+    assert_safe(path, &connection)?;
+    for (version, step) in (1..).zip(MIGRATIONS).skip(found.max(0) as usize) {
+        let transaction = connection.transaction()?;
+        transaction.execute_batch(step)?;
+        transaction.pragma_update(None, "user_version", version)?;
+        transaction.commit()?;
+    }
+    Ok(connection)
+}
+
+/// A connection that can only read.
+pub(super) fn open_reader(path: &Path) -> Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
+    Ok(connection)
+}
+
+/// A file system that cannot keep a write-ahead log makes SQLite fall back in silence.
+fn assert_safe(path: &Path, connection: &Connection) -> Result<()> {
+    let unsafe_pragma = |pragma, found| Error::Unsafe {
+        path: path.to_owned(),
+        pragma,
+        found,
+    };
+    let mode: String = connection.query_row("PRAGMA journal_mode", [], |row| row.get(0))?;
+    if mode != "wal" {
+        return Err(unsafe_pragma("journal_mode", mode));
+    }
+    let full = 2;
+    let synchronous: i64 = connection.query_row("PRAGMA synchronous", [], |row| row.get(0))?;
+    if synchronous != full {
+        return Err(unsafe_pragma("synchronous", synchronous.to_string()));
+    }
+    Ok(())
+}

@@ -1,0 +1,161 @@
+//! The one thread that writes: group commit.
+
+use std::sync::{Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use rusqlite::Connection;
+use tokio::sync::{mpsc, oneshot};
+
+use super::{Append, Error, Faults, Result, log};
+
+/// Requests that share one commit. Past some hundred the fsync's share of each is small, and a larger group only makes
+/// the first of it wait longer.
+const MAX_GROUP: usize = 512;
+
+/// Requests waiting for the writer; senders beyond wait themselves. Two groups: one being written, one gathering.
+const QUEUE: usize = 2 * MAX_GROUP;
+
+/// Tells the outcome to whoever asked, after the commit.
+type Answer = Box<dyn FnOnce(Result<()>) + Send>;
+
+/// Writes, or learns why it cannot, and says what that came to and who is to be told.
+type Work = Box<dyn FnOnce(Result<&Connection>) -> (Result<()>, Answer) + Send>;
+
+enum Request {
+    Append(Box<Append>, oneshot::Sender<Result<()>>),
+    /// Any other change. It answers for itself, for what it returns is its own.
+    Work(Work),
+    Close,
+}
+
+pub(super) struct Writer {
+    requests: mpsc::Sender<Request>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Writer {
+    pub(super) fn start(connection: Connection, faults: Faults) -> Self {
+        let (requests, queue) = mpsc::channel(QUEUE);
+        let thread = std::thread::Builder::new()
+            .name("history-writer".to_owned())
+            .spawn(move || run(connection, queue, faults))
+            .expect("a process can start one more thread");
+        Self {
+            requests,
+            thread: Mutex::new(Some(thread)),
+        }
+    }
+
+    pub(super) async fn append(&self, append: Append) -> Result<()> {
+        let (answer, outcome) = oneshot::channel();
+        let request = Request::Append(Box::new(append), answer);
+        self.requests.send(request).await.map_err(|_| Error::Closed)?;
+        outcome.await.map_err(|_| Error::Closed)?
+    }
+
+    pub(super) async fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let (answer, outcome) = oneshot::channel();
+        let request = Request::Work(Box::new(move |connection| {
+            let (result, value) = match connection.and_then(work) {
+                Ok(value) => (Ok(()), Some(value)),
+                Err(error) => (Err(error), None),
+            };
+            let reply: Answer = Box::new(move |committed| {
+                let reply = committed.and_then(|()| value.ok_or(Error::Closed));
+                // Nobody waits any more: the change stands all the same.
+                let _ = answer.send(reply);
+            });
+            (result, reply)
+        }));
+        self.requests.send(request).await.map_err(|_| Error::Closed)?;
+        outcome.await.map_err(|_| Error::Closed)?
+    }
+
+    pub(super) async fn close(&self) {
+        // A writer that is gone already cannot be told.
+        let _ = self.requests.send(Request::Close).await;
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread {
+            let _ = tokio::task::spawn_blocking(|| thread.join()).await;
+        }
+    }
+}
+
+/// Takes what has arrived, commits it as one, answers; until closed.
+fn run(mut connection: Connection, mut queue: mpsc::Receiver<Request>, faults: Faults) {
+    let mut closing = false;
+    while !closing && let Some(first) = queue.blocking_recv() {
+        let mut group = Vec::with_capacity(MAX_GROUP);
+        group.push(first);
+        while group.len() < MAX_GROUP
+            && let Ok(request) = queue.try_recv()
+        {
+            group.push(request);
+        }
+        closing = group.iter().any(|request| matches!(request, Request::Close));
+        let mut group = group.into_iter();
+        let mut answers = Vec::with_capacity(group.len());
+        let committed = commit(&mut connection, &mut group, &mut answers, &faults);
+        if faults.has_crashed() {
+            return;
+        }
+        if let Err(error) = &committed {
+            tracing::error!(error = error as &dyn std::error::Error, "cannot write the history");
+            // The rest of the group shares the fate of the transaction.
+            answers.extend(group.filter_map(|request| request.refuse(error)));
+        }
+        for (written, answer) in answers {
+            answer(committed.clone().and(written));
+        }
+    }
+}
+
+/// Writes a group in one transaction. What each request came to is in `answers`, and holds if the whole is committed.
+fn commit(
+    connection: &mut Connection,
+    group: &mut std::vec::IntoIter<Request>,
+    answers: &mut Vec<(Result<()>, Answer)>,
+    faults: &Faults,
+) -> Result<()> {
+    let transaction = connection.transaction()?;
+    for request in group {
+        match request {
+            Request::Append(append, answer) => {
+                let written = log::append(&transaction, &append);
+                let failed = written.as_ref().err().filter(|error| !error.is_refusal()).cloned();
+                answers.push((written, Box::new(|outcome| drop(answer.send(outcome)))));
+                if let Some(error) = failed {
+                    return Err(error);
+                }
+            }
+            Request::Work(work) => {
+                transaction.execute_batch("SAVEPOINT work")?;
+                let (written, answer) = work(Ok(&transaction));
+                let end = match &written {
+                    Ok(()) => "RELEASE work",
+                    Err(_) => "ROLLBACK TO work; RELEASE work",
+                };
+                answers.push((written, answer));
+                transaction.execute_batch(end)?;
+            }
+            Request::Close => {}
+        }
+    }
+    faults.before_commit()?;
+    transaction.commit()?;
+    Ok(())
+}
+
+impl Request {
+    /// The answer to a request that was not even tried, because of `error`.
+    fn refuse(self, error: &Error) -> Option<(Result<()>, Answer)> {
+        match self {
+            Self::Append(_, answer) => Some((Ok(()), Box::new(|outcome| drop(answer.send(outcome))))),
+            Self::Work(work) => Some(work(Err(error.clone()))),
+            Self::Close => None,
+        }
+    }
+}
