@@ -62,10 +62,11 @@ const IDLE_TIME: Duration = Duration::from_secs(60);
 /// How long initialization may take before Lambda starts it anew, on AWS too.
 const INIT_TIME: Duration = Duration::from_secs(10);
 
-/// How long a runtime may take from its answer to its next question before another environment starts in its place.
+/// How long an invocation waits for an environment to become free before another one starts.
 ///
-/// It takes well under a millisecond, unless the function goes on with something after its answer.
-const RETURN_TIME: Duration = Duration::from_millis(20);
+/// A few times what a start takes: a queue of short invocations drains sooner by itself, and on few cores more processes
+/// only take time from those that run. It is waited once, since what has started stays for a while.
+const SCALE_OUT_TIME: Duration = Duration::from_millis(20);
 
 /// One call of a function.
 #[derive(Debug, Clone)]
@@ -133,8 +134,8 @@ pub struct HostConfig {
     pub idle_time: Duration,
     /// How long initialization may take before it is tried once more.
     pub init_time: Duration,
-    /// How long an environment may take from its answer until it counts as busy with something else.
-    pub return_time: Duration,
+    /// How long an invocation waits for an environment to become free before another one starts.
+    pub scale_out_time: Duration,
     /// How many environments of one function may live at a time, if it reserves no fewer.
     pub environments_per_function: usize,
 }
@@ -148,7 +149,7 @@ impl HostConfig {
             launcher: launcher::this_program(),
             idle_time: IDLE_TIME,
             init_time: INIT_TIME,
-            return_time: RETURN_TIME,
+            scale_out_time: SCALE_OUT_TIME,
             environments_per_function: ENVIRONMENTS_PER_FUNCTION,
         }
     }

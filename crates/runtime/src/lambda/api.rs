@@ -9,7 +9,7 @@ use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
@@ -276,33 +276,22 @@ enum Body {
 
 /// Reads a body up to the limit, and to its end if that is not too far.
 async fn read(mut body: Incoming) -> Result<Body, hyper::Error> {
-    let mut kept = Vec::new();
+    let mut kept = BytesMut::new();
     let mut length = 0;
-    let mut first: Option<Bytes> = None;
-    while length <= MAX_DRAINED_BYTES {
-        let Some(frame) = body.frame().await else {
-            break;
-        };
-        let Ok(data) = frame?.into_data() else {
-            continue;
-        };
+    while length <= MAX_DRAINED_BYTES
+        && let Some(frame) = body.frame().await
+    {
+        let Ok(data) = frame?.into_data() else { continue };
         length += data.len();
-        // Most bodies are one frame: keep it as it is.
-        match (&first, MAX_RESPONSE_BYTES < length) {
-            (_, true) => kept = Vec::new(),
-            (None, false) if kept.is_empty() => first = Some(data),
-            (_, false) => {
-                if let Some(first) = first.take() {
-                    kept.extend_from_slice(&first);
-                }
-                kept.extend_from_slice(&data);
-            }
+        if length <= MAX_RESPONSE_BYTES {
+            kept.extend_from_slice(&data);
+        } else {
+            kept = BytesMut::new();
         }
     }
-    match (MAX_RESPONSE_BYTES < length, first) {
-        (true, _) => Ok(Body::TooLarge),
-        (false, Some(first)) => Ok(Body::Whole(first)),
-        (false, None) => Ok(Body::Whole(kept.into())),
+    match length <= MAX_RESPONSE_BYTES {
+        true => Ok(Body::Whole(kept.freeze())),
+        false => Ok(Body::TooLarge),
     }
 }
 

@@ -1,7 +1,8 @@
 //! The environments of one function and the invocations that wait for them.
 //!
 //! A job stays in the queue until an environment takes it, so a job is never lost with an environment that ends early.
-//! The pool only sees to it that somebody comes: the most recently used idle environment, or else a new one.
+//! The pool only sees to it that somebody comes: the most recently used idle environment, or else a new one. That one
+//! starts when a job has waited for a few times what a start takes.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -90,7 +91,7 @@ struct State {
     queued_bytes: usize,
     /// Idle environments, the most recently used last.
     idle: Vec<Idle>,
-    /// Environments that will look into the queue soon: they start, have been woken, or have just given an answer.
+    /// Environments that start or have been woken, and will look into the queue.
     coming: usize,
     /// Those of them that start.
     starting: usize,
@@ -144,7 +145,15 @@ impl Pool {
         let (reply, answer) = oneshot::channel();
         let request_id = Arc::from(uuid::Uuid::new_v4().to_string());
         self.enqueue(payload, request_id, reply)?;
-        answer.await.unwrap_or_else(|_| {
+        let mut answer = std::pin::pin!(answer);
+        let result = match tokio::time::timeout(self.shared.config.scale_out_time, &mut answer).await {
+            Ok(result) => result,
+            Err(_) => {
+                self.provide(&mut self.lock());
+                answer.await
+            }
+        };
+        result.unwrap_or_else(|_| {
             Err(InvokeError::Service {
                 code: "ServiceException",
                 status: 500,
@@ -195,22 +204,29 @@ impl Pool {
             && state.queued_bytes + bytes <= QUEUED_BYTES
     }
 
-    /// Sees to it that for each queued job an environment comes, as far as the limits allow.
+    /// Sees to it that for each queued job an idle environment comes, and for those that have waited long enough a new one.
     fn provide(self: &Arc<Self>, state: &mut State) {
+        while state.coming < state.queue.len()
+            && let Some(idle) = state.idle.pop()
+        {
+            state.coming += 1;
+            idle.wake.notify_one();
+        }
         let reserved = self
             .function
             .reserved_concurrency
             .map_or(usize::MAX, |reserved| reserved as usize);
         let limit = self.shared.config.environments_per_function.min(reserved);
-        while state.coming < state.queue.len() {
-            match state.idle.pop() {
-                Some(idle) => {
-                    state.coming += 1;
-                    idle.wake.notify_one();
-                }
-                None if state.environments < limit && state.starting < STARTS_AT_ONCE => self.start_environment(state),
-                None => return,
-            }
+        let patience = match state.environments {
+            0 => Duration::ZERO,
+            _ => self.shared.config.scale_out_time,
+        };
+        while state.environments < limit
+            && state.starting < STARTS_AT_ONCE
+            // Each one that comes takes one job; the next in line is the one to look at.
+            && state.queue.get(state.coming).is_some_and(|job| patience <= job.received.elapsed())
+        {
+            self.start_environment(state);
         }
     }
 
@@ -227,6 +243,12 @@ impl Pool {
             at: At::Starting,
         };
         self.shared.tokio.spawn(sandbox::live(seat));
+    }
+
+    /// How many environments wait for work.
+    #[cfg(test)]
+    pub(super) fn idle(&self) -> usize {
+        self.lock().idle.len()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -250,8 +272,6 @@ enum At {
     /// In the idle list, or taken off it and `coming`.
     Waiting,
     Busy,
-    /// Has given its answer, and is `coming`.
-    Returning,
 }
 
 impl Seat {
@@ -280,20 +300,6 @@ impl Seat {
         self.wake.notified().await;
     }
 
-    /// The answer is there: the environment will come for the next job in a moment, so that none need start for it.
-    pub(super) fn returns(&mut self) {
-        let pool = Arc::clone(&self.pool);
-        self.move_to(At::Returning, &mut pool.lock());
-    }
-
-    /// The answer was there, but the environment does not come back.
-    pub(super) fn lingers(&mut self) {
-        let pool = Arc::clone(&self.pool);
-        let mut state = pool.lock();
-        self.move_to(At::Busy, &mut state);
-        pool.provide(&mut state);
-    }
-
     fn move_to(&mut self, at: At, state: &mut State) {
         match self.at {
             At::Starting => {
@@ -305,15 +311,12 @@ impl Seat {
                 None => state.coming -= 1,
             },
             At::Busy => {}
-            At::Returning => state.coming -= 1,
         }
-        match at {
-            At::Starting | At::Busy => {}
-            At::Waiting => state.idle.push(Idle {
+        if at == At::Waiting {
+            state.idle.push(Idle {
                 seat: self.id,
                 wake: Arc::clone(&self.wake),
-            }),
-            At::Returning => state.coming += 1,
+            });
         }
         self.at = at;
     }

@@ -38,7 +38,7 @@ pub(super) async fn live(mut seat: Seat) {
     };
     loop {
         let step = match seat.take() {
-            Some(job) => sandbox.serve(job, &mut seat, &mut phase).await,
+            Some(job) => sandbox.serve(job, seat.pool(), &mut phase).await,
             None => sandbox.wait(&seat, &mut phase).await,
         };
         if step.is_break() {
@@ -154,10 +154,8 @@ impl Sandbox {
     }
 
     /// Serves one job, up to the runtime's question for the next one.
-    async fn serve(&mut self, job: Job, seat: &mut Seat, phase: &mut watch::Receiver<Phase>) -> ControlFlow<()> {
-        let function = Arc::clone(seat.pool().function());
-        let Function { name, arn, timeout, .. } = &*function;
-        let return_time = seat.pool().shared().config.return_time;
+    async fn serve(&mut self, job: Job, pool: &Pool, phase: &mut watch::Receiver<Phase>) -> ControlFlow<()> {
+        let Function { name, arn, timeout, .. } = &**pool.function();
         let begun = Instant::now();
         let deadline = tokio::time::Instant::now() + *timeout;
         self.current.set(Arc::clone(&job.request_id));
@@ -168,7 +166,6 @@ impl Sandbox {
             payload: job.payload.clone(),
         });
         let mut open = Some(job);
-        let mut limit = deadline;
         loop {
             if let Some(work) = unsent.take() {
                 // A question whose connection has broken gives the work back; the runtime may ask again.
@@ -177,7 +174,7 @@ impl Sandbox {
                     None => Some(work),
                 };
             }
-            let failure = match self.event(limit, phase).await {
+            let failure = match self.event(deadline, phase).await {
                 Event::Call(Call::Next { reply }) => {
                     if open.is_none() {
                         self.next = Some(reply);
@@ -198,8 +195,6 @@ impl Sandbox {
                     let job = open.take_if(|job| *job.request_id == *request_id);
                     let verdict = verdict(&outcome, job.is_some());
                     if let Some(job) = job {
-                        seat.returns();
-                        limit = deadline.min(tokio::time::Instant::now() + return_time);
                         job.answer(name, result(outcome), begun.elapsed());
                     }
                     let _ = reply.send(verdict);
@@ -207,11 +202,6 @@ impl Sandbox {
                 }
                 Event::Call(Call::InitError { reply, .. }) => {
                     let _ = reply.send(Verdict::InvalidRequestId);
-                    continue;
-                }
-                Event::Late if limit < deadline => {
-                    seat.lingers();
-                    limit = deadline;
                     continue;
                 }
                 Event::Late => Failure::TimedOut(*timeout),

@@ -58,15 +58,6 @@ fn host(functions: impl IntoIterator<Item = Function>) -> Host {
     Host::start(functions, config()).expect("a thread")
 }
 
-/// A host that starts no second environment for a caller who is quicker than the runtime's way back.
-fn patient_host() -> Host {
-    let config = HostConfig {
-        return_time: Duration::from_secs(20),
-        ..config()
-    };
-    Host::start([misbehaving(&[])], config).expect("a thread")
-}
-
 async fn invoke(host: &Host, function: &str, event: Value) -> Result<Value, InvokeError> {
     let answer = invoke_raw(host, function, event.to_string().into()).await?;
     Ok(serde_json::from_slice(&answer).expect("JSON"))
@@ -489,7 +480,14 @@ async fn no_launcher_is_the_services_fault() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_caller_needs_one_environment() {
-    let host = patient_host();
+    let host = Host::start(
+        [misbehaving(&[])],
+        HostConfig {
+            scale_out_time: Duration::from_secs(20),
+            ..config()
+        },
+    )
+    .expect("a thread");
     let first = pid(&host).await;
     for _ in 0..200 {
         assert_eq!(pid(&host).await, first);
@@ -534,21 +532,17 @@ async fn join_all<F: Future>(futures: Vec<F>) -> Vec<F::Output> {
 #[tokio::test(flavor = "multi_thread")]
 async fn environments_scale_out_serve_one_at_a_time_and_the_last_used_is_reused_first() {
     let directory = tempfile::tempdir().expect("a directory");
-    let host = patient_host();
+    let host = host([misbehaving(&[])]);
     assert_eq!(meeting(&host, directory.path(), 9).await.len(), 9);
-    assert_eq!(*host.shared.environments.borrow(), 9);
-    // Once all nine are back, one caller only ever meets the same one; taking turns, it would meet each.
-    let mut last = Value::Null;
-    let mut repeats = 0;
-    for _ in 0..1_000 {
+    let pool = host.pool("misbehave").expect("it is there");
+    let mut last = None;
+    for _ in 0..20 {
+        while pool.idle() < *host.shared.environments.borrow() {
+            tokio::task::yield_now().await;
+        }
         let next = pid(&host).await;
-        repeats = if next == last { repeats + 1 } else { 0 };
-        last = next;
+        assert_eq!(last.get_or_insert_with(|| next.clone()), &next);
     }
-    assert!(
-        100 < repeats,
-        "only the last {repeats} invocations were served by one environment"
-    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
