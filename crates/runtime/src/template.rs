@@ -78,7 +78,7 @@ impl fmt::Display for Problem {
 }
 
 /// The name of a resource inside the template.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LogicalId(pub String);
 
 impl LogicalId {
@@ -283,7 +283,7 @@ impl DefinitionSource {
 }
 
 /// The HTTP API: all routes, and what holds for all of them.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct HttpApi {
     pub logical_id: LogicalId,
     pub id: String,

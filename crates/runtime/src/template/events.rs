@@ -121,10 +121,9 @@ fn input(properties: &mut Properties<'_>) -> TargetInput {
     let at: Position = properties.position_of("Input");
     let constant = properties.text("Input");
     let path = properties.text("InputPath");
-    if let Some(text) = &constant {
-        if let Err(error) = serde_json::from_str::<serde::de::IgnoredAny>(text) {
-            properties.report(at, format!("Input is not JSON: {error}"));
-        }
+    let parsed = constant.as_deref().map(serde_json::from_str::<serde::de::IgnoredAny>);
+    if let Some(Err(error)) = parsed {
+        properties.report(at, format!("Input is not JSON: {error}"));
     }
     match (constant, path) {
         (Some(_), Some(_)) => {

@@ -129,11 +129,10 @@ fn value(name: &str, declaration: &Node, given: Option<&String>) -> Result<Value
 fn constraints(declaration: &Node, value: &str, numeric: bool) -> Result<(), String> {
     let text = |key: &str| declaration.get(key).and_then(Node::as_text);
     let bound = |key: &str| text(key).and_then(|text| text.parse::<f64>().ok());
-    if let Some(allowed) = declaration.get("AllowedValues") {
-        if !allowed.items().iter().any(|item| item.as_text() == Some(value)) {
-            let allowed: Vec<&str> = allowed.items().iter().filter_map(Node::as_text).collect();
-            return Err(format!("is not one of {}", allowed.join(", ")));
-        }
+    let allowed = declaration.get("AllowedValues").map(Node::items);
+    if let Some(allowed) = allowed.filter(|allowed| !allowed.iter().any(|item| item.as_text() == Some(value))) {
+        let allowed: Vec<&str> = allowed.iter().filter_map(Node::as_text).collect();
+        return Err(format!("is not one of {}", allowed.join(", ")));
     }
     if let Some(pattern) = text("AllowedPattern") {
         let whole = Regex::new(&format!("^(?:{pattern})$"));

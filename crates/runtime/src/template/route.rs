@@ -31,7 +31,7 @@ pub enum PathSegment {
 const METHODS: [&str; 7] = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"];
 
 impl RouteKey {
-    pub(super) fn parse(method: &str, path: &str) -> Result<RouteKey, String> {
+    pub(crate) fn parse(method: &str, path: &str) -> Result<RouteKey, String> {
         let method = method.to_ascii_uppercase();
         let any = matches!(method.as_str(), "ANY" | "X-AMAZON-APIGATEWAY-ANY-METHOD");
         if !any && !METHODS.contains(&method.as_str()) {
