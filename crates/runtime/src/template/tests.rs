@@ -359,3 +359,12 @@ Parameters:
         "template.yaml:4:3: there is no parameter Other to give a value to"
     );
 }
+
+#[test]
+fn the_projects_own_template_is_understood() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../template.yaml");
+    let template =
+        Template::load(&path, &settings()).unwrap_or_else(|problems| panic!("{}", shown(&problems, Path::new("/"))));
+    assert!(template.http_api.is_some_and(|api| !api.routes.is_empty()));
+    assert!(template.functions.values().all(|function| function.build.is_some()));
+}
