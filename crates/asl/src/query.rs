@@ -27,7 +27,7 @@ pub use moment::Moment;
 pub use path::{Absent, Path, Root};
 pub use payload::{Expression, IntrinsicCall, Template};
 pub use reference::ReferencePath;
-pub use text::to_text;
+pub use text::{MAX_NESTING, nests_too_deep, to_text};
 
 /// The variables that a state can see, by name. Sharing the values makes an inner scope cheap to open.
 pub type Variables = BTreeMap<String, Arc<Value>>;
@@ -112,6 +112,12 @@ pub enum Error {
         field: String,
         failure: String,
     },
+    /// What a template gives could not be read back from the history.
+    #[error("The result nests deeper than {MAX_NESTING} levels")]
+    TooDeep,
+    /// An argument's path cannot be followed at all, which AWS words as its JSONPath library does.
+    #[error("The function '{call}' had the following error: {absent}")]
+    ArgumentInvalid { call: String, absent: Absent },
     /// `ResultPath` leads through something that is neither an object nor an element of an array.
     #[error("Unable to apply ReferencePath {path} to input {input}")]
     ResultPathMismatch { path: String, input: String },
@@ -126,11 +132,13 @@ impl Error {
             Error::NotFound { .. }
             | Error::InvalidPath { .. }
             | Error::ArgumentNotFound { .. }
+            | Error::ArgumentInvalid { .. }
             | Error::InvalidArguments { .. } => "States.Runtime",
             Error::Undefined { .. } | Error::Unsupported { .. } | Error::Evaluation { .. } => {
                 "States.QueryEvaluationError"
             }
             Error::ResultPathMismatch { .. } => "States.ResultPathMatchFailure",
+            Error::TooDeep => "States.DataLimitExceeded",
         }
     }
 

@@ -330,12 +330,15 @@ impl<'s> Work<'s> {
         Ok(())
     }
 
-    /// Refuses a document above AWS's quota; `source` is the state or resource that made it.
+    /// Refuses a document above AWS's quota, or too deep to be read back; `source` is the state or resource that made it.
     pub(crate) fn check_size(&self, document: &Json, source: &str) -> Result<(), Fault> {
-        if document.text().len() <= MAX_PAYLOAD_BYTES {
-            return Ok(());
+        if document.text().len() > MAX_PAYLOAD_BYTES {
+            return Err(too_large(source).into());
         }
-        Err(too_large(source).into())
+        if query::nests_too_deep(document.text()) {
+            return Err(self.fault(&query::Error::TooDeep));
+        }
+        Ok(())
     }
 }
 

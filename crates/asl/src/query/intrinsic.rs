@@ -9,7 +9,7 @@ use serde_json::{Number, Value};
 use self::functions::Function;
 pub(super) use self::functions::digest;
 use super::path::{self, Cursor, Failure, Parsed};
-use super::{Error, Path, References, Scope};
+use super::{Absent, Error, Path, References, Scope};
 
 /// How deep calls may stand inside one another. AWS allows ten calls in a field; this only guards the stack.
 const MAX_DEPTH: usize = 32;
@@ -66,10 +66,16 @@ impl Call {
                 Argument::Literal(value) => Ok(Cow::Borrowed(value)),
                 Argument::Template(template) => Ok(Cow::Borrowed(&template.text)),
                 Argument::Call(call) => call.evaluate_within(outermost, scope).map(Cow::Owned),
-                Argument::Path(path) => path.find(scope).map_err(|_| Error::ArgumentNotFound {
-                    call: outermost.to_owned(),
-                    path: path.to_string(),
-                    input: scope.quoted(path.root()),
+                Argument::Path(path) => path.find(scope).map_err(|absent| match absent {
+                    Absent::NotAnArray { .. } | Absent::InnerProperties { .. } => Error::ArgumentInvalid {
+                        call: outermost.to_owned(),
+                        absent,
+                    },
+                    _ => Error::ArgumentNotFound {
+                        call: outermost.to_owned(),
+                        path: path.to_string(),
+                        input: scope.quoted(path.root()),
+                    },
                 }),
             })
             .collect::<Result<_, _>>()?;

@@ -12,7 +12,8 @@ use serde_json::{Map, Value};
 use super::intrinsic::Call;
 use super::jsonata::{self, Bindings};
 use super::path::Path;
-use super::{Error, Language, References, Scope, SyntaxError};
+use super::text::is_deeper;
+use super::{Error, Language, MAX_NESTING, References, Scope, SyntaxError};
 
 /// A parsed payload template, or any other computed field.
 #[derive(Debug, Clone)]
@@ -51,7 +52,11 @@ impl Template {
 
     /// The template with its computed values filled in.
     pub fn evaluate<'a>(&'a self, scope: &Scope<'a>) -> Result<Cow<'a, Value>, Error> {
-        self.node.evaluate(scope, &Bindings::new(scope))
+        match self.node.evaluate(scope, &Bindings::new(scope))? {
+            // What is lent was read from somewhere, so it can be read again.
+            Cow::Owned(value) if is_deeper(&value, MAX_NESTING) => Err(Error::TooDeep),
+            value => Ok(value),
+        }
     }
 
     /// What the template looks at.

@@ -14,20 +14,24 @@ pub struct ReferencePath {
 impl ReferencePath {
     /// Reads a path and refuses those that could name several places.
     pub fn parse(text: &str) -> Result<Self, SyntaxError> {
-        let path = Path::parse(text)?;
+        let refusal = |offset, reason: String| SyntaxError {
+            code: "SCHEMA_VALIDATION_FAILED",
+            message: format!("Value is not a Reference Path: {reason}"),
+            pointer: String::new(),
+            offset,
+            reason,
+        };
+        if !text.starts_with('$') {
+            return Err(refusal(0, "Reference path didn't start with '$'".to_owned()));
+        }
+        let path = Path::parse(text).map_err(|error| refusal(error.offset, error.reason))?;
         match path
             .steps()
             .iter()
             .find(|step| !matches!(step, Step::Property(_) | Step::Index(0..)))
         {
             None => Ok(Self { path }),
-            Some(step) => Err(SyntaxError {
-                code: "SCHEMA_VALIDATION_FAILED",
-                message: "Value is not a Reference Path: Illegal token found in path".to_owned(),
-                pointer: String::new(),
-                offset: 0,
-                reason: format!("`{step}` may name several values"),
-            }),
+            Some(step) => Err(refusal(0, format!("`{step}` may name several values"))),
         }
     }
 

@@ -257,6 +257,10 @@ fn results_are_put_where_a_reference_path_says() {
     assert_eq!(set("$.b.c[0]", json!({"a": 1})), mismatch("$.b.c[0]", "{\"a\":1}"));
     assert_eq!(set("$.a.b", json!({"a": 1})), mismatch("$.a.b", "{\"a\":1}"));
     assert_eq!(set("$.a", json!("text")), mismatch("$.a", "\"text\""));
+    assert_eq!(
+        ReferencePath::parse("a").unwrap_err().message,
+        "Value is not a Reference Path: Reference path didn't start with '$'"
+    );
     for path in ["$[*]", "$..a", "$['a', 'b']", "$[0:1]", "$[?(@.a)]", "$[-1]"] {
         assert!(ReferencePath::parse(path).is_err(), "{path}");
     }
@@ -305,6 +309,14 @@ fn templates_name_the_field_that_fails() {
         Err(
             "The function 'States.Format('{}', States.JsonToString($.none))' had the following error: The JsonPath \
              argument for the field '$.none' could not be found in the input '{}'"
+                .to_owned()
+        )
+    );
+    assert_eq!(
+        evaluate(json!({"b.$": "States.Array($.c[0])"}), json!({"c": 1})),
+        Err(
+            "The function 'States.Array($.c[0])' had the following error: Filter: [0] can only be applied to arrays. \
+             Current context is: 1"
                 .to_owned()
         )
     );
@@ -474,6 +486,23 @@ fn randomness_comes_from_the_moment_alone() {
         let again = call(&format!("States.MathRandom(-5, 5, {seed})"), json!({"other": 1})).unwrap();
         assert_eq!(seeded, again);
     }
+}
+
+#[test]
+fn what_a_template_gives_can_be_read_back() {
+    let nested = |levels: usize| (0..levels).fold(json!(1), |inner, _| json!([inner]));
+    let template = json!({"a.$": "$"});
+    let deepest = evaluate(template.clone(), nested(MAX_NESTING - 1)).unwrap();
+    assert!(!nests_too_deep(&to_text(&deepest)));
+    assert!(serde_json::from_str::<Value>(&to_text(&deepest)).is_ok());
+    assert_eq!(
+        evaluate(template, nested(MAX_NESTING)),
+        Err("The result nests deeper than 127 levels".to_owned())
+    );
+    assert!(nests_too_deep(&to_text(&nested(MAX_NESTING + 1))));
+    assert!(serde_json::from_str::<Value>(&to_text(&nested(MAX_NESTING + 1))).is_err());
+    let text = to_text(&json!(["[".repeat(500), "\"{\\".repeat(500)]));
+    assert!(!nests_too_deep(&text), "brackets in strings do not count");
 }
 
 #[test]

@@ -16,6 +16,39 @@ pub fn to_text(value: &Value) -> String {
     String::from_utf8(text).expect("JSON text is UTF-8")
 }
 
+/// How deep JSON may nest. What is deeper could be written into a history but not be read back: serde_json refuses it.
+pub const MAX_NESTING: usize = 127;
+
+/// Whether a JSON text nests deeper than [`MAX_NESTING`].
+pub fn nests_too_deep(text: &str) -> bool {
+    let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
+    for byte in text.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            b'[' | b'{' if !in_string => {
+                depth += 1;
+                if depth > MAX_NESTING {
+                    return true;
+                }
+            }
+            b']' | b'}' if !in_string => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    false
+}
+
+/// Whether a value nests deeper than `levels`.
+pub(super) fn is_deeper(value: &Value, levels: usize) -> bool {
+    match value {
+        Value::Array(items) => levels == 0 || items.iter().any(|item| is_deeper(item, levels - 1)),
+        Value::Object(fields) => levels == 0 || fields.values().any(|field| is_deeper(field, levels - 1)),
+        _ => false,
+    }
+}
+
 /// How a float prints in Java: the shortest digits that read back the same, plain from 0.001 up to 10,000,000, with an
 /// exponent otherwise.
 pub(super) fn double(number: f64) -> String {

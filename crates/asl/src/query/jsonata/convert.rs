@@ -6,11 +6,10 @@ use std::rc::Rc;
 use jsonata_core::value::{JArray, JMap, JValue, with_stack};
 use serde_json::{Map, Number, Value};
 
+use crate::query::MAX_NESTING;
+
 /// How large a result may be, counting eight bytes a number: what AWS gives an expression.
 pub(super) const MAX_BYTES: usize = 6_990_256;
-
-/// How deep a result may nest: what is deeper could not be read back from the history (serde_json stops at 128).
-const MAX_RESULT_DEPTH: usize = 120;
 
 /// Why a result is no JSON that may leave the evaluator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,7 +100,7 @@ impl Budget {
     }
 
     fn value(&mut self, value: &JValue, depth: usize) -> Result<Value, Unfit> {
-        if depth > MAX_RESULT_DEPTH {
+        if depth > MAX_NESTING {
             return Err(Unfit::TooDeep);
         }
         match value {
