@@ -1,5 +1,7 @@
 //! Executions played out in memory: definitions, scripted answers and a clock that jumps.
 
+mod simulation;
+
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
