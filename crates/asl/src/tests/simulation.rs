@@ -277,7 +277,7 @@ impl World {
             if disturbance < 30 {
                 self.crash();
             }
-            if let (true, Some(last)) = (disturbance % 3 == 0, self.last.clone()) {
+            if let (true, Some(last)) = (disturbance.is_multiple_of(3), self.last.clone()) {
                 self.take(&last, false);
                 continue;
             }
