@@ -2,6 +2,7 @@ pub mod aws;
 pub mod clock;
 pub mod driver;
 pub mod dynamodb;
+pub mod events;
 pub mod gateway;
 pub mod history;
 pub mod lambda;
