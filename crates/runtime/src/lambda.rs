@@ -20,7 +20,8 @@ mod output;
 mod pool;
 mod process;
 mod sandbox;
-#[cfg(test)]
+// They watch processes by pidfd.
+#[cfg(all(test, target_os = "linux"))]
 mod tests;
 
 use std::collections::BTreeMap;

@@ -246,7 +246,7 @@ impl Pool {
     }
 
     /// How many environments wait for work.
-    #[cfg(test)]
+    #[cfg(all(test, target_os = "linux"))]
     pub(super) fn idle(&self) -> usize {
         self.lock().idle.len()
     }

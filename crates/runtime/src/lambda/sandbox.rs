@@ -243,10 +243,15 @@ impl Sandbox {
         }
     }
 
-    /// What comes first. What the runtime says goes before how it ends: it may do both at once.
+    /// What comes first.
+    ///
+    /// The deadline goes before all that the runtime says, so that no flood of calls puts it off; and what it says before
+    /// how it ends, since it may do both at once.
     async fn event(&mut self, deadline: tokio::time::Instant, phase: &mut watch::Receiver<Phase>) -> Event {
         tokio::select! {
             biased;
+            () = tokio::time::sleep_until(deadline) => Event::Late,
+            () = Phase::Killing.reached(phase) => Event::Killed,
             Some(call) = self.calls.recv() => Event::Call(call),
             exit = self.process.exited() => {
                 // Its children must not keep the connections open, and what it said may still be on the way.
@@ -257,8 +262,6 @@ impl Sandbox {
                     Ok(None) | Err(_) => Event::Exited(exit),
                 }
             }
-            () = tokio::time::sleep_until(deadline) => Event::Late,
-            () = Phase::Killing.reached(phase) => Event::Killed,
         }
     }
 

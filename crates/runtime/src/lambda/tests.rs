@@ -201,6 +201,10 @@ async fn misdeeds_become_the_errors_that_aws_gives() {
             json!({ "errorType": "Sandbox.Timedout", "errorMessage": "RequestId: ID Error: Task timed out after 0.25 seconds" }),
         ),
         (
+            json!({ "do": "flood" }),
+            json!({ "errorType": "Sandbox.Timedout", "errorMessage": "RequestId: ID Error: Task timed out after 0.25 seconds" }),
+        ),
+        (
             json!({ "do": "error" }),
             json!({ "errorType": "Broken", "errorMessage": "as asked", "stackTrace": ["here"] }),
         ),
@@ -218,7 +222,7 @@ async fn misdeeds_become_the_errors_that_aws_gives() {
     ];
     for (event, expected) in cases {
         let mut function = misbehaving(&[]);
-        if event["do"] == "sleep" {
+        if expected["errorType"] == "Sandbox.Timedout" {
             function.timeout = Duration::from_millis(250);
         }
         let host = host([function]);
