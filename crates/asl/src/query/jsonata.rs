@@ -53,8 +53,8 @@ pub(super) fn marked(text: &str) -> Option<&str> {
 }
 
 impl Expression {
-    /// Reads what stands between the marks.
-    pub(super) fn parse(marked: &str) -> Result<Self, SyntaxError> {
+    /// Reads what stands between the marks; `in_catcher` is whether it may look at `$states.errorOutput`.
+    pub(super) fn parse(marked: &str, in_catcher: bool) -> Result<Self, SyntaxError> {
         let source = marked.trim();
         // Two bytes of mark, and the spaces before the expression.
         let start = 2 + marked.len() - marked.trim_start().len();
@@ -73,12 +73,12 @@ impl Expression {
             let offset = words::offset(source, &error.to_string());
             refusal(
                 "INVALID_JSONATA_EXPRESSION",
-                words::syntax(&error),
+                words::syntax(source, &error),
                 offset,
                 error.to_string(),
             )
         })?;
-        let reading = Reading::of(&mut ast);
+        let reading = Reading::of(&mut ast, in_catcher);
         if let Some(refused) = &reading.refused {
             let message = refused.to_string();
             return Err(refusal("UNSUPPORTED_JSONATA_EXPRESSION", message.clone(), 0, message));

@@ -153,7 +153,7 @@ impl Reader {
             }
             Value::String(text) if self.language == Language::Jsonata => match jsonata::marked(text) {
                 Some(marked) => {
-                    let expression = jsonata::Expression::parse(marked);
+                    let expression = jsonata::Expression::parse(marked, self.place.starts_with("Catch["));
                     let expression = expression.map_err(|error| SyntaxError {
                         pointer: self.pointer(),
                         ..error

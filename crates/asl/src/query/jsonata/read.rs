@@ -26,6 +26,8 @@ pub(super) struct Reading {
     pub(super) guards: BTreeSet<&'static str>,
     /// The expression, if it is a plain path.
     pub(super) path: Option<PlainPath>,
+    /// Whether the expression stands in a Catcher, the one place where there is an error output.
+    in_catcher: bool,
     /// What AWS does not support, if the expression has it.
     pub(super) refused: Option<Refused>,
 }
@@ -44,6 +46,8 @@ pub(super) enum Refused {
     TopLevel(String),
     #[error("Reference to '$$' is not supported.")]
     Root,
+    #[error("Field '$states.errorOutput' does not exist.")]
+    ErrorOutput,
     #[error("Unknown reserved states field: {0}")]
     StatesField(String),
 }
@@ -57,9 +61,10 @@ enum Place {
 
 impl Reading {
     /// Reads a tree and puts guards where it could use up the memory.
-    pub(super) fn of(ast: &mut AstNode) -> Self {
+    pub(super) fn of(ast: &mut AstNode, in_catcher: bool) -> Self {
         let mut reading = Reading {
             path: plain_path(ast),
+            in_catcher,
             ..Reading::default()
         };
         reading.visit(ast, Place::Top);
@@ -201,6 +206,7 @@ impl Reading {
             match *field {
                 "input" => drop(self.input.insert(canonical())),
                 "context" => drop(self.context.insert(canonical())),
+                "errorOutput" if !self.in_catcher => self.refuse(Refused::ErrorOutput),
                 "result" | "errorOutput" => {}
                 other => self.refuse(Refused::StatesField(other.to_owned())),
             }

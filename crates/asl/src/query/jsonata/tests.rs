@@ -350,6 +350,7 @@ fn definitions_are_refused_as_at_aws() {
         ),
         ("$$", "Reference to '$$' is not supported."),
         ("$states.input.a[$$.b]", "Reference to '$$' is not supported."),
+        ("$states.errorOutput", "Field '$states.errorOutput' does not exist."),
         ("$states.other", "Unknown reserved states field: other"),
     ];
     for (expression, message) in unsupported {
@@ -401,7 +402,8 @@ fn states_holds_what_the_field_may_see() {
         error_output: Some(&error_output),
         ..world.scope()
     };
-    let template = parse(&json!(["{% $states.result.r[0] %}", "{% $states.errorOutput.Error %}"])).unwrap();
+    let template = json!(["{% $states.result.r[0] %}", "{% $states.errorOutput.Error %}"]);
+    let template = Template::parse("Catch[0]/Output", &template, Language::Jsonata).unwrap();
     assert_eq!(template.evaluate(&scope).unwrap().into_owned(), json!([1, "E"]));
 }
 

@@ -219,7 +219,16 @@ fn arguments(code: &str, message: &str, functions: &BTreeSet<String>) -> Option<
 }
 
 /// A parser's error without its code and with the tokens spelled.
-pub(super) fn syntax(error: &ParserError) -> String {
+pub(super) fn syntax(source: &str, error: &ParserError) -> String {
+    let is_open = |error: &ParserError| matches!(error, ParserError::UnclosedString);
+    match error {
+        // Said of patterns too: it is one if a slash closes it.
+        error if is_open(error) && !parser::parse(&format!("{source}/")).is_err_and(|error| is_open(&error)) => {
+            return "No terminating / in regular expression".to_owned();
+        }
+        ParserError::UnclosedComment => return "Comment has no closing tag".to_owned(),
+        _ => {}
+    }
     let text = error.to_string();
     let text = text
         .strip_prefix("Invalid syntax: ")
