@@ -262,8 +262,7 @@ impl<'a> Walk<'a> {
     fn begin(&mut self, value: Option<&Named>, by: Time) {
         let created = self.known.created;
         let is_of_creation = |time: Time| created.is_some_and(|created| time.since(created) <= TOLERANCE_MS);
-        let is_witnessed = self.first_time().is_some_and(is_of_creation);
-        if is_witnessed || !value.is_some_and(self.known.is_late) {
+        if !value.is_some_and(self.known.is_late) {
             return self.push(value, created.unwrap_or(by), Origin::Created);
         }
         let (at, evidence) = self.dated(value, created.unwrap_or(Time::FIRST), by);

@@ -199,6 +199,7 @@ impl<'a> Facts<'a> {
             conflict: false,
         };
         let mut told: Vec<&Change> = Vec::new();
+        // The set is sorted: snapshots by when they were observed, and all that is told about one change together.
         for fact in set {
             match fact {
                 Fact::Created { at } => {
@@ -222,7 +223,6 @@ impl<'a> Facts<'a> {
         for (status, category) in &policy.categories {
             facts.categories.insert(status, (Time::LAST, *category));
         }
-        // The set is sorted, so that all that is told about one change lies together.
         for told in told.chunk_by(|a, b| (a.field, &a.changelog, a.item) == (b.field, &b.changelog, b.item)) {
             let (change, is_contradicted) = agree(told);
             facts.conflict |= is_contradicted;
@@ -231,7 +231,6 @@ impl<'a> Facts<'a> {
         for changes in facts.changes.values_mut() {
             changes.sort_by(|a, b| a.order().cmp(&b.order()));
         }
-        facts.snapshots.sort_by_key(|snapshot| snapshot.observed);
         facts
     }
 

@@ -449,22 +449,61 @@ fn a_contradicted_change_is_settled_by_hash_and_flagged() {
     let other = change(T0 + MINUTE, 501, "10000", "10010");
     let ticket = folded(&[created(), one.clone(), other.clone()]);
     assert!(ticket.flags.contains(&Flag::Conflict));
+    // The hash of what each says decides; that it is this one is arbitrary, but must stay so.
+    assert_eq!(
+        ticket.history[1]
+            .status
+            .as_ref()
+            .and_then(|status| status.id.as_deref()),
+        Some("3")
+    );
     assert_eq!(ticket, folded(&[other, one, created()]));
 }
 
 #[test]
 fn one_change_seen_by_two_clocks_is_one_step_at_the_better_time() {
-    let rest = json!({
-        "id": "10100", "self": "https://acme.example.net/rest/api/2/issue/10100", "key": "SHOP-1",
-        "changelog": { "histories": [
-            { "id": "501", "created": jira_time(T0 + 10 * MINUTE - 25), "items": [status_item(Some("10000"), "3")] },
-        ]},
-        "fields": { "created": jira_time(T0), "updated": jira_time(T0 + 10 * MINUTE - 20), "status": status("3") },
-    });
-    let ticket = folded(&[created(), change(T0 + 10 * MINUTE, 501, "10000", "3"), rest]);
-    assert_eq!(ticket.history.len(), 2);
-    assert_eq!(ticket.started_at, Some(time(T0 + 10 * MINUTE - 25)));
-    assert_eq!(flags(&ticket), []);
+    for skew in [-25, 25] {
+        let at = T0 + 10 * MINUTE;
+        let rest = json!({
+            "id": "10100", "self": "https://acme.example.net/rest/api/2/issue/10100", "key": "SHOP-1",
+            "changelog": { "histories": [
+                { "id": "501", "created": jira_time(at + skew), "items": [status_item(Some("10000"), "3")] },
+            ]},
+            "fields": { "created": jira_time(T0), "updated": jira_time(at - 20), "status": status("3") },
+        });
+        let ticket = folded(&[created(), change(at, 501, "10000", "3"), rest]);
+        assert_eq!(ticket.history.len(), 2);
+        assert_eq!(ticket.started_at, Some(time(at + skew)));
+        assert_eq!(flags(&ticket), []);
+    }
+}
+
+#[test]
+fn changes_follow_their_times_and_only_at_one_time_their_numbers() {
+    // Two nodes of a Data Center number their changelogs from ranges of their own.
+    let life = [
+        created(),
+        change(T0 + MINUTE, 9_000, "10000", "3"),
+        change(T0 + 2 * MINUTE, 200, "3", "10002"),
+    ];
+    assert_eq!((folded(&life).gaps, folded(&life).state), (0, State::Closed));
+    // As numbers: 99 before 100.
+    let life = [
+        created(),
+        change(T0 + MINUTE, 99, "10000", "3"),
+        change(T0 + MINUTE, 100, "3", "10002"),
+    ];
+    assert_eq!((folded(&life).gaps, folded(&life).state), (0, State::Closed));
+}
+
+#[test]
+fn a_category_change_before_all_that_is_known_is_no_gap_of_its_own() {
+    let mut body = webhook("updated", T0 + 90 * MINUTE, "10002");
+    body["issue"]["fields"]["resolution"] = json!({ "id": "1", "name": "Done" });
+    body["issue"]["fields"]["resolutiondate"] = json!(jira_time(T0 + 70 * MINUTE));
+    body["issue"]["fields"]["statuscategorychangedate"] = json!(jira_time(T0 + 50 * MINUTE));
+    let ticket = folded(&[body]);
+    assert_eq!((ticket.gaps, ticket.reopen_count), (1, 0));
 }
 
 #[test]
