@@ -4,7 +4,7 @@
 //!
 //! - [`jira::read`] reads a delivery in any shape Jira sends and gives a [`TicketEvent`]: small, canonical, hashed.
 //! - A [`Fact`] is one thing that was said about a ticket. Facts are only ever added.
-//! - [`fold`] makes a [`Ticket`] of a *set* of facts: their order and their repetition cannot change it.
+//! - [`fold()`] makes a [`Ticket`] of a *set* of facts: their order and their repetition cannot change it.
 //!   [`durations`] and [`times`] measure it, [`TicketView`] is what an API client sees of it.
 
 pub mod adf;
