@@ -45,10 +45,11 @@ const MAX_BODY_BYTES: usize = 10 * 1024 * 1024;
 /// The request line and the values of all headers together may have as much in API Gateway.
 const MAX_HEAD_BYTES: usize = 10_240;
 
-/// How many requests are answered at a time; API Gateway, too, answers 429 to what is more than it wants to carry.
+/// How many requests are answered at a time; API Gateway, too, answers 429 to more than it will carry.
 ///
-/// Far more than one machine's functions can work on at once.
-const MAX_REQUESTS: usize = 1_000;
+/// Below the number of connections, so that a flood is told so and not left to wait; far above what the functions of
+/// one machine can work on at once.
+const MAX_REQUESTS: usize = 384;
 
 /// How many bodies of the largest size may be in memory at once: what is read, its event and its escaping stay below
 /// a gigabyte. Smaller bodies share these places.

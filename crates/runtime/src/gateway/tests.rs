@@ -508,6 +508,28 @@ async fn what_the_gateway_refuses_it_refuses_in_api_gateways_words() {
 }
 
 #[tokio::test]
+async fn more_requests_than_can_be_carried_are_turned_away() {
+    let script = Script {
+        play: ok(),
+        events: Mutex::default(),
+        gate: None,
+    };
+    let gateway = Gateway::new(api(vec![route("", "")]), Arc::new(script), Clock::system());
+    let request = || Request::new(Body::empty());
+    let all = gateway
+        .requests
+        .acquire_many(u32::try_from(MAX_REQUESTS).unwrap())
+        .await
+        .unwrap();
+    let response = gateway.answer(request()).await;
+    assert_eq!(response.status(), 429);
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    assert_eq!(body, Bytes::from_static(br#"{"message":"Too Many Requests"}"#));
+    drop(all);
+    assert_eq!(gateway.answer(request()).await.status(), 200);
+}
+
+#[tokio::test]
 async fn a_function_that_fails_is_answered_in_api_gateways_words() {
     let service = |code, status| InvokeError::Service {
         code,

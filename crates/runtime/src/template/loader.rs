@@ -220,6 +220,10 @@ fn declare<'t>(root: &'t Node, resolver: &mut Resolver<'t>) {
 
 fn build(root: &Node, context: &Context<'_>) -> Template {
     let resolver = context.resolver;
+    // Those that nothing depends on yet have to make sense too.
+    for condition in root.get("Conditions").map_or(&[][..], Node::entries) {
+        resolver.condition(&condition.key, condition.at);
+    }
     let mut template = Template::default();
     let mut events = Events::default();
     for resource in resolver.resources() {

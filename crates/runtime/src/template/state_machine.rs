@@ -9,6 +9,7 @@ use std::{
 use super::{
     DefinitionSource, LogicalId, MachineType, StateMachineResource, Target,
     events::Events,
+    json,
     loader::Context,
     names,
     node::{self, Node, Position, SyntaxError, Value},
@@ -182,7 +183,7 @@ impl Substituter<'_> {
     fn replace_in_file(&mut self, text: &str, file: &Path) -> Result<(String, Node), Vec<SyntaxError>> {
         if text.trim_start().starts_with('{') {
             let text = self.replace(text, file, Position::START, &json_escaped);
-            let root = node::parse(&text)?;
+            let root = json::parse(&text).map_err(|error| vec![error])?;
             return Ok((text, root));
         }
         let mut root = node::parse(text)?;

@@ -368,3 +368,332 @@ fn the_projects_own_template_is_understood() {
     assert!(template.http_api.is_some_and(|api| !api.routes.is_empty()));
     assert!(template.functions.values().all(|function| function.build.is_some()));
 }
+
+#[test]
+fn globals_are_merged_as_sam_merges_them() {
+    let global = node::parse("{a: {x: 1, y: 2}, l: [1, 2], s: one, r: {Ref: A}, o: {k: 1}}").unwrap();
+    let local = node::parse("{a: {y: 3, z: 4}, l: [3], s: two, r: {b: 1}, o: !Ref B, n: 5}").unwrap();
+    let expected = json!({
+        "a": { "x": 1, "y": 3, "z": 4 }, "l": [1, 2, 3], "s": "two", "r": { "b": 1 }, "o": { "Ref": "B" }, "n": 5,
+    });
+    assert_eq!(globals::merge(&global, &local).to_json(), expected);
+}
+
+#[test]
+fn a_template_may_be_json_with_tabs() {
+    let project = Project::new(
+        "{\n\t\"Transform\": \"AWS::Serverless-2016-10-31\",\n\t\"Resources\": {\n\t\t\"Read\": {\n\
+         \t\t\t\"Type\": \"AWS::Serverless::Function\",\n\
+         \t\t\t\"Properties\": {\"CodeUri\": \"app\", \"FunctionName\": \"\\ud83d\\ude00\", \"Timeout\": 0}\n\t\t}\n\t}\n}",
+    );
+    let expected = "\
+template.yaml:6:53: \"😀\" cannot be the name of a AWS::Serverless::Function
+template.yaml:6:80: Read: Timeout is a whole number from 1 to 900, not \"0\"";
+    assert_eq!(project.problems(&settings()), expected);
+}
+
+#[test]
+fn syntax_errors_are_located() {
+    let cases = [
+        ("a: [1, 2\nb: 3", "template.yaml:2:2: this is not YAML"),
+        ("a: 1\n b: 2", "template.yaml:2:3: this is not YAML"),
+        (
+            "{\"a\": 1,\n  \"b\" 2}",
+            "template.yaml:2:7: this is not JSON: expected `:`",
+        ),
+        (
+            "Resources: {}\nResources: {}",
+            "template.yaml:2:1: Resources is here twice, first at 1:1",
+        ),
+        ("a: 1\n---\nb: 2", "template.yaml:3:1: a template is one document"),
+        ("", "template.yaml:1:1: a template is a map of sections, not nothing"),
+        ("a: *b", "template.yaml:1:4: this is not YAML"),
+        ("? [a]\n: 1", "template.yaml:1:3: a key is text, not a list"),
+    ];
+    for (text, expected) in cases {
+        let problems = Project::new(text).problems(&settings());
+        assert!(problems.starts_with(expected), "{text:?} gave {problems}");
+    }
+    for depth in [150, 100_000] {
+        let deep = Project::new(&format!("a: {}", "[".repeat(depth))).problems(&settings());
+        let refused = deep.ends_with("nested more than 100 deep") || deep.ends_with("recursion limit exceeded");
+        assert!(refused, "{deep}");
+    }
+    let laughs: String = (1..30)
+        .map(|n| format!("a{n}: &a{n} [*a{p}, *a{p}]\n", p = n - 1))
+        .collect();
+    let laughs = Project::new(&format!("a0: &a0 [x]\n{laughs}")).problems(&settings());
+    assert!(laughs.contains("more than 500000 values"), "{laughs}");
+}
+
+#[test]
+fn no_text_makes_the_reader_panic() {
+    let whole: Vec<char> = ORDINARY.chars().collect();
+    for length in (0..whole.len()).step_by(31) {
+        let text: String = whole[..length].iter().collect();
+        let _ = node::parse(&text);
+        for intruder in ["\t", "{", "]", "\u{feff}", "&", "- ", "!", "'", "\0", ": "] {
+            let rest: String = whole[length..].iter().take(40).collect();
+            let _ = node::parse(&format!("{text}{intruder}{rest}"));
+        }
+    }
+    for line in 0..ORDINARY.lines().count() {
+        let text: Vec<&str> = ORDINARY
+            .lines()
+            .enumerate()
+            .filter(|(n, _)| *n != line)
+            .map(|(_, text)| text)
+            .collect();
+        let project = Project::new(&text.join("\n")).write("statemachine/flow.asl.json", FLOW);
+        let _ = project.load(&settings());
+    }
+}
+
+#[test]
+fn a_value_is_located_by_its_pointer() {
+    let json = "{\n  \"a/b\": [1, {\"c\": true}],\n\t\"~\": \"\\\"}\"\n}";
+    let yaml = "a/b:\n  - 1\n  - c: yes\n'~': x\n";
+    let cases = [
+        ("", (1, 1), (1, 1)),
+        ("/a~1b", (2, 10), (2, 3)),
+        ("/a~1b/1", (2, 14), (3, 5)),
+        ("/a~1b/1/c", (2, 20), (3, 8)),
+        ("/~0", (3, 7), (4, 6)),
+        // What is missing is missing in what is around it.
+        ("/a~1b/1/d/e", (2, 14), (3, 5)),
+        ("/a~1b/9", (2, 10), (2, 3)),
+    ];
+    for (pointer, in_json, in_yaml) in cases {
+        let at = |text| positions::locate(text, pointer).map(|at| (at.line, at.column));
+        assert_eq!((at(json), at(yaml)), (Some(in_json), Some(in_yaml)), "{pointer}");
+    }
+    assert_eq!(positions::locate("{", ""), None);
+}
+
+#[test]
+fn substitutions_are_complete_and_used() {
+    let template = "Transform: AWS::Serverless-2016-10-31
+Resources:
+  Flow:
+    Type: AWS::Serverless::StateMachine
+    Properties:
+      DefinitionUri: flow.asl.json
+      DefinitionSubstitutions:
+        Quoted: 'say \"hi\"'
+        Seconds: 30
+";
+    let flow = "{\"Comment\": \"${Quoted} $${x.y} {}\",\n \"TimeoutSeconds\": ${Seconds}}";
+    let project = Project::new(template).write("flow.asl.json", flow);
+    let expected = "{\"Comment\": \"say \\\"hi\\\" $${x.y} {}\",\n \"TimeoutSeconds\": 30}";
+    assert_eq!(project.template().state_machines[0].definition, expected);
+
+    let project = project.write(
+        "flow.asl.json",
+        "{\"Comment\": \"${Quoted}\",\n \"A\": \"ü${Missing}\"}",
+    );
+    let expected = "\
+flow.asl.json:2:9: Flow: DefinitionSubstitutions has no Missing
+template.yaml:9:9: Flow: the definition does not use the substitution Seconds";
+    assert_eq!(project.problems(&settings()), expected);
+
+    let project = project.write("flow.asl.json", "{\"Comment\": \"${Quoted} ${Seconds}\",\n \"A\" }");
+    assert_eq!(
+        project.problems(&settings()),
+        "flow.asl.json:2:6: this is not JSON: expected `:`"
+    );
+}
+
+#[test]
+fn a_definition_may_stand_in_the_template() {
+    let project = Project::new(
+        "Transform: AWS::Serverless-2016-10-31
+Resources:
+  Flow:
+    Type: AWS::Serverless::StateMachine
+    Properties:
+      Type: EXPRESS
+      Definition:
+        StartAt: Wait
+        States:
+          Wait: {Type: Wait, Seconds: 1, End: true, Comment: '${Note}'}
+      DefinitionSubstitutions: {Note: a \"note\"}
+      Events:
+        Often: {Type: Schedule, Properties: {Schedule: rate(1 minute), Enabled: false}}
+",
+    );
+    let template = project.template();
+    let flow = &template.state_machines[0];
+    let definition: serde_json::Value = serde_json::from_str(&flow.definition).unwrap();
+    let wait = json!({ "Type": "Wait", "Seconds": 1, "End": true, "Comment": "a \"note\"" });
+    assert_eq!(definition, json!({ "StartAt": "Wait", "States": { "Wait": wait } }));
+    assert_eq!(flow.machine_type, MachineType::Express);
+    let problem = flow.source.problem("/States/Wait/Seconds", "too short");
+    assert_eq!(
+        shown(&[problem], project.directory.path()),
+        "template.yaml:10:39: too short"
+    );
+    let schedule = &template.schedules[0];
+    assert_eq!((schedule.name.as_str(), schedule.enabled), ("FlowOften", false));
+    assert_eq!(schedule.target, Target::StateMachine(flow.arn.clone()));
+}
+
+#[test]
+fn an_api_has_settings_authorizers_and_throttles() {
+    let project = Project::new(
+        "Transform: AWS::Serverless-2016-10-31
+Globals:
+  HttpApi: {DefaultRouteSettings: {ThrottlingBurstLimit: 10, ThrottlingRateLimit: 5.5}}
+Resources:
+  Api:
+    Type: AWS::Serverless::HttpApi
+    Properties:
+      StageVariables: {level: 3}
+      CorsConfiguration: {AllowOrigins: ['https://a.example'], AllowMethods: [GET], MaxAge: 60}
+      Auth:
+        DefaultAuthorizer: Jwt
+        Authorizers:
+          Jwt:
+            AuthorizationScopes: [read]
+            IdentitySource: $request.header.Authorization
+            JwtConfiguration: {issuer: 'https://issuer.example', audience: [me]}
+      RouteSettings: {GET /b: {ThrottlingRateLimit: 1}}
+  Read:
+    Type: AWS::Serverless::Function
+    Properties:
+      CodeUri: app
+      Events:
+        A: {Type: HttpApi, Properties: {ApiId: !Ref Api, Path: /a, Method: GET, TimeoutInMillis: 500}}
+        B: {Type: HttpApi, Properties: {ApiId: !Ref Api, Path: /b, Method: GET, Auth: {AuthorizationScopes: [write]}}}
+        C: {Type: HttpApi, Properties: {ApiId: !Ref Api, Path: /c, Method: ANY, Auth: {Authorizer: NONE}}}
+",
+    );
+    let api = project.template().http_api.unwrap();
+    assert_eq!(api.stage_variables["level"], "3");
+    assert_eq!(api.cors.as_ref().unwrap().max_age_seconds, Some(60));
+    assert_eq!(api.authorizers["Jwt"].issuer, "https://issuer.example");
+    let standard = Throttle {
+        rate: Some(5.5),
+        burst: Some(10),
+    };
+    let [a, b, c] = api.routes.as_slice() else {
+        panic!("three routes")
+    };
+    let jwt = |scope: &str| {
+        Some(RouteAuthorizer {
+            name: "Jwt".into(),
+            scopes: vec![scope.into()],
+        })
+    };
+    assert_eq!(
+        (a.timeout, a.throttle, &a.authorizer),
+        (Duration::from_millis(500), Some(standard), &jwt("read"))
+    );
+    assert_eq!(
+        (b.throttle, &b.authorizer),
+        (
+            Some(Throttle {
+                rate: Some(1.0),
+                burst: None
+            }),
+            &jwt("write")
+        )
+    );
+    assert_eq!((c.key.to_string().as_str(), &c.authorizer), ("ANY /c", &None));
+}
+
+#[test]
+fn an_api_that_cannot_be_served_is_refused() {
+    let project = Project::new(
+        "Transform: AWS::Serverless-2016-10-31
+Resources:
+  Api:
+    Type: AWS::Serverless::HttpApi
+    Properties: {StageName: prod, DefinitionUri: openapi.yaml, RouteSettings: {GET /x: {ThrottlingRateLimit: 1}}}
+  Read:
+    Type: AWS::Serverless::Function
+    Properties:
+      CodeUri: app
+      Events:
+        A: {Type: HttpApi, Properties: {ApiId: !Ref Api, Path: /a, Method: GET, Auth: {Authorizer: Nobody}}}
+        B: {Type: HttpApi, Properties: {ApiId: !Ref Api, Path: /a, Method: get}}
+        C: {Type: HttpApi, Properties: {Path: /c, Method: GET}}
+        D: {Type: HttpApi, Properties: {ApiId: !Ref Api, Path: /d}}
+        E: {Type: HttpApi, Properties: {ApiId: !Ref Api, Path: '/{p+}/e', Method: FETCH, PayloadFormatVersion: '1.0'}}
+",
+    );
+    let expected = "\
+template.yaml:5:29: Api: StageName is one of $default, not \"prod\"
+template.yaml:5:35: Api: DefinitionUri is not supported
+template.yaml:5:80: Api, RouteSettings: there is no route GET /x
+template.yaml:11:9: there is no authorizer Nobody
+template.yaml:12:9: the route GET /a is there twice
+template.yaml:13:9: without ApiId this route belongs to an API beside Api: a second one is not supported
+template.yaml:14:9: Read, event D: Path and Method need each other
+template.yaml:15:64: Read, event E: FETCH is not a method of a route
+template.yaml:15:112: Read, event E: PayloadFormatVersion is one of 2.0, not \"1.0\"";
+    assert_eq!(project.problems(&settings()), expected);
+}
+
+#[test]
+fn secrets_stay_secret() {
+    let project = Project::new(
+        "Transform: AWS::Serverless-2016-10-31
+Parameters:
+  Key: {Type: String, NoEcho: true, Default: hunter2}
+Resources:
+  Key1: {Type: AWS::SecretsManager::Secret, Properties: {SecretString: !Ref Key}}
+  Read:
+    Type: AWS::Serverless::Function
+    Properties: {CodeUri: app, Environment: {Variables: {KEY: !Ref Key}}}
+Outputs:
+  Shown: {Value: !Sub 'key ${Key}'}
+",
+    );
+    let template = project.template();
+    assert_eq!(template.functions["Read"].environment["KEY"], "hunter2");
+    assert_eq!(template.outputs[0].value, "key ****");
+    assert!(!format!("{template:?}").contains("hunter2"));
+    let wrong = Project::new(&one_variable(
+        "Parameters: {Key: {Type: String, NoEcho: true, Default: hunter2}}",
+        "x}}, Timeout: {Ref: Key}, Layers: {a: {b: c",
+    ));
+    let problems = wrong.problems(&settings());
+    assert!(
+        problems.contains("not \"****\"") && !problems.contains("hunter2"),
+        "{problems}"
+    );
+}
+
+#[test]
+fn resources_exist_under_their_conditions() {
+    let text = |used: &str| {
+        format!(
+            "Transform: AWS::Serverless-2016-10-31
+Conditions:
+  Never: !Equals [a, b]
+  Round: !Not [!Condition Round]
+Resources:
+  Gone: {{Type: AWS::Serverless::SimpleTable, Condition: Never}}
+  Kept: {{Type: AWS::Serverless::SimpleTable, Properties: {{PrimaryKey: {{Name: k, Type: Number}}}}}}
+  Read:
+    Type: AWS::Serverless::Function
+    Properties: {{CodeUri: app, Environment: {{Variables: {{X: {used}}}}}}}
+"
+        )
+    };
+    let problems = Project::new(&text("!Ref Gone")).problems(&settings());
+    let expected = "\
+template.yaml:4:27: the condition Round depends on itself
+template.yaml:10:66: Gone does not exist: its condition is false";
+    assert_eq!(problems, expected);
+    let sound = text("!If [Never, !Ref Gone, !Ref Kept]").replace("  Round: !Not [!Condition Round]\n", "");
+    let template = Project::new(&sound).template();
+    assert_eq!(template.functions["Read"].environment["X"], "Kept");
+    let [table] = template.tables.as_slice() else {
+        panic!("one table")
+    };
+    assert_eq!(
+        table.create_table["AttributeDefinitions"],
+        json!([{ "AttributeName": "k", "AttributeType": "N" }])
+    );
+}
