@@ -138,7 +138,7 @@ impl Expression {
         references
             .functions
             .extend(self.reading.functions.iter().map(|name| format!("${name}")));
-        references.states.extend(self.reading.states.iter().cloned());
+        references.states.extend(self.reading.states.keys().cloned());
     }
 
     /// Follows a plain path, as long as only objects are on the way.
@@ -173,7 +173,7 @@ impl Expression {
         let mut context = Context::new();
         for name in &self.reading.variables {
             let value = bindings.scope.variables.get(name);
-            if let Some(value) = value.map(|value| bindings.converted(name, value)) {
+            if let Some(value) = value.map(|value| bindings.converted(value)) {
                 context.bind(name.clone(), value);
             }
         }
@@ -217,8 +217,8 @@ fn states_field<'a>(scope: &Scope<'a>, name: &str) -> Option<&'a Value> {
 #[derive(Debug)]
 pub(super) struct Bindings<'s, 'a> {
     scope: &'s Scope<'a>,
-    /// By name; what `$states` holds with a dollar in front, which no variable's name has.
-    converted: RefCell<BTreeMap<String, JValue>>,
+    /// By the address of the value, which the scope keeps where it is.
+    converted: RefCell<BTreeMap<usize, JValue>>,
 }
 
 impl<'s, 'a> Bindings<'s, 'a> {
@@ -229,24 +229,37 @@ impl<'s, 'a> Bindings<'s, 'a> {
         }
     }
 
-    fn converted(&self, key: &str, value: &Value) -> JValue {
-        if let Some(converted) = self.converted.borrow().get(key) {
+    fn converted(&self, value: &'a Value) -> JValue {
+        let address = std::ptr::from_ref(value).addr();
+        if let Some(converted) = self.converted.borrow().get(&address) {
             return converted.clone();
         }
         let converted = with_stack(|| convert::from_value(value));
-        self.converted.borrow_mut().insert(key.to_owned(), converted.clone());
+        self.converted.borrow_mut().insert(address, converted.clone());
         converted
     }
 
-    /// `$states`, with those of its fields that are looked at.
-    fn states(&self, wanted: &BTreeSet<String>) -> JValue {
-        let fields = STATES
-            .into_iter()
-            .filter(|name| wanted.contains(*name))
-            .filter_map(|name| {
-                let value = self.converted(&format!("${name}"), states_field(self.scope, name)?);
-                Some((name.to_owned(), value))
-            });
+    /// `$states`, with that of it that is looked at.
+    fn states(&self, looks: &BTreeMap<String, Vec<Vec<String>>>) -> JValue {
+        let fields = STATES.into_iter().filter_map(|name| {
+            let trails: Vec<&[String]> = looks.get(name)?.iter().map(Vec::as_slice).collect();
+            Some((name.to_owned(), self.along(states_field(self.scope, name)?, &trails)))
+        });
         convert::object(fields)
+    }
+
+    /// Those fields of an object that the trails lead through; all of a value where one of them ends.
+    fn along(&self, value: &'a Value, trails: &[&[String]]) -> JValue {
+        let firsts: Option<BTreeSet<&String>> = trails.iter().map(|trail| trail.first()).collect();
+        let (Some(names), Value::Object(fields)) = (firsts, value) else {
+            return self.converted(value);
+        };
+        convert::object(names.into_iter().filter_map(|name| {
+            let inner = trails
+                .iter()
+                .filter_map(|trail| trail.split_first().filter(|(first, _)| *first == name));
+            let inner: Vec<&[String]> = inner.map(|(_, rest)| rest).collect();
+            Some((name.clone(), self.along(fields.get(name)?, &inner)))
+        }))
     }
 }

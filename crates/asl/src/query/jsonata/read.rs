@@ -1,6 +1,6 @@
 //! What an expression's tree tells before it runs, and what is changed in it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jsonata_core::ast::{AstNode, BinaryOp, PathStep, Stage};
 use jsonata_core::value::with_stack;
@@ -17,8 +17,8 @@ pub(super) struct Reading {
     pub(super) bound: BTreeSet<String>,
     /// Names that are called.
     pub(super) functions: BTreeSet<String>,
-    /// The fields of `$states` that are looked at.
-    pub(super) states: BTreeSet<String>,
+    /// The fields of `$states` that are looked at, each with the names that lead to what is: none for all of it.
+    pub(super) states: BTreeMap<String, Vec<Vec<String>>>,
     /// Fields of the input and of the context object, as canonical paths.
     pub(super) input: BTreeSet<String>,
     pub(super) context: BTreeSet<String>,
@@ -85,7 +85,11 @@ impl Reading {
         match name {
             // The context item itself.
             "" => {}
-            "states" => self.states.extend(STATES.map(String::from)),
+            "states" => {
+                for field in STATES {
+                    self.states.entry(field.to_owned()).or_default().push(Vec::new());
+                }
+            }
             name => {
                 self.variables.insert(name.to_owned());
             }
@@ -210,7 +214,8 @@ impl Reading {
                 "result" | "errorOutput" => {}
                 other => self.refuse(Refused::StatesField(other.to_owned())),
             }
-            self.states.insert((*field).to_owned());
+            let field = (*field).to_owned();
+            self.states.entry(field).or_default().push(trail(steps));
         } else if let Some(step) = steps.first_mut() {
             self.visit(&mut step.node, place);
         }
@@ -228,6 +233,27 @@ impl Reading {
             }
         }
     }
+}
+
+/// The names after `$states.field` up to the value that all the rest of the path is about.
+fn trail(steps: &[PathStep]) -> Vec<String> {
+    let Some((start, rest)) = steps.split_at_checked(2) else {
+        return Vec::new();
+    };
+    let is_tuple = |step: &PathStep| step.ancestor_label.is_some() || step.focus.is_some() || step.is_tuple;
+    if steps.iter().any(is_tuple) || start.iter().any(|step| !step.stages.is_empty()) {
+        return Vec::new();
+    }
+    let mut names = Vec::new();
+    for step in rest {
+        let AstNode::Name(name) = &step.node else { break };
+        names.push(name.clone());
+        // What follows a filter may have been chosen by what stands beside it.
+        if !step.stages.is_empty() {
+            break;
+        }
+    }
+    names
 }
 
 fn is_computed(item: &AstNode) -> bool {

@@ -254,6 +254,7 @@ fn evaluation_is_bounded() {
     let too_deep = "threw an error during evaluation: Stack overflow error: Check for non-terminating recursive function. \
                     Consider rewriting as tail-recursive";
     let too_large = "threw an error during evaluation: Expression evaluation memory limit exceeded: Check for excessive memory usage";
+    let too_long = "threw an error during evaluation: Expression evaluation timeout: Check for infinite loop";
     let cases = [
         (format!("1{}", "+1".repeat(199)), too_deep),
         ("($f := function($n) { 1 + $f($n + 1) }; $f(1))".to_owned(), too_deep),
@@ -271,14 +272,6 @@ fn evaluation_is_bounded() {
         ),
         (
             "($f := function($s, $n) { $n = 0 ? $s : $f($join([$s, $s]), $n - 1) }; $f('x', 40))".to_owned(),
-            too_large,
-        ),
-        (
-            "($f := function($s, $n) { $n = 0 ? $s : $f([$s, $s], $n - 1) }; $f('x', 40))".to_owned(),
-            too_large,
-        ),
-        (
-            "($f := function($s, $n) { $n = 0 ? $string($s) : $f([$s, $s], $n - 1) }; $f('x', 40))".to_owned(),
             too_large,
         ),
     ];
@@ -301,7 +294,13 @@ fn evaluation_is_bounded() {
         |n: usize| format!("($f := function($s, $n) {{ $n = 0 ? $s : $f($s & $s, $n - 1) }}; $length($f('x', {n})))");
     assert_eq!(value(&doubled(22), json!({})), Ok(json!(1 << 22)));
     assert_eq!(failure(&doubled(23), json!({})), too_large);
-    assert!(value("$count([1..800000])", json!({})).is_ok());
+    // Literals grow slowly enough for the clock to be first on a busy machine.
+    let grown = failure(
+        "($f := function($s, $n) { $f([$s, $s], $n - 1) }; $f('x', 40))",
+        json!({}),
+    );
+    assert!([too_large, too_long].contains(&grown.as_str()), "{grown}");
+    assert!(value("$count([1..100000])", json!({})).is_ok());
 }
 
 #[test]
@@ -391,6 +390,40 @@ fn references_are_what_the_text_tells() {
         references.states,
         ["context", "input", "result"].map(String::from).into()
     );
+}
+
+#[test]
+fn what_is_not_looked_at_is_not_missed() {
+    let input = json!({
+        "a": {"b": [{"c": 1, "d": 5}, {"c": 2, "d": 6}], "e": {"f": 3, "g": 4}},
+        "h": [{"i": {"j": 1, "k": 2}}],
+        "l": 7,
+    });
+    let cases = [
+        ("$states.input.a.b[d > 5].c + 0", json!(2)),
+        ("$states.input.a.e.f + $states.input.a.e.g + $states.input.l", json!(14)),
+        (
+            "$keys($states.input.a.e) & $states.input.a.e.f",
+            json!("[\"f\",\"g\"]3"),
+        ),
+        ("$states.input.h.i.j + $states.input.h.i.k", json!(3)),
+        ("$sum($states.input.a.b.(c * d))", json!(17)),
+        ("$states.input.a.b.c.(% .d)", json!([5, 6])),
+        (
+            "$states.input.a.b@$x.{'c': $x.c, 'l': $count($states.input.a.b)}.l",
+            json!([2, 2]),
+        ),
+        ("$states.input.a.e.* ~> $sum()", json!(7)),
+        ("$states.input.a.**.g ~> $sum()", json!(4)),
+        ("$states.input.a^(>b).e.g", json!(4)),
+        ("$states.input.a.e{'x': g}", json!({"x": 4})),
+        ("$count($keys($states.input)) + $states.input.l", json!(10)),
+        ("$lookup($states.input.a, 'e').f", json!(3)),
+        ("($s := $states; $s.input.l)", json!(7)),
+    ];
+    for (expression, expected) in cases {
+        assert_eq!(value(expression, input.clone()), Ok(expected), "{expression}");
+    }
 }
 
 #[test]
