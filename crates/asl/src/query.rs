@@ -1,7 +1,8 @@
 //! How a state computes values: paths, payload templates, intrinsic functions and JSONata.
 //!
-//! Everything is parsed once, when the definition is read, and evaluated many times against a [`Scope`]. Nothing here
-//! reads a clock or a random number generator: the time and the randomness of a transition come with its [`Moment`].
+//! Everything is parsed once, when the definition is read, and evaluated many times against a [`Scope`]. No value
+//! depends on a clock or a random number generator: the time and the randomness of a transition come with its
+//! [`Moment`]. (The real clock only ends JSONata that takes too long.)
 //!
 //! - [`Path`] and [`ReferencePath`]: where in the input, the context object or a variable a value is.
 //! - [`Template`]: a field whose value is computed (`Parameters`, `ResultSelector`, `Assign`, `Arguments`, `Output`, …)
