@@ -117,7 +117,18 @@ pub struct Template {
 impl Template {
     /// Reads and resolves the template at `path`; on failure, everything that is wrong with it, in order of place.
     pub fn load(path: &Path, settings: &Settings) -> Result<Template, Vec<Problem>> {
-        loader::load(path, settings)
+        let (template, problems) = loader::examine(path, settings);
+        if problems.is_empty() {
+            Ok(template)
+        } else {
+            Err(problems)
+        }
+    }
+
+    /// Like [`Template::load`], but a template with problems comes with what could be understood of it, so that its
+    /// state machines can be checked in the same go. It is not fit to run.
+    pub fn examine(path: &Path, settings: &Settings) -> (Template, Vec<Problem>) {
+        loader::examine(path, settings)
     }
 }
 

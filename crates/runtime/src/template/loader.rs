@@ -67,21 +67,26 @@ pub(super) struct Context<'r> {
     pub(super) directory: &'r Path,
 }
 
-pub(super) fn load(path: &Path, settings: &Settings) -> Result<Template, Vec<Problem>> {
+/// All that can be understood of the template, and everything that is wrong with it.
+pub(super) fn examine(path: &Path, settings: &Settings) -> (Template, Vec<Problem>) {
     let at = |at: Position, message: String| Problem {
         file: path.to_owned(),
         line: at.line,
         column: at.column,
         message,
     };
-    let text = read(path).map_err(|message| vec![at(Position::START, message)])?;
-    let root = node::parse(&text).map_err(|errors| {
-        errors
-            .into_iter()
-            .map(|error| at(error.at, error.message))
-            .collect::<Vec<Problem>>()
-    })?;
-    let directory = absolute_parent(path).map_err(|message| vec![at(Position::START, message)])?;
+    let unreadable = |message: String| (Template::default(), vec![at(Position::START, message)]);
+    let (text, directory) = match read(path).and_then(|text| Ok((text, absolute_parent(path)?))) {
+        Ok(found) => found,
+        Err(message) => return unreadable(message),
+    };
+    let root = match node::parse(&text) {
+        Ok(root) => root,
+        Err(errors) => {
+            let problems = errors.into_iter().map(|error| at(error.at, error.message));
+            return (Template::default(), problems.collect());
+        }
+    };
 
     let mut found = Vec::new();
     sections(&root, &mut found);
@@ -99,12 +104,9 @@ pub(super) fn load(path: &Path, settings: &Settings) -> Result<Template, Vec<Pro
         build(&root, &context)
     };
     let mut problems = resolver.into_problems();
-    if problems.is_empty() {
-        return Ok(template);
-    }
     problems.sort();
     problems.dedup();
-    Err(problems)
+    (template, problems)
 }
 
 fn read(path: &Path) -> Result<String, String> {

@@ -53,6 +53,7 @@ pub(super) fn read(
         context,
         given: substitutions,
         used: BTreeSet::new(),
+        complete: true,
     };
     let definition = definition(&mut properties, &mut substituter);
     let declared = properties.raw("Events");
@@ -69,7 +70,7 @@ pub(super) fn read(
         );
     }
     substituter.report_unused();
-    let (definition, source) = definition?;
+    let (definition, source) = definition.filter(|_| substituter.complete)?;
     let subject = resource.metadata.and_then(|metadata| metadata.get("Subject"));
     Some(StateMachineResource {
         logical_id: LogicalId(resource.id.to_owned()),
@@ -175,6 +176,8 @@ struct Substituter<'c> {
     context: &'c Context<'c>,
     given: BTreeMap<String, Substitution>,
     used: BTreeSet<String>,
+    /// Every name had a value.
+    complete: bool,
 }
 
 impl Substituter<'_> {
@@ -216,14 +219,17 @@ impl Substituter<'_> {
                 continue;
             };
             rest = &variable[name.len() + 3..];
-            match self.given.get(name) {
-                // An unresolved value leaves no hole that would be reported a second time.
-                Some(substitution) => result.push_str(&escaped(substitution.value.as_deref().unwrap_or_default())),
+            let given = self.given.get(name);
+            if given.is_none() {
+                let at = advance(start, &text[..text.len() - rest.len() - name.len() - 3]);
+                let message = format!("{}: DefinitionSubstitutions has no {name}", self.id);
+                self.context.resolver.report_in(file.to_owned(), at, message);
+            }
+            match given.and_then(|given| given.value.as_deref()) {
+                Some(value) => result.push_str(&escaped(value)),
                 None => {
-                    let at = advance(start, &text[..text.len() - rest.len() - name.len() - 3]);
-                    let message = format!("{}: DefinitionSubstitutions has no {name}", self.id);
-                    self.context.resolver.report_in(file.to_owned(), at, message);
-                    // Any JSON value, quoted or not.
+                    self.complete = false;
+                    // JSON with quotes around it and without, so that what else is wrong is found too.
                     result.push('0');
                 }
             }

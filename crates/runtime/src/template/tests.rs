@@ -495,6 +495,11 @@ Resources:
 flow.asl.json:2:9: Flow: DefinitionSubstitutions has no Missing
 template.yaml:9:9: Flow: the definition does not use the substitution Seconds";
     assert_eq!(project.problems(&settings()), expected);
+    let (understood, _) = Template::examine(&project.path("template.yaml"), &settings());
+    assert!(
+        understood.state_machines.is_empty(),
+        "what has holes is not checked any further"
+    );
 
     let project = project.write("flow.asl.json", "{\"Comment\": \"${Quoted} ${Seconds}\",\n \"A\" }");
     assert_eq!(
