@@ -64,10 +64,11 @@ where
         )
         .with_writer(std::io::stdout)
         .init();
-    let context = open(&Environment::read().await).await?;
+    let context = Box::pin(open(&Environment::read().await)).await?;
     let (context, handle) = (&context, &handle);
     lambda_runtime::run(lambda_runtime::service_fn(move |event: LambdaEvent<I>| async move {
-        handle(context, event.payload).await.map_err(|error| {
+        // Boxed, because the SDK's futures are nested deeply enough for the compiler's own limits.
+        Box::pin(handle(context, event.payload)).await.map_err(|error| {
             let failure = Failure {
                 name: error.name().as_str(),
                 message: chain(&error),

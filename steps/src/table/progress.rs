@@ -42,7 +42,7 @@ pub(super) const FAILURE_GUARD: &str = "attribute_not_exists(#pk) OR #redrives <
 pub(super) const REDRIVE_GUARD: &str = "#redrives < :redrives";
 
 /// Where an execution is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Status {
     Running,
@@ -152,7 +152,7 @@ pub struct Page<T> {
 
 /// Where a page of executions ends: they are listed by time of start, the newest first.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Cursor(String);
+pub struct Cursor(pub(super) String);
 
 impl Cursor {
     pub fn encode(&self) -> String {
@@ -248,7 +248,7 @@ impl Failure {
 }
 
 impl Progress {
-    fn read(item: &Item) -> Result<Self, Error> {
+    pub(super) fn read(item: &Item) -> Result<Self, Error> {
         let reading = Reading(item);
         let partition: String = reading.required(PARTITION)?;
         let name = partition

@@ -74,7 +74,7 @@ impl Change {
         self
     }
 
-    fn expression(&self) -> String {
+    pub(super) fn expression(&self) -> String {
         let set: Vec<String> = self.set.iter().map(|(name, _)| format!("#{name} = :{name}")).collect();
         let mut expression = format!("SET {}", set.join(", "));
         if !self.remove.is_empty() {
@@ -85,7 +85,7 @@ impl Change {
         expression
     }
 
-    fn names(&self) -> HashMap<String, String> {
+    pub(super) fn names(&self) -> HashMap<String, String> {
         let set = self.set.iter().map(|(name, _)| name.as_str());
         let used = set
             .chain(self.remove.iter().copied())
@@ -93,7 +93,7 @@ impl Change {
         used.map(|name| (format!("#{name}"), name.to_owned())).collect()
     }
 
-    fn values(&self) -> HashMap<String, AttributeValue> {
+    pub(super) fn values(&self) -> HashMap<String, AttributeValue> {
         let set = self.set.iter().map(|(name, value)| (format!(":{name}"), value.clone()));
         self.values.clone().into_iter().chain(set).collect()
     }

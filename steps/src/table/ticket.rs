@@ -65,7 +65,7 @@ fn alias_partition(key: &IssueKey) -> String {
 }
 
 impl Fold {
-    fn read(item: &Item) -> Result<Self, Error> {
+    pub(super) fn read(item: &Item) -> Result<Self, Error> {
         let reading = Reading(item);
         let mut view: TicketView = reading.required("fold")?;
         view.durations = Durations {
@@ -90,7 +90,7 @@ impl Fold {
 }
 
 /// The fold's item, with the keys of every index that a ticket is in.
-fn fold_change(id: &TicketId, ticket: &Ticket, before: Option<&Fold>, now: Time) -> Change {
+pub(super) fn fold_change(id: &TicketId, ticket: &Ticket, before: Option<&Fold>, now: Time) -> Change {
     let mut view = TicketView::new(id, ticket, &Texts::default());
     let measured = std::mem::take(&mut view.durations);
     let month = view
@@ -145,7 +145,7 @@ fn set_durations(change: &mut Change, durations: &Durations) {
 }
 
 impl Seen {
-    fn read(item: &Item) -> Result<Self, Error> {
+    pub(super) fn read(item: &Item) -> Result<Self, Error> {
         let reading = Reading(item);
         Ok(Self {
             texts: reading.required("texts")?,
@@ -155,14 +155,14 @@ impl Seen {
     }
 
     /// What an event adds; `None` if that is nothing.
-    fn merged(&self, event: &TicketEvent) -> Option<Self> {
+    pub(super) fn merged(&self, event: &TicketEvent) -> Option<Self> {
         let texts = self.texts.clone().merge(event.texts.clone());
         let key = event.key.clone().or_else(|| self.key.clone());
         let revision = self.revision + 1;
         (texts != self.texts || key != self.key).then_some(Self { texts, key, revision })
     }
 
-    fn change(&self, id: &TicketId, read: u64) -> Change {
+    pub(super) fn change(&self, id: &TicketId, read: u64) -> Change {
         let mut change = Change::new(partition(id), SEEN.to_owned());
         change
             .set("texts", attribute(&self.texts))
@@ -177,7 +177,7 @@ impl Seen {
 }
 
 /// The keys that an event speaks of and that may have no alias yet.
-fn new_keys(event: &TicketEvent, seen: &Seen) -> BTreeSet<IssueKey> {
+pub(super) fn new_keys(event: &TicketEvent, seen: &Seen) -> BTreeSet<IssueKey> {
     let moved = event.facts.iter().filter_map(|fact| match fact {
         Fact::Change(change) if change.field == Field::Key => Some([&change.from, &change.to]),
         _ => None,

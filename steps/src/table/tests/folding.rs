@@ -1,0 +1,295 @@
+//! Several executions of one ticket, each with a fact of its own, at once.
+//!
+//! An execution puts its fact, reads all facts in pages, writes their fold, and measures it if the ticket is closed.
+//! Any of its steps may lose its answer and be run again, and functions of two policy versions may be at work.
+
+use std::collections::BTreeSet;
+
+use super::super::ticket::{DURATIONS_GUARD, FOLD_GUARD};
+use super::explore;
+use super::expression::{Named, holds};
+
+/// A set of facts, a bit each. Bit 0 comes first among the sort keys.
+type Facts = u8;
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct World {
+    facts: Facts,
+    fold: Option<Fold>,
+    writers: Vec<Writer>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Fold {
+    of: Facts,
+    policy: u64,
+    /// Of which facts the durations are.
+    measured: Option<Facts>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Writer {
+    fact: Facts,
+    at: At,
+    policy: u64,
+    /// How often one of its answers may still be lost.
+    losses: u8,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum At {
+    Put,
+    /// Reads a page; has read the pages before.
+    Read {
+        page: usize,
+        seen: Facts,
+    },
+    WriteFold {
+        seen: Facts,
+    },
+    /// The fold that was written was of so many facts.
+    ReadAgain {
+        count: u64,
+        policy: u64,
+        page: usize,
+        seen: Facts,
+    },
+    WriteDurations {
+        count: u64,
+        policy: u64,
+        seen: Facts,
+    },
+    Done,
+}
+
+/// The pages a query comes in: which facts are on each.
+const PAGES: [Facts; 2] = [0b0011, 0b1100];
+
+fn count(facts: Facts) -> u64 {
+    u64::from(facts.count_ones())
+}
+
+impl Fold {
+    fn item(&self) -> Named {
+        Named::from([("fact_count", count(self.of)), ("policy_version", self.policy)])
+    }
+}
+
+struct Model {
+    /// Which sets of facts are those of a closed ticket.
+    closed: BTreeSet<Facts>,
+    /// The policy that functions have once they are deployed.
+    newest_policy: u64,
+}
+
+impl Model {
+    fn successors(&self, world: &World) -> Vec<World> {
+        let mut next = Vec::new();
+        for index in 0..world.writers.len() {
+            let mut after = world.clone();
+            if self.go(&mut after, index) {
+                if let Some(before) = lost(world, &after, index) {
+                    next.push(before);
+                }
+                next.push(after);
+            }
+        }
+        next
+    }
+
+    /// Lets a writer make its next request. `false` if it is done.
+    fn go(&self, world: &mut World, index: usize) -> bool {
+        let World { facts, fold, writers } = world;
+        let writer = &mut writers[index];
+        let values = |seen, policy| Named::from([("fact_count", count(seen)), ("policy_version", policy)]);
+        writer.at = match writer.at.clone() {
+            At::Put => {
+                *facts |= writer.fact;
+                At::Read { page: 0, seen: 0 }
+            }
+            At::Read { page, seen } => {
+                let seen = seen | (*facts & PAGES[page]);
+                match page + 1 < PAGES.len() {
+                    true => At::Read { page: page + 1, seen },
+                    false => At::WriteFold { seen },
+                }
+            }
+            At::WriteFold { seen } => {
+                let item = fold.as_ref().map(Fold::item);
+                if holds(FOLD_GUARD, item.as_ref(), &values(seen, writer.policy)) {
+                    let measured = fold.as_ref().and_then(|fold| fold.measured);
+                    assert!(
+                        fold.as_ref().is_none_or(|fold| count(fold.of) <= count(seen)),
+                        "a fold shrank"
+                    );
+                    // Durations of the same facts hold; ComputeDuration writes them again all the same.
+                    let measured = measured.filter(|measured| *measured == seen);
+                    *fold = Some(Fold {
+                        of: seen,
+                        policy: writer.policy,
+                        measured,
+                    });
+                    match self.closed.contains(&seen) {
+                        true => At::ReadAgain {
+                            count: count(seen),
+                            policy: writer.policy,
+                            page: 0,
+                            seen: 0,
+                        },
+                        false => At::Done,
+                    }
+                } else {
+                    let stored = fold.as_ref().expect("only a stored fold refuses");
+                    if writer.policy < stored.policy {
+                        // PolicyOutdated, retried until the function is deployed.
+                        writer.policy = self.newest_policy;
+                    }
+                    At::Read { page: 0, seen: 0 }
+                }
+            }
+            At::ReadAgain {
+                count: wanted,
+                policy,
+                page,
+                seen,
+            } => {
+                let seen = seen | (*facts & PAGES[page]);
+                match page + 1 < PAGES.len() {
+                    true => At::ReadAgain {
+                        count: wanted,
+                        policy,
+                        page: page + 1,
+                        seen,
+                    },
+                    false => At::WriteDurations {
+                        count: wanted,
+                        policy,
+                        seen,
+                    },
+                }
+            }
+            At::WriteDurations {
+                count: wanted,
+                policy,
+                seen,
+            } => {
+                let item = fold.as_ref().map(Fold::item);
+                let is_same = count(seen) == wanted && policy == writer.policy;
+                if is_same && holds(DURATIONS_GUARD, item.as_ref(), &values(seen, policy)) {
+                    let fold = fold.as_mut().expect("the guard compares with a stored fold");
+                    assert_eq!(fold.of, seen, "durations of other facts than those of the fold");
+                    fold.measured = Some(seen);
+                }
+                // Else it is superseded: another execution has folded more, and will measure it.
+                At::Done
+            }
+            At::Done => return false,
+        };
+        true
+    }
+
+    fn check(&self, world: &World) {
+        let fold = world.fold.as_ref().expect("someone wrote a fold");
+        assert_eq!(fold.of, world.facts, "not all facts are in the fold: {world:?}");
+        let newest = world.writers.iter().map(|writer| writer.policy).max();
+        assert_eq!(
+            Some(fold.policy),
+            newest,
+            "an older policy was the last to judge: {world:?}"
+        );
+        if self.closed.contains(&fold.of) {
+            assert_eq!(fold.measured, Some(fold.of), "closed, but not measured: {world:?}");
+        }
+    }
+}
+
+/// The world in which a writer's request was served, but its answer lost: the writer begins its step again.
+fn lost(before: &World, after: &World, index: usize) -> Option<World> {
+    let writer = &before.writers[index];
+    let again = match &writer.at {
+        At::Put => At::Put,
+        At::Read { .. } | At::WriteFold { .. } => At::Read { page: 0, seen: 0 },
+        At::ReadAgain { count, policy, .. } | At::WriteDurations { count, policy, .. } => At::ReadAgain {
+            count: *count,
+            policy: *policy,
+            page: 0,
+            seen: 0,
+        },
+        At::Done => return None,
+    };
+    let mut world = after.clone();
+    let losses = writer.losses.checked_sub(1)?;
+    world.writers[index] = Writer {
+        at: again,
+        losses,
+        ..after.writers[index].clone()
+    };
+    Some(world)
+}
+
+fn run(writers: &[(Facts, u64)], losses: u8, closed: BTreeSet<Facts>) -> usize {
+    let writer = |&(fact, policy): &(Facts, u64)| Writer {
+        fact,
+        at: At::Put,
+        policy,
+        losses,
+    };
+    let first = World {
+        facts: 0,
+        fold: None,
+        writers: writers.iter().map(writer).collect(),
+    };
+    let newest_policy = writers.iter().map(|(_, policy)| *policy).max().unwrap_or_default();
+    let model = Model { closed, newest_policy };
+    explore(first, |world| model.successors(world), |world| model.check(world))
+}
+
+/// All ways in which tickets may be closed by some of the sets of these facts.
+fn closings(all: Facts) -> impl Iterator<Item = BTreeSet<Facts>> {
+    let sets: Vec<Facts> = (1..=all).filter(|set| set & !all == 0).collect();
+    (0..1_u32 << sets.len()).map(move |chosen| {
+        let chosen = |(index, _): &(usize, &Facts)| chosen & (1 << index) != 0;
+        sets.iter().enumerate().filter(chosen).map(|(_, set)| *set).collect()
+    })
+}
+
+#[test]
+fn two_writers_that_lose_answers_leave_the_whole_ticket_measured() {
+    // The facts' pages in both orders: a writer may read past the place where the other's fact is put later.
+    for writers in [
+        [(0b0001, 1), (0b0100, 1)],
+        [(0b0100, 1), (0b0001, 1)],
+        [(0b0001, 1), (0b0010, 1)],
+    ] {
+        for closed in closings(writers[0].0 | writers[1].0) {
+            let states = run(&writers, 1, closed);
+            assert!(
+                500 < states,
+                "only {states} states: the model has lost its interleavings"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_same_delivery_twice_is_one() {
+    for closed in closings(0b0001) {
+        run(&[(0b0001, 1), (0b0001, 1)], 1, closed);
+    }
+}
+
+#[test]
+fn three_writers_leave_the_whole_ticket_measured() {
+    for closed in [[0b0111], [0b0001], [0b0101]] {
+        run(&[(0b0001, 1), (0b0100, 1), (0b0010, 1)], 0, closed.into());
+    }
+}
+
+#[test]
+fn a_later_policy_is_never_overruled_by_an_earlier_one() {
+    for writers in [[(0b0001, 1), (0b0100, 2)], [(0b0001, 2), (0b0100, 1)]] {
+        for closed in closings(0b0101) {
+            run(&writers, 1, closed);
+        }
+    }
+}

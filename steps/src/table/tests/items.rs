@@ -1,0 +1,272 @@
+//! What is written is read back, and indexes get the keys that the template gives them.
+
+use std::collections::BTreeSet;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use ticket::{Delivery, Durations, Policy, State, TicketEvent, Time, jira};
+
+use super::super::progress::{Cursor, Record};
+use super::super::request::{Change, aliases, key};
+use super::super::ticket::{Fold, Seen, fold_change, new_keys};
+use super::super::{Item, Progress, Status};
+use crate::step::{self, Execution};
+
+const TEMPLATE: &str = include_str!("../../../../template.yaml");
+
+fn event(body: &str) -> TicketEvent {
+    match jira::read(body.as_bytes()).unwrap() {
+        Delivery::Event(event) => event,
+        Delivery::Ignored { reason } => panic!("{reason}"),
+    }
+}
+
+/// A flat ticket, completed 90 s after its creation if at all.
+fn flat(completed: &str) -> TicketEvent {
+    event(&format!(
+        r#"{{"summary":"Disk full","created":"2026-11-21T07:59:00.000Z","completed":"{completed}","priority":"High"}}"#
+    ))
+}
+
+fn at(time: &str) -> Time {
+    time.parse().unwrap()
+}
+
+/// What DynamoDB makes of an item.
+fn applied(change: &Change, item: Option<Item>) -> Item {
+    let (partition, sort) = change.key.clone();
+    let mut item = item.unwrap_or_else(|| key(partition, sort));
+    let (values, expression) = (change.values(), change.expression());
+    let (set, remove) = expression.split_once(" REMOVE ").unwrap_or((&expression, ""));
+    for assignment in set.strip_prefix("SET ").unwrap().split(", ") {
+        let (name, value) = assignment.split_once(" = ").unwrap();
+        let name = change.names()[name].clone();
+        assert!(
+            item.insert(name.clone(), values[value].clone())
+                .is_none_or(|_| name != "pk")
+        );
+    }
+    for name in aliases(remove) {
+        item.remove(name);
+    }
+    item
+}
+
+fn folded(event: &TicketEvent, before: Option<Item>) -> (Item, Fold) {
+    let ticket = ticket::fold(&event.facts, &Policy::default());
+    let stored = before.as_ref().map(|item| Fold::read(item).unwrap());
+    let change = fold_change(
+        &event.ticket(),
+        &ticket,
+        stored.as_ref(),
+        at("2026-11-21T09:00:00.000Z"),
+    );
+    let item = applied(&change, before);
+    let fold = Fold::read(&item).unwrap();
+    (item, fold)
+}
+
+fn text<'a>(item: &'a Item, name: &str) -> Option<&'a str> {
+    item.get(name).map(|value| value.as_s().unwrap().as_str())
+}
+
+#[test]
+fn an_expression_names_every_alias_and_value_it_uses_and_no_other() {
+    let (item, _) = folded(&flat(""), None);
+    let event = flat("2026-11-21T08:00:30.000Z");
+    let ticket = ticket::fold(&event.facts, &Policy::default());
+    let before = Fold::read(&item).unwrap();
+    let change = fold_change(&event.ticket(), &ticket, Some(&before), at("2026-11-21T09:00:00.000Z"));
+    let all = format!("{} {}", change.expression(), super::super::ticket::FOLD_GUARD);
+    let used: BTreeSet<String> = aliases(&all).map(|name| format!("#{name}")).collect();
+    assert_eq!(used, change.names().into_keys().collect());
+    let values: BTreeSet<String> = all
+        .split(|c: char| !(c == ':' || c == '_' || c.is_ascii_alphanumeric()))
+        .filter(|word| word.starts_with(':'))
+        .map(str::to_owned)
+        .collect();
+    assert_eq!(values, change.values().into_keys().collect());
+}
+
+#[test]
+fn a_ticket_is_in_the_indexes_of_what_it_is() {
+    let (item, fold) = folded(&flat(""), None);
+    let id = flat("").ticket();
+    assert_eq!(text(&item, "state_month"), Some("open#2026-11"));
+    assert_eq!(text(&item, "priority_month"), Some("High#2026-11"));
+    assert_eq!(text(&item, "created_hour"), Some("2026-11-21T07"));
+    assert_eq!(
+        text(&item, "created_key"),
+        Some(format!("2026-11-21T07:59:00.000Z#{id}").as_str())
+    );
+    assert_eq!((text(&item, "closed_hour"), text(&item, "closed_key")), (None, None));
+    assert_eq!(text(&item, "project_month"), None);
+    assert!(fold.is_measured && fold.view.state == State::Open);
+
+    let (item, fold) = folded(&flat("2026-11-21T08:00:30.000Z"), Some(item));
+    assert_eq!(text(&item, "state_month"), Some("closed#2026-11"));
+    assert_eq!(text(&item, "closed_hour"), Some("2026-11-21T08"));
+    assert_eq!(
+        text(&item, "closed_key"),
+        Some(format!("2026-11-21T08:00:30.000Z#{id}").as_str())
+    );
+    assert!(!fold.is_measured, "a closed ticket is measured by the next step only");
+}
+
+#[test]
+fn the_template_defines_every_key_of_every_index() {
+    let mut keys: Vec<&str> =
+        aliases("#state_month #priority_month #project_month #created_hour #created_key").collect();
+    keys.extend(aliases(
+        "#closed_hour #closed_key #status_shard #started_key #ticket #pk #sk",
+    ));
+    for key in keys {
+        assert!(
+            TEMPLATE.contains(&format!("{{ AttributeName: {key}, AttributeType: S }}")),
+            "{key}"
+        );
+        assert!(
+            TEMPLATE.contains(&format!("{{ AttributeName: {key}, KeyType: ")),
+            "{key}"
+        );
+    }
+    assert!(TEMPLATE.contains("AttributeName: expires_at\n"));
+}
+
+#[test]
+fn durations_go_when_a_ticket_opens_and_stay_when_it_is_only_edited() {
+    let closed = flat("2026-11-21T08:00:30.000Z");
+    let (mut item, _) = folded(&closed, None);
+    item.insert("duration_ms".to_owned(), AttributeValue::N("90000".to_owned()));
+    item.insert("first_duration_ms".to_owned(), AttributeValue::N("90000".to_owned()));
+    item.insert("measured".to_owned(), item["fact_count"].clone());
+    let fold = Fold::read(&item).unwrap();
+    assert!(fold.is_measured);
+    assert_eq!(fold.view.durations.duration_ms, Some(90_000));
+
+    let mut edited = closed.clone();
+    let change = r#"{"priority":"Low"}"#;
+    let edit = ticket::flat::edit(&closed.ticket(), change.as_bytes(), at("2026-11-21T08:30:00.000Z")).unwrap();
+    edited.facts.extend(edit.facts);
+    let (item, fold) = folded(&edited, Some(item));
+    assert_eq!(
+        fold.view.durations.duration_ms,
+        Some(90_000),
+        "an edit changes no duration"
+    );
+    assert!(!fold.is_measured, "but it is to be measured again");
+
+    let edit = ticket::flat::edit(&closed.ticket(), br#"{"completed":""}"#, at("2026-11-21T08:40:00.000Z")).unwrap();
+    edited.facts.extend(edit.facts);
+    let (_, fold) = folded(&edited, Some(item));
+    assert_eq!(fold.view.state, State::Open);
+    let expected = Durations {
+        duration_ms: None,
+        first_duration_ms: Some(90_000),
+        cycle_time_ms: None,
+    };
+    assert_eq!(fold.view.durations, expected);
+    assert!(fold.is_measured);
+}
+
+#[test]
+fn texts_and_keys_are_merged_and_nothing_new_is_not_written() {
+    let first = flat("");
+    let merged = Seen::default().merged(&first).unwrap();
+    assert_eq!(merged.texts.summary().unwrap().value, "Disk full");
+    assert_eq!(merged.merged(&first), None);
+    let read = Seen::read(&applied(&merged.change(&first.ticket(), 0), None)).unwrap();
+    assert_eq!(read, merged);
+
+    let mut moved = first;
+    moved.key = Some("OPS-7".parse().unwrap());
+    assert_eq!(new_keys(&moved, &merged).len(), 1);
+    let again = merged.merged(&moved).unwrap();
+    assert!(new_keys(&moved, &again).is_empty());
+}
+
+fn execution(event: TicketEvent, redrive_count: u32) -> Execution {
+    Execution {
+        name: "name-1".to_owned(),
+        start_time: at("2026-11-21T08:00:00.000Z"),
+        redrive_count,
+        event,
+    }
+}
+
+fn record(execution: &Execution, name: &str, seconds: u32, status: Status, item: Option<Item>) -> Item {
+    let time = at(&format!("2026-11-21T08:00:{seconds:02}.000Z"));
+    let state = step::State {
+        name: name.to_owned(),
+        entered_time: time,
+        retry_count: seconds,
+    };
+    let record = Record {
+        execution,
+        state: &state,
+        finished_at: time,
+        status,
+        outcome: "done",
+        cause: None,
+    };
+    applied(&record.change(), item)
+}
+
+#[test]
+fn progress_is_the_steps_that_were_recorded_in_their_order() {
+    let execution = execution(flat(""), 1);
+    let item = record(&execution, "StoreTicket", 1, Status::Running, None);
+    let running = Progress::read(&item).unwrap();
+    assert_eq!((running.status, running.stopped_at), (Status::Running, None));
+    assert_eq!(running.settled(1, "StoreTicket"), None);
+
+    let item = record(&execution, "DetectClosure", 2, Status::Succeeded, Some(item));
+    let progress = Progress::read(&item).unwrap();
+    assert_eq!((progress.name.as_str(), progress.redrives), ("name-1", 1));
+    assert_eq!(progress.ticket, Some(flat("").ticket()));
+    assert_eq!(progress.stopped_at, Some(at("2026-11-21T08:00:02.000Z")));
+    let steps: Vec<_> = progress
+        .steps
+        .iter()
+        .map(|step| (step.name.as_str(), step.attempt))
+        .collect();
+    assert_eq!(steps, [("StoreTicket", 2), ("DetectClosure", 3)]);
+    assert_eq!(progress.settled(1, "DetectClosure"), Some("done"));
+    assert_eq!(progress.settled(0, "DetectClosure"), None);
+    assert_eq!(progress.settled(1, "ComputeDuration"), None);
+    assert!(text(&item, "status_shard").unwrap().starts_with("SUCCEEDED#"));
+    // A redrive after a failure shows it as running, and forgets why it had failed.
+    let failed = Status::Failed.as_str();
+    let mut item = item;
+    item.insert("error".to_owned(), AttributeValue::S("TableRefused".to_owned()));
+    item.insert("status".to_owned(), AttributeValue::S(failed.to_owned()));
+    let redriven = Execution {
+        redrive_count: 2,
+        ..execution
+    };
+    let progress = Progress::read(&record(&redriven, "ComputeDuration", 3, Status::Running, Some(item))).unwrap();
+    assert_eq!(
+        (progress.status, progress.error, progress.redrives),
+        (Status::Running, None, 2)
+    );
+}
+
+#[test]
+fn an_item_that_nobody_wrote_is_named() {
+    let mut item = record(&execution(flat(""), 0), "StoreTicket", 1, Status::Running, None);
+    item.insert("redrives".to_owned(), AttributeValue::S("many".to_owned()));
+    let error = Progress::read(&item).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the item EXECUTION#name-1 PROGRESS has no readable redrives"
+    );
+}
+
+#[test]
+fn a_cursor_is_taken_back_only_as_it_was_given() {
+    let item = record(&execution(flat(""), 0), "StoreTicket", 1, Status::Running, None);
+    let cursor = Cursor(text(&item, "started_key").unwrap().to_owned());
+    assert_eq!(Cursor::decode(&cursor.encode()), Some(cursor));
+    for wrong in ["", "x", "ZZZZ", "bm8gaGFzaA", "MjAyNi0xMS0yMSNuYW1l"] {
+        assert_eq!(Cursor::decode(wrong), None, "{wrong}");
+    }
+}
