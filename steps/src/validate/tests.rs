@@ -54,7 +54,10 @@ fn a_change_needs_its_ticket() {
         facts: Vec::new(),
         fold: None,
     };
-    assert_eq!(check(&edit(PRIORITY), &nothing), Err(Rejection::NoSuchTicket { ticket }));
+    assert_eq!(
+        check(&edit(PRIORITY), &nothing),
+        Err(Rejection::NoSuchTicket { ticket })
+    );
     let unfolded = Stored {
         facts: creation().facts,
         fold: None,
