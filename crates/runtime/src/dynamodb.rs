@@ -129,9 +129,6 @@ impl DynamoDb {
         };
         let storage = open_storage(&file, &clock).map_err(failed)?;
         writer::prepare(&storage).map_err(|source| failed(source.into()))?;
-        tables::ensure(&storage, tables)?;
-        expiry::index(&storage).map_err(failed)?;
-
         let commits = Arc::new(AtomicU64::new(0));
         let schema = Arc::new(AtomicU64::new(0));
         let reopen = {
@@ -140,7 +137,18 @@ impl DynamoDb {
         };
         let (writes, write_queue) = mpsc::channel(WRITE_QUEUE);
         let (reads, read_queue) = mpsc::channel(READ_QUEUE);
-        let writer = writer::Writer::new(storage, reopen.clone(), schema.clone(), commits.clone());
+        let mut writer = writer::Writer::new(storage, reopen.clone(), schema.clone(), commits.clone());
+        // In one transaction: a table is there with all of its indexes, or not at all.
+        let mut made = Ok(());
+        let set_up = writer.enclose(|storage| {
+            made = tables::ensure(storage, tables);
+            match &made {
+                Ok(()) => expiry::index(storage),
+                Err(error) => Err(DynoxideError::InternalServerError(error.to_string())),
+            }
+        });
+        made?;
+        set_up.map_err(failed)?;
         spawn("dynamodb-writer", move || writer.run(write_queue))?;
         let read_queue = Arc::new(Mutex::new(read_queue));
         for n in 0..READERS {

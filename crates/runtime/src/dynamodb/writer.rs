@@ -8,6 +8,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use dynoxide::DynoxideError;
 use dynoxide::storage::Storage;
@@ -21,6 +22,15 @@ use super::{Job, expiry, tokens};
 /// How many requests may share a transaction: enough that an fsync costs each of them little, few enough that the
 /// first of them does not wait long for the last.
 const MAX_BATCH: usize = 128;
+
+/// The share of a commit's time that may be spent waiting for more requests to share the next.
+const PATIENCE: u32 = 4;
+
+/// The longest such wait.
+const MAX_PATIENCE: Duration = Duration::from_millis(1);
+
+/// How often a wait looks whether they have come.
+const NAP: Duration = Duration::from_micros(50);
 
 /// How many pages (4 KiB) the write-ahead log holds before it is copied into the database: each copy costs two more
 /// fsyncs, and a page written often is copied once.
@@ -67,6 +77,9 @@ pub(super) struct Writer {
     commits: Arc<AtomicU64>,
     /// Whether `BEGIN`, `COMMIT` and `ROLLBACK` are ignored.
     enclosed: Arc<AtomicBool>,
+    /// How many requests the last commit had, and how long it took.
+    last_batch: usize,
+    last_commit: Duration,
 }
 
 impl Writer {
@@ -79,6 +92,8 @@ impl Writer {
             schema,
             commits,
             enclosed,
+            last_batch: 0,
+            last_commit: Duration::ZERO,
         }
     }
 
@@ -94,16 +109,7 @@ impl Writer {
                 }
                 Kind::Read | Kind::Write => {
                     let mut batch = vec![job];
-                    while batch.len() < MAX_BATCH {
-                        match queue.try_recv() {
-                            Ok(job) if matches!(job.work.kind, Kind::Read | Kind::Write) => batch.push(job),
-                            Ok(job) => {
-                                next = Some(job);
-                                break;
-                            }
-                            Err(_) => break,
-                        }
-                    }
+                    next = self.gather(&mut batch, &mut queue);
                     self.commit_together(batch);
                 }
             }
@@ -113,8 +119,28 @@ impl Writer {
         }
     }
 
+    /// Adds to a batch what has arrived, and what is about to; the request that cannot be part of it, if one came.
+    ///
+    /// Those whom the last commit answered are often back at once. Without waiting a moment for them, one of them goes
+    /// alone and the others wait for its fsync before their own.
+    fn gather(&self, batch: &mut Vec<Job>, queue: &mut mpsc::Receiver<Job>) -> Option<Job> {
+        let start = Instant::now();
+        let patience = (self.last_commit / PATIENCE).min(MAX_PATIENCE);
+        while batch.len() < MAX_BATCH {
+            match queue.try_recv() {
+                Ok(job) if matches!(job.work.kind, Kind::Read | Kind::Write) => batch.push(job),
+                Ok(job) => return Some(job),
+                Err(_) if batch.len() < self.last_batch && start.elapsed() < patience => std::thread::sleep(NAP),
+                Err(_) => break,
+            }
+        }
+        None
+    }
+
     /// Runs a batch in one transaction and answers each of it once that is on disk.
     fn commit_together(&mut self, batch: Vec<Job>) {
+        let start = Instant::now();
+        self.last_batch = batch.len();
         let mut answers = Vec::with_capacity(batch.len());
         let committed = self.enclose(|storage| {
             for Job { work, answer } in batch {
@@ -127,6 +153,7 @@ impl Writer {
             }
             Ok(())
         });
+        self.last_commit = start.elapsed();
         for (answer, outcome) in answers {
             let outcome = match &committed {
                 Ok(()) => outcome,
@@ -166,7 +193,10 @@ impl Writer {
     }
 
     /// Runs `requests` in one transaction; an error means that nothing of it is in the store.
-    fn enclose(&mut self, requests: impl FnOnce(&Storage) -> Result<(), DynoxideError>) -> Result<(), DynoxideError> {
+    pub(super) fn enclose(
+        &mut self,
+        requests: impl FnOnce(&Storage) -> Result<(), DynoxideError>,
+    ) -> Result<(), DynoxideError> {
         let connection = self.storage.conn();
         connection.execute_batch("BEGIN IMMEDIATE")?;
         self.enclosed.store(true, Ordering::Relaxed);
