@@ -1,0 +1,136 @@
+//! The Step Functions API as AWS speaks it (AWS JSON 1.0), on top of the [`Engine`].
+//!
+//! Each operation reads its request, refuses what AWS refuses in AWS's words, asks the engine and shapes the answer.
+//! The state of everything lies in the engine; nothing is kept here.
+
+mod arn;
+mod check;
+mod error;
+mod executions;
+mod machines;
+mod page;
+mod request;
+mod tags;
+mod tasks;
+mod variables;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use serde_json::{Map, Value};
+
+use crate::aws::{Answer, Answering, JSON_1_0, Service};
+use crate::clock::Clock;
+use crate::driver::{self, Engine};
+
+pub(crate) use check::problems;
+pub use error::Error;
+
+use request::Request;
+
+/// The Step Functions service.
+pub struct StepFunctions {
+    engine: Engine,
+    clock: Clock,
+}
+
+impl StepFunctions {
+    pub fn new(engine: Engine, clock: Clock) -> Self {
+        Self { engine, clock }
+    }
+
+    /// Answers a request as the wire has it.
+    pub async fn handle(&self, operation: &str, body: Bytes) -> Answer {
+        let answer = match Request::parse(&body) {
+            Ok(request) => self.operate(operation, request).await,
+            Err(error) => Err(error),
+        };
+        match answer {
+            Ok(answer) => Answer::ok(JSON_1_0, &answer),
+            Err(error) => error.answer(),
+        }
+    }
+
+    /// Performs an operation asked for from within, by the same rules.
+    pub(crate) async fn perform(&self, operation: &str, parameters: &Value) -> Result<Value, Error> {
+        let request = Request::parse(parameters.to_string().as_bytes())?;
+        self.operate(operation, request).await
+    }
+
+    /// Waits until an execution is closed.
+    pub(crate) async fn wait_closed(&self, execution_arn: &str) -> Result<(), Error> {
+        self.engine.wait_closed(execution_arn).await?;
+        Ok(())
+    }
+
+    async fn operate(&self, operation: &str, mut request: Request) -> Result<Value, Error> {
+        let request = &mut request;
+        match operation {
+            "CreateStateMachine" => self.create_state_machine(request).await,
+            "DeleteStateMachine" => self.delete_state_machine(request).await,
+            "DescribeExecution" => self.describe_execution(request).await,
+            "DescribeStateMachine" => self.describe_state_machine(request).await,
+            "DescribeStateMachineForExecution" => self.describe_state_machine_for_execution(request).await,
+            "GetExecutionHistory" => self.get_execution_history(request).await,
+            "ListExecutions" => self.list_executions(request).await,
+            "ListStateMachines" => self.list_state_machines(request).await,
+            "ListTagsForResource" => self.list_tags_for_resource(request).await,
+            "RedriveExecution" => self.redrive_execution(request).await,
+            "SendTaskFailure" => self.send_task_failure(request).await,
+            "SendTaskHeartbeat" => self.send_task_heartbeat(request).await,
+            "SendTaskSuccess" => self.send_task_success(request).await,
+            "StartExecution" => self.start_execution(request).await,
+            "StartSyncExecution" => self.start_sync_execution(request).await,
+            "StopExecution" => self.stop_execution(request).await,
+            "TagResource" => self.tag_resource(request).await,
+            "UntagResource" => self.untag_resource(request).await,
+            "UpdateStateMachine" => self.update_state_machine(request).await,
+            "ValidateStateMachineDefinition" => machines::validate(request),
+            _ => Err(Error::UnknownOperation),
+        }
+    }
+}
+
+impl Service for StepFunctions {
+    fn handle<'a>(&'a self, operation: &'a str, body: Bytes) -> Answering<'a> {
+        Box::pin(self.handle(operation, body))
+    }
+}
+
+impl From<driver::Error> for Error {
+    fn from(error: driver::Error) -> Self {
+        let owned = |arn: &Arc<str>| arn.to_string();
+        match &error {
+            driver::Error::StateMachineDoesNotExist { arn } => Self::StateMachineDoesNotExist(owned(arn)),
+            driver::Error::StateMachineAlreadyExists { arn } => Self::StateMachineAlreadyExists(owned(arn)),
+            driver::Error::StateMachineDeleting { arn } => Self::StateMachineDeleting(owned(arn)),
+            driver::Error::StateMachineTypeNotSupported { .. } => Self::StateMachineTypeNotSupported,
+            driver::Error::InvalidDefinition { problems } => Self::InvalidDefinition(problems.clone()),
+            driver::Error::ExecutionDoesNotExist { arn } => Self::ExecutionDoesNotExist(owned(arn)),
+            driver::Error::ExecutionAlreadyExists { arn } => Self::ExecutionAlreadyExists(owned(arn)),
+            driver::Error::ExecutionNotRedrivable { reason, .. } => Self::ExecutionNotRedrivable(reason.to_string()),
+            driver::Error::InvalidToken => Self::InvalidToken,
+            driver::Error::TaskTimedOut => Self::TaskTimedOut,
+            driver::Error::History(source) => {
+                tracing::error!(error = source as &dyn std::error::Error, "the execution store failed");
+                Self::Internal
+            }
+        }
+    }
+}
+
+/// A moment as AWS's JSON protocol has it: seconds, with milliseconds as their fraction.
+fn epoch(moment: DateTime<Utc>) -> Value {
+    Value::from(moment.timestamp_millis() as f64 / 1000.0)
+}
+
+/// Adds a member that may be absent.
+fn put(answer: &mut Map<String, Value>, name: &str, value: Option<impl Into<Value>>) {
+    if let Some(value) = value {
+        answer.insert(name.to_owned(), value.into());
+    }
+}
+
+#[cfg(test)]
+mod tests;

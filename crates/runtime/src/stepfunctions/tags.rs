@@ -1,0 +1,109 @@
+//! Tags of state machines.
+
+use serde_json::{Map, Value, json};
+
+use super::error::Error;
+use super::request::{ARN, Request};
+use super::{StepFunctions, arn};
+use crate::driver::StateMachineUpdate;
+
+/// Where a state machine's settings keep its tags, by key.
+pub(super) const SETTING: &str = "tags";
+
+/// How many tags a resource may have.
+const MAX_TAGS: usize = 50;
+/// Length of a key.
+const MAX_KEY: usize = 128;
+/// Length of a value.
+const MAX_VALUE: usize = 256;
+
+/// The tags of a request, by key; of one key twice, the last holds.
+pub(super) fn read(request: &mut Request, name: &str) -> Option<Map<String, Value>> {
+    let list = request.list(name)?;
+    let mut tags = Map::new();
+    for (index, tag) in list.iter().enumerate() {
+        let text = |member: &str| tag.get(member).and_then(Value::as_str);
+        let place = |member: &str| format!("{name}.{}.member.{member}", index + 1);
+        let key = text("key").unwrap_or_default();
+        let value = text("value").unwrap_or_default();
+        if key.is_empty() {
+            request.violate(
+                Some(key),
+                &place("key"),
+                "Member must have length greater than or equal to 1",
+            );
+        } else if MAX_KEY < key.encode_utf16().count() {
+            let constraint = format!("Member must have length less than or equal to {MAX_KEY}");
+            request.violate(Some(key), &place("key"), &constraint);
+        }
+        if MAX_VALUE < value.encode_utf16().count() {
+            let constraint = format!("Member must have length less than or equal to {MAX_VALUE}");
+            request.violate(Some(value), &place("value"), &constraint);
+        }
+        tags.insert(key.to_owned(), json!(value));
+    }
+    Some(tags)
+}
+
+impl StepFunctions {
+    pub(super) async fn tag_resource(&self, request: &mut Request) -> Result<Value, Error> {
+        let arn = request.required("resourceArn", ARN);
+        let given = read(request, "tags");
+        if given.is_none() {
+            request.missing("tags");
+        }
+        request.checked()?;
+        let mut tags = self.tags(&arn)?;
+        tags.extend(given.unwrap_or_default());
+        if MAX_TAGS < tags.len() {
+            return Err(Error::TooManyTags(arn));
+        }
+        self.retag(&arn, tags).await
+    }
+
+    pub(super) async fn untag_resource(&self, request: &mut Request) -> Result<Value, Error> {
+        let arn = request.required("resourceArn", ARN);
+        let keys = request.required_texts("tagKeys");
+        request.checked()?;
+        let mut tags = self.tags(&arn)?;
+        tags.retain(|key, _| !keys.contains(key));
+        self.retag(&arn, tags).await
+    }
+
+    pub(super) async fn list_tags_for_resource(&self, request: &mut Request) -> Result<Value, Error> {
+        let arn = request.required("resourceArn", ARN);
+        request.checked()?;
+        let tags: Vec<_> = self
+            .tags(&arn)?
+            .into_iter()
+            .map(|(key, value)| json!({"key": key, "value": value}))
+            .collect();
+        Ok(json!({ "tags": tags }))
+    }
+
+    fn tags(&self, arn: &str) -> Result<Map<String, Value>, Error> {
+        arn::taggable(arn)?;
+        let record = self
+            .engine
+            .state_machine(arn)
+            .map_err(|_| Error::ResourceNotFound(arn.to_owned()))?;
+        Ok(record
+            .settings
+            .get(SETTING)
+            .and_then(Value::as_object)
+            .cloned()
+            .unwrap_or_default())
+    }
+
+    async fn retag(&self, arn: &str, tags: Map<String, Value>) -> Result<Value, Error> {
+        let record = self.engine.state_machine(arn)?;
+        let mut settings = (*record.settings).clone();
+        settings[SETTING] = Value::Object(tags);
+        let update = StateMachineUpdate {
+            settings: Some(settings),
+            ..StateMachineUpdate::default()
+        };
+        self.engine.update_state_machine(arn, update).await?;
+        Ok(json!({}))
+    }
+}
