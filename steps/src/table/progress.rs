@@ -262,7 +262,7 @@ impl Progress {
                 steps.push(step.ok_or_else(|| reading.unreadable("step"))?);
             }
         }
-        steps.sort_by(|a: &Step, b: &Step| (a.started_at, a.finished_at).cmp(&(b.started_at, b.finished_at)));
+        steps.sort_by_key(|step: &Step| (step.started_at, step.finished_at));
         Ok(Self {
             name: name.to_owned(),
             ticket: reading.optional("ticket")?,
