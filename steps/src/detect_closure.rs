@@ -100,3 +100,6 @@ fn name(state: State) -> &'static str {
         State::Unknown => "unknown",
     }
 }
+
+#[cfg(test)]
+mod tests;

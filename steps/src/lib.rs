@@ -68,19 +68,15 @@ where
     let (context, handle) = (&context, &handle);
     lambda_runtime::run(lambda_runtime::service_fn(move |event: LambdaEvent<I>| async move {
         // Boxed, because the SDK's futures are nested deeply enough for the compiler's own limits.
-        Box::pin(handle(context, event.payload)).await.map_err(|error| {
-            let failure = Failure {
-                name: error.name().as_str(),
-                message: chain(&error),
-            };
-            tracing::error!(error = failure.name, cause = failure.message);
-            failure
+        Box::pin(handle(context, event.payload)).await.map_err(|error| Failure {
+            name: error.name().as_str(),
+            message: chain(&error),
         })
     }))
     .await
 }
 
-/// A handler's error as Lambda reports it.
+/// A handler's error as Lambda reports it, and as the runtime logs it.
 #[derive(Debug)]
 struct Failure {
     name: &'static str,
@@ -112,3 +108,6 @@ pub(crate) fn chain(error: &dyn StdError) -> String {
 pub(crate) fn now() -> Time {
     Time::try_from(chrono::Utc::now()).expect("the clock stands within the years 1 to 9999")
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,6 +11,8 @@ use crate::names::{ErrorName, Name};
 use crate::step::{self, Input, settle};
 use crate::table::{Outcome, Record, Status, Stored, Table};
 
+const VALID: &str = "valid";
+
 #[derive(Debug)]
 pub struct Validate {
     table: Table,
@@ -86,14 +88,14 @@ pub async fn handle(validate: &Validate, input: Input) -> Result<Output, Error> 
         },
         cause: rejection.as_ref().map(ToString::to_string),
     };
-    if validate.table.record(&record).await.map_err(step::Error::from)? != Outcome::Written {
-        // Only a rejection settles an execution at its first step.
-        settle(&validate.table, execution, state).await?;
-        return Err(Error::RejectedBefore);
-    }
+    let outcome = match validate.table.record(&record).await.map_err(step::Error::from)? {
+        Outcome::Written => record.outcome.to_owned(),
+        _ => settle(&validate.table, execution, state).await?,
+    };
     match rejection {
         Some(rejection) => Err(rejection.into()),
-        None => Ok(Output { ticket }),
+        None if outcome == VALID => Ok(Output { ticket }),
+        None => Err(Error::RejectedBefore),
     }
 }
 
