@@ -1,1 +1,121 @@
-fn main() {}
+//! `ticketflow`: starts everything on one machine, and talks to it.
+//!
+//! `up` runs the embedded AWS of the `runtime` crate; every other command is a client of the HTTP API, of this machine's
+//! Ticketflow or of one deployed to AWS. Data goes to standard output, everything else to standard error.
+
+#![expect(clippy::print_stdout, reason = "a command line speaks on standard output")]
+#![expect(clippy::print_stderr, reason = "and about itself on standard error")]
+
+mod check;
+mod client;
+mod compile;
+mod executions;
+mod failure;
+mod post;
+mod redrive;
+mod reset;
+mod sample;
+mod style;
+mod ticket;
+mod up;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Follows every JIRA ticket through its life, on this machine or on AWS.
+#[derive(Parser)]
+#[command(name = "ticketflow", version, max_term_width = 100)]
+#[command(after_help = "Examples:
+  ticketflow up                                 start everything, data in .ticketflow
+  ticketflow post delivery.json                 post a signed JIRA delivery
+  ticketflow ticket SHOP-1                      where the ticket is, and what it took
+  ticketflow executions --status FAILED         what failed
+  ticketflow redrive --failed                   retry it from the step that failed")]
+struct Command {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Subcommand)]
+enum Action {
+    /// Start everything the template describes, on loopback.
+    Up(up::Options),
+    /// Sign JIRA deliveries and post them.
+    Post(post::Options),
+    /// Show a ticket by its key or id.
+    Ticket(ticket::Options),
+    /// List executions, or show one step by step.
+    Executions(executions::Options),
+    /// Retry failed executions from the step that failed.
+    Redrive(redrive::Options),
+    /// Drop the table and the executions, and create them anew.
+    Reset(reset::Options),
+    /// Find every problem of a template and its state machines.
+    Check(check::Options),
+}
+
+/// Which Ticketflow a command talks to.
+#[derive(Args)]
+struct Target {
+    /// Where the API is.
+    #[arg(long, env = "TICKETFLOW_URL", default_value = "http://127.0.0.1:3000")]
+    url: String,
+    /// Print JSON, as the API gave it.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Which template, and with which values.
+#[derive(Args)]
+struct TemplateOptions {
+    /// The SAM template.
+    #[arg(long, default_value = "template.yaml")]
+    template: PathBuf,
+    /// The AWS region that ARNs name.
+    #[arg(long, default_value = "us-west-2")]
+    region: String,
+    /// A value for a parameter of the template; repeat it for several.
+    #[arg(long = "parameter", value_name = "KEY=VALUE", value_parser = key_value)]
+    parameters: Vec<(String, String)>,
+}
+
+fn key_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err(format!("'{text}' is not KEY=VALUE, such as --parameter LogLevel=debug")),
+    }
+}
+
+fn main() -> ExitCode {
+    // The Lambda host starts its children through this same program.
+    if std::env::args_os()
+        .nth(1)
+        .is_some_and(|first| first == runtime::lambda::LAUNCHER_COMMAND)
+    {
+        return runtime::lambda::launch(std::env::args_os().skip(2));
+    }
+    let command = Command::parse();
+    let result = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(anyhow::Error::from)
+        .and_then(|runtime| runtime.block_on(run(command.action)));
+    match result {
+        Ok(code) => code,
+        Err(error) => failure::report(&error),
+    }
+}
+
+async fn run(action: Action) -> anyhow::Result<ExitCode> {
+    match action {
+        Action::Up(options) => up::run(options).await,
+        Action::Post(options) => post::run(options).await,
+        Action::Ticket(options) => ticket::run(options).await,
+        Action::Executions(options) => executions::run(options).await,
+        Action::Redrive(options) => redrive::run(options).await,
+        Action::Reset(options) => reset::run(options).await,
+        Action::Check(options) => check::run(&options),
+    }
+}

@@ -113,28 +113,7 @@ pub(crate) struct History {
 impl History {
     /// Opens the store below `directory`, making it if there is none.
     pub(crate) fn open(directory: &Path, faults: Faults) -> Result<Self> {
-        let file_error = |path: &Path| {
-            let path = path.to_owned();
-            move |source: std::io::Error| Error::File {
-                path,
-                source: Arc::new(source),
-            }
-        };
-        std::fs::create_dir_all(directory).map_err(file_error(directory))?;
-        let lock_path = directory.join(LOCK_FILE);
-        let lock = File::options()
-            .create(true)
-            .append(true)
-            .open(&lock_path)
-            .map_err(file_error(&lock_path))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let directory = directory.to_owned();
-                return Err(Error::InUse { directory });
-            }
-            Err(TryLockError::Error(source)) => return Err(file_error(&lock_path)(source)),
-        }
+        let lock = lock(directory)?;
         let path = directory.join(FILE);
         let connection = schema::open(&path)?;
         Ok(Self {
@@ -186,4 +165,43 @@ fn to_ms(moment: DateTime<Utc>) -> i64 {
 /// The moment of stored milliseconds, which came from one.
 fn from_ms(milliseconds: i64) -> DateTime<Utc> {
     DateTime::from_timestamp_millis(milliseconds).unwrap_or(DateTime::<Utc>::MAX_UTC)
+}
+
+/// Takes a data directory, making it if there is none; it is free again once the lock is dropped.
+fn lock(directory: &Path) -> Result<File> {
+    std::fs::create_dir_all(directory).map_err(file_error(directory))?;
+    let path = directory.join(LOCK_FILE);
+    let lock = File::options()
+        .create(true)
+        .append(true)
+        .open(&path)
+        .map_err(file_error(&path))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(Error::InUse {
+            directory: directory.to_owned(),
+        }),
+        Err(TryLockError::Error(source)) => Err(file_error(&path)(source)),
+    }
+}
+
+fn file_error(path: &Path) -> impl Fn(std::io::Error) -> Error + use<> {
+    let path = path.to_owned();
+    move |source| Error::File {
+        path: path.clone(),
+        source: Arc::new(source),
+    }
+}
+
+/// Drops every execution and state machine of a data directory, unless an engine has it open.
+pub(crate) fn reset(directory: &Path) -> Result<()> {
+    let _lock = lock(directory)?;
+    for suffix in ["", "-wal", "-shm"] {
+        let path = directory.join(format!("{FILE}{suffix}"));
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(file_error(&path)(error)),
+            _ => {}
+        }
+    }
+    Ok(())
 }

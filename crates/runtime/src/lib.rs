@@ -1,12 +1,25 @@
+//! The embedded AWS: everything that waits, listens, spawns or writes.
+//!
+//! [`template::Template`] is a SAM template read into resources, [`Stack`] those resources running on this machine, and
+//! [`driver::Engine`] the durable Step Functions engine among them.
+//!
+//! What it is not: it knows nothing of tickets or JIRA. It runs any template within its subset.
+
 pub mod aws;
+pub mod check;
 pub mod clock;
 pub mod driver;
 pub mod dynamodb;
 pub mod events;
 pub mod gateway;
 pub mod history;
+pub mod integrations;
 pub mod lambda;
 pub mod secrets;
+pub mod stack;
+pub mod stepfunctions;
 pub mod template;
 
+pub use check::check;
+pub use stack::{Config, Listeners, Stack, reset, secret};
 pub use template::Problem;

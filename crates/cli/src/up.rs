@@ -1,0 +1,175 @@
+//! `ticketflow up`: everything the template describes, on this machine.
+
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::Context;
+use runtime::template::{Settings, Template};
+use runtime::{Config, Listeners, Stack};
+use serde_json::json;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::failure::with_hint;
+use crate::{TemplateOptions, compile, post, sample, style};
+
+#[derive(clap::Args)]
+#[command(after_help = "Examples:
+  ticketflow up
+  ticketflow up --port 8080 --data-dir ~/tickets
+  ticketflow up --template .aws-sam/build/template.yaml --parameter LogLevel=debug
+
+JIRA_WEBHOOK_SECRET is the secret that JIRA signs with; without it, one is made at the first start and kept in the
+data directory. RUST_LOG chooses what is logged, such as RUST_LOG=lambda=debug,info.")]
+pub(crate) struct Options {
+    #[command(flatten)]
+    template: TemplateOptions,
+    /// Where everything durable lies.
+    #[arg(long, default_value = ".ticketflow")]
+    data_dir: PathBuf,
+    /// Port of the API and the console; 0 picks a free one.
+    #[arg(long, default_value_t = 3000)]
+    port: u16,
+    /// Port of the Step Functions, DynamoDB, Secrets Manager and EventBridge endpoints; 0 picks a free one.
+    #[arg(long, default_value_t = 3001)]
+    aws_port: u16,
+    /// Where functions that are not in the template are called: a Lambda Invoke API, such as http://127.0.0.1:9001.
+    #[arg(long, value_name = "URL")]
+    lambda_endpoint: Option<String>,
+    /// When ready, print one line of JSON with the addresses.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) async fn run(options: Options) -> anyhow::Result<ExitCode> {
+    log();
+    let begun = Instant::now();
+    let listeners = Listeners::bind(options.port, options.aws_port).await.map_err(|error| {
+        with_hint(
+            format!(
+                "{error}: {}",
+                std::error::Error::source(&error).map_or_else(String::new, ToString::to_string)
+            ),
+            "another `ticketflow up` may be running; choose other ports with --port and --aws-port, 0 picks free ones",
+        )
+    })?;
+    let settings = Settings {
+        region: options.template.region.clone(),
+        parameters: options.template.parameters.iter().cloned().collect(),
+        gateway_url: listeners.gateway_url(),
+    };
+    let template = Template::load(&options.template.template, &settings).map_err(|problems| {
+        let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        with_hint(
+            format!("the template cannot be run:\n  {}", lines.join("\n  ")),
+            "`ticketflow check` lists the problems of a template and its state machines",
+        )
+    })?;
+    let programs = compile::programs(&template)?;
+    let compiled = Instant::now();
+    for (logical_id, resource_type) in &template.ignored {
+        tracing::info!(%logical_id, resource_type, "left out: it means something only on AWS");
+    }
+    let takes_deliveries = template.http_api.as_ref().is_some_and(|api| {
+        let webhook = format!("POST {}", post::PATH);
+        api.routes.iter().any(|route| route.key.to_string() == webhook)
+    });
+    std::fs::create_dir_all(&options.data_dir)
+        .with_context(|| format!("could not make the data directory {}", options.data_dir.display()))?;
+    let stack = Stack::start(
+        listeners,
+        template,
+        Config {
+            data_dir: options.data_dir.clone(),
+            region: options.template.region.clone(),
+            programs,
+            secrets: sample::given_secrets(),
+            lambda_endpoint: options.lambda_endpoint.clone(),
+        },
+    )
+    .await
+    .context("could not start")?;
+    if options.json {
+        let outputs: serde_json::Map<_, _> = stack
+            .outputs()
+            .iter()
+            .map(|output| (output.name.clone(), output.value.clone().into()))
+            .collect();
+        println!(
+            "{}",
+            json!({"api": stack.gateway_url(), "aws": stack.aws_url(), "data_dir": options.data_dir, "outputs": outputs})
+        );
+    } else {
+        let seconds = (Instant::now() - compiled).as_secs_f64();
+        greet(&options, &stack, seconds);
+        if takes_deliveries && let Some(secret) = stack.secret(sample::SECRET) {
+            invite(&options.data_dir, &stack, &secret)?;
+        }
+    }
+    tracing::debug!(seconds = begun.elapsed().as_secs_f64(), "started");
+    stopped().await?;
+    eprintln!("Stopping: what is in flight is finished first; again to stop at once.");
+    tokio::select! {
+        () = stack.shutdown() => Ok(ExitCode::SUCCESS),
+        again = stopped() => {
+            again?;
+            Ok(ExitCode::FAILURE)
+        }
+    }
+}
+
+fn greet(options: &Options, stack: &Stack, seconds: f64) {
+    println!("{} in {seconds:.2} s\n", style::bold("Ticketflow is ready"));
+    println!("  {:10} {}", "API", stack.gateway_url());
+    println!(
+        "  {:10} {}  (Step Functions, DynamoDB, Secrets Manager, EventBridge)",
+        "AWS",
+        stack.aws_url()
+    );
+    println!("  {:10} {}", "Data", options.data_dir.display());
+    println!("  {:10} {}", "Template", options.template.template.display());
+    for output in stack.outputs() {
+        println!("  {:10} {}", output.name, output.value);
+    }
+}
+
+/// A command to paste that posts a signed delivery.
+fn invite(data_dir: &Path, stack: &Stack, secret: &str) -> anyhow::Result<()> {
+    let (file, signature) = sample::write(data_dir, secret)?;
+    println!("\nPost a signed sample delivery:\n");
+    println!(
+        "  curl -sS {}{} -H 'Content-Type: application/json' -H 'X-Hub-Signature: {signature}' --data-binary @{}",
+        stack.gateway_url(),
+        post::PATH,
+        file.display(),
+    );
+    println!(
+        "\nand see the ticket: curl -sS {}/tickets/{}\n",
+        stack.gateway_url(),
+        sample::KEY
+    );
+    Ok(())
+}
+
+/// Waits until someone asks the process to stop.
+async fn stopped() -> anyhow::Result<()> {
+    let mut interrupted = signal(SignalKind::interrupt()).context("could not listen for SIGINT")?;
+    let mut terminated = signal(SignalKind::terminate()).context("could not listen for SIGTERM")?;
+    tokio::select! {
+        _ = interrupted.recv() => {}
+        _ = terminated.recv() => {}
+    }
+    Ok(())
+}
+
+fn log() {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    let coloured = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(coloured)
+        .init();
+}

@@ -1,0 +1,430 @@
+//! A stack: the resources of one template, running.
+//!
+//! Starting it opens what is durable, connects the services with each other, brings the state machines up to the
+//! template, and only then listens: whoever finds the port open finds everything behind it.
+
+mod starter;
+mod status;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, JoinSet};
+
+use crate::aws::{self, Endpoint, Services};
+use crate::clock::Clock;
+use crate::driver::{self, Engine, NewStateMachine, StateMachineUpdate};
+use crate::dynamodb::{self, DynamoDb};
+use crate::events::{self, Bus};
+use crate::gateway::{self, Gateway};
+use crate::history::{self, MachineType};
+use crate::integrations::{Integrations, LambdaEndpoint, NotAnEndpoint};
+use crate::lambda::{self, Host, HostConfig, Invoke};
+use crate::secrets::{self, Secrets};
+use crate::stepfunctions::StepFunctions;
+use crate::template::{self, LogicalId, Output, StateMachineResource, Template};
+
+use self::starter::Starter;
+use self::status::StatusBus;
+
+/// How long what is in flight may take to finish when the stack stops: a function's longest time on the way of a
+/// request, as API Gateway has it.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What the role of a state machine is called here, where there are no roles.
+const ROLE_ARN: &str = "arn:aws:iam::000000000000:role/ticketflow";
+
+/// The two loopback sockets, bound before the template is read, which names their addresses.
+pub struct Listeners {
+    gateway: TcpListener,
+    gateway_url: String,
+    aws: Endpoint,
+}
+
+/// A port that could not be had.
+#[derive(Debug, thiserror::Error)]
+#[error("could not listen on 127.0.0.1:{port}")]
+pub struct BindError {
+    port: u16,
+    #[source]
+    source: std::io::Error,
+}
+
+impl Listeners {
+    /// Binds both ports on loopback; 0 takes a free one.
+    pub async fn bind(port: u16, aws_port: u16) -> Result<Self, BindError> {
+        let failed = |port| move |source| BindError { port, source };
+        let gateway = TcpListener::bind(("127.0.0.1", port)).await.map_err(failed(port))?;
+        let address = gateway.local_addr().map_err(failed(port))?;
+        let aws = Endpoint::bind(aws_port).await.map_err(failed(aws_port))?;
+        Ok(Self {
+            gateway,
+            gateway_url: format!("http://{address}"),
+            aws,
+        })
+    }
+
+    /// Where the HTTP API is reached.
+    pub fn gateway_url(&self) -> String {
+        self.gateway_url.clone()
+    }
+}
+
+/// What a stack is started with, beside its template.
+#[derive(Debug)]
+pub struct Config {
+    /// Where everything durable lies; it exists.
+    pub data_dir: PathBuf,
+    pub region: String,
+    /// The binary of each function.
+    pub programs: BTreeMap<LogicalId, PathBuf>,
+    /// Values of secrets from outside.
+    pub secrets: BTreeMap<LogicalId, String>,
+    /// Where functions are called that the template does not have.
+    pub lambda_endpoint: Option<String>,
+}
+
+/// Why a stack could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("could not open the table store")]
+    DynamoDb(#[source] dynamodb::Error),
+    #[error("could not open the secrets")]
+    Secrets(#[source] secrets::Error),
+    #[error("could not open the event bus")]
+    Events(#[source] events::Error),
+    #[error("could not start the Lambda host")]
+    Lambda(#[source] lambda::StartError),
+    #[error("could not open the executions")]
+    Engine(#[source] driver::Error),
+    #[error("could not create state machine {name}")]
+    StateMachine {
+        name: String,
+        #[source]
+        source: driver::Error,
+    },
+    #[error("function {0} has no program")]
+    NoProgram(LogicalId),
+    #[error("the Lambda endpoint cannot be used")]
+    LambdaEndpoint(#[source] NotAnEndpoint),
+    #[error("a thread that opens the stores ended")]
+    Thread,
+}
+
+/// The files of a data directory.
+struct Files<'a>(&'a Path);
+
+impl Files<'_> {
+    fn dynamodb(&self) -> PathBuf {
+        self.0.join("dynamodb.db")
+    }
+
+    fn events(&self) -> PathBuf {
+        self.0.join("events.db")
+    }
+
+    fn secrets(&self) -> PathBuf {
+        self.0.join("secrets.json")
+    }
+}
+
+/// A running stack.
+pub struct Stack {
+    gateway_url: String,
+    aws_url: String,
+    outputs: Vec<Output>,
+    secrets: Secrets,
+    host: Arc<Host>,
+    engine: Engine,
+    /// Told to stop listening; the servers then finish what is in flight.
+    stopping: watch::Sender<bool>,
+    servers: JoinSet<()>,
+    background: Vec<JoinHandle<()>>,
+}
+
+impl Stack {
+    /// Starts everything, and goes on where the data directory left off.
+    pub async fn start(listeners: Listeners, template: Template, config: Config) -> Result<Self, Error> {
+        let clock = Clock::system();
+        let aws_url = format!("http://{}", listeners.aws.address());
+        let functions = functions(&template, &config.programs)?;
+        let host =
+            Host::start(functions, HostConfig::new(config.region.clone(), aws_url.clone())).map_err(Error::Lambda)?;
+        let host = Arc::new(host);
+        let invoke: Arc<dyn Invoke> = host.clone();
+        let elsewhere = config.lambda_endpoint.as_deref().map(LambdaEndpoint::new).transpose();
+        let elsewhere = elsewhere.map_err(Error::LambdaEndpoint)?;
+
+        let starter = Arc::new(Starter::default());
+        let stores = Stores::open(&template, &config, invoke.clone(), starter.clone(), clock.clone()).await?;
+        let integrations = Arc::new(Integrations::new(
+            invoke.clone(),
+            elsewhere,
+            Arc::new(stores.dynamodb.clone()),
+            Arc::new(stores.bus.clone()),
+            clock.clone(),
+        ));
+        let engine = Engine::open(driver::Config {
+            data_dir: config.data_dir.clone(),
+            region: config.region.clone(),
+            clock: clock.clone(),
+            tasks: integrations.clone(),
+            status_events: Arc::new(StatusBus::new(stores.bus.clone(), &template.rules)),
+        })
+        .await
+        .map_err(Error::Engine)?;
+        for machine in &template.state_machines {
+            let failed = |source| Error::StateMachine {
+                name: machine.name.clone(),
+                source,
+            };
+            put_state_machine(&engine, machine).await.map_err(failed)?;
+        }
+        let states = Arc::new(StepFunctions::new(engine.clone(), clock.clone()));
+        integrations.connect(&states);
+        starter.connect(engine.clone());
+
+        let background = vec![
+            tokio::spawn({
+                let bus = stores.bus.clone();
+                async move { bus.run().await }
+            }),
+            tokio::spawn({
+                let dynamodb = stores.dynamodb.clone();
+                async move { dynamodb.keep_house().await }
+            }),
+        ];
+        let services = Services {
+            states,
+            dynamodb: Arc::new(stores.dynamodb),
+            secrets: Arc::new(stores.secrets.clone()),
+            events: Arc::new(stores.bus),
+        };
+        let mut stack = Self {
+            gateway_url: listeners.gateway_url,
+            aws_url,
+            outputs: template.outputs,
+            secrets: stores.secrets,
+            host,
+            engine,
+            stopping: watch::Sender::new(false),
+            servers: JoinSet::new(),
+            background,
+        };
+        stack.listen(listeners.aws, services);
+        if let Some(api) = template.http_api {
+            stack.serve(listeners.gateway, Gateway::new(api, invoke, clock));
+        }
+        Ok(stack)
+    }
+
+    fn stopped(&self) -> impl Future<Output = ()> + Send + 'static {
+        let mut stopping = self.stopping.subscribe();
+        async move {
+            // An error is that the stack is gone, which is a stop too.
+            let _ = stopping.wait_for(|stopping| *stopping).await;
+        }
+    }
+
+    fn listen(&mut self, endpoint: Endpoint, services: aws::Services) {
+        let serving = endpoint.serve(services, self.stopped());
+        self.servers.spawn(async move {
+            if let Err(error) = serving.await {
+                tracing::error!(%error, "the AWS endpoints stopped");
+            }
+        });
+    }
+
+    fn serve(&mut self, listener: TcpListener, gateway: Gateway) {
+        let serving = gateway::serve(listener, gateway, axum::Router::new(), self.stopped());
+        self.servers.spawn(async move {
+            if let Err(error) = serving.await {
+                tracing::error!(%error, "the HTTP API stopped");
+            }
+        });
+    }
+
+    /// Where the HTTP API is reached.
+    pub fn gateway_url(&self) -> &str {
+        &self.gateway_url
+    }
+
+    /// Where the AWS-shaped endpoints are.
+    pub fn aws_url(&self) -> &str {
+        &self.aws_url
+    }
+
+    /// The template's Outputs.
+    pub fn outputs(&self) -> &[Output] {
+        &self.outputs
+    }
+
+    /// The current value of a secret, by its name.
+    pub fn secret(&self, name: &str) -> Option<String> {
+        self.secrets.current(name)
+    }
+
+    /// Stops: takes nothing more, finishes what is in flight, and closes the stores.
+    ///
+    /// Open executions go on at the next start.
+    pub async fn shutdown(mut self) {
+        self.stopping.send_replace(true);
+        let finished = async { while self.servers.join_next().await.is_some() {} };
+        if tokio::time::timeout(PATIENCE, finished).await.is_err() {
+            tracing::warn!(patience = ?PATIENCE, "requests were still in flight");
+        }
+        for task in &self.background {
+            task.abort();
+        }
+        self.engine.shutdown().await;
+        self.host.shutdown(PATIENCE).await;
+    }
+}
+
+/// The stores that block on the disk while they open.
+struct Stores {
+    dynamodb: DynamoDb,
+    secrets: Secrets,
+    bus: Bus,
+}
+
+impl Stores {
+    async fn open(
+        template: &Template,
+        config: &Config,
+        invoke: Arc<dyn Invoke>,
+        start: Arc<Starter>,
+        clock: Clock,
+    ) -> Result<Self, Error> {
+        let files = Files(&config.data_dir);
+        let given = config
+            .secrets
+            .iter()
+            .map(|(id, value)| (id.to_string(), value.clone()))
+            .collect();
+        tokio::task::block_in_place(|| {
+            let dynamodb = DynamoDb::open(&files.dynamodb(), &tables(template), clock.clone());
+            let secrets = Secrets::open(&files.secrets(), &template.secrets, &given, clock.clone());
+            let bus = Bus::open(events::Config {
+                path: &files.events(),
+                region: &config.region,
+                rules: &template.rules,
+                schedules: &template.schedules,
+                async_invoke: template
+                    .functions
+                    .values()
+                    .map(|function| (function.name.clone(), function.async_invoke))
+                    .collect(),
+                invoke,
+                start,
+                clock,
+            });
+            Ok(Self {
+                dynamodb: dynamodb.map_err(Error::DynamoDb)?,
+                secrets: secrets.map_err(Error::Secrets)?,
+                bus: bus.map_err(Error::Events)?,
+            })
+        })
+    }
+}
+
+fn tables(template: &Template) -> Vec<dynamodb::Table> {
+    let tables = template.tables.iter();
+    tables
+        .map(|table| dynamodb::Table {
+            create: table.create_table.clone(),
+            ttl_attribute: table.ttl_attribute.clone(),
+        })
+        .collect()
+}
+
+fn functions(template: &Template, programs: &BTreeMap<LogicalId, PathBuf>) -> Result<Vec<lambda::Function>, Error> {
+    let functions = template.functions.values();
+    functions
+        .map(|function| {
+            let id = &function.logical_id;
+            Ok(lambda::Function {
+                name: function.name.clone(),
+                arn: function.arn.clone(),
+                program: programs.get(id).cloned().ok_or_else(|| Error::NoProgram(id.clone()))?,
+                handler: function.handler.clone(),
+                timeout: function.timeout,
+                memory_mb: function.memory_mb,
+                reserved_concurrency: function.reserved_concurrency,
+                environment: function.environment.clone(),
+            })
+        })
+        .collect()
+}
+
+/// Creates the state machine, or brings its definition up to the template's.
+///
+/// Executions that are open keep the definition they started with.
+async fn put_state_machine(engine: &Engine, machine: &StateMachineResource) -> Result<(), driver::Error> {
+    let definition: Arc<str> = machine.definition.as_str().into();
+    match engine.state_machine(&machine.arn) {
+        Ok(known) if known.definition == definition => Ok(()),
+        Ok(_) => {
+            let update = StateMachineUpdate {
+                definition: Some(definition),
+                ..StateMachineUpdate::default()
+            };
+            engine.update_state_machine(&machine.arn, update).await.map(drop)
+        }
+        Err(driver::Error::StateMachineDoesNotExist { .. }) => {
+            let new = NewStateMachine {
+                name: machine.name.as_str().into(),
+                machine_type: match machine.machine_type {
+                    template::MachineType::Standard => MachineType::Standard,
+                    template::MachineType::Express => MachineType::Express,
+                },
+                definition,
+                role_arn: ROLE_ARN.into(),
+                settings: serde_json::json!({}),
+            };
+            engine.create_state_machine(new).await.map(drop)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// The value of a secret that a stack keeps in its data directory; `None` if it has none of that name.
+pub fn secret(data_dir: &Path, name: &str) -> Result<Option<String>, secrets::Error> {
+    let file = Files(data_dir).secrets();
+    if !file.exists() {
+        return Ok(None);
+    }
+    let secrets = Secrets::open(&file, &[], &BTreeMap::new(), Clock::system())?;
+    Ok(secrets.current(name))
+}
+
+/// Drops every table's items and every execution of a data directory; its secrets stay.
+///
+/// Fails while a stack runs on the directory.
+pub async fn reset(data_dir: &Path, template: &Template) -> Result<(), ResetError> {
+    let files = Files(data_dir);
+    let opened = tokio::task::block_in_place(|| {
+        history::reset(data_dir).map_err(|error| ResetError::Executions(error.into()))?;
+        DynamoDb::open(&files.dynamodb(), &tables(template), Clock::system()).map_err(ResetError::Table)
+    });
+    opened?.reset().await.map_err(ResetError::Table)?;
+    match std::fs::remove_file(files.events()) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(ResetError::Events(error)),
+        _ => Ok(()),
+    }
+}
+
+/// What could not be dropped.
+#[derive(Debug, thiserror::Error)]
+pub enum ResetError {
+    #[error("could not drop the executions")]
+    Executions(#[source] driver::Error),
+    #[error("could not drop the table")]
+    Table(#[source] dynamodb::Error),
+    #[error("could not drop the owed events")]
+    Events(#[source] std::io::Error),
+}

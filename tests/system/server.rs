@@ -1,0 +1,247 @@
+//! A real `ticketflow up` as a process, on free ports and a data directory of its own.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use hmac::{Hmac, Mac};
+use serde_json::Value;
+use sha2::Sha256;
+use tempfile::TempDir;
+
+/// The secret that the deliveries of these tests are signed with.
+pub(crate) const SECRET: &str = "the secret of the tests";
+
+/// How long anything may take before a test gives up on it: far longer than it takes on a loaded machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How often a condition is looked at that nothing announces.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+
+/// A running Ticketflow; killed when dropped.
+pub(crate) struct Server {
+    child: Child,
+    pub(crate) api: String,
+    pub(crate) aws: String,
+    directory: TempDir,
+    arguments: Vec<String>,
+    pub(crate) http: reqwest::Client,
+}
+
+/// The root of the workspace.
+pub(crate) fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("the tests lie in the workspace")
+        .to_path_buf()
+}
+
+/// The program under test, built first: `cargo test` does not build the binaries of other packages.
+pub(crate) fn ticketflow() -> PathBuf {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT
+        .get_or_init(|| {
+            let release = !cfg!(debug_assertions);
+            let mut cargo = Command::new(env!("CARGO"));
+            cargo.current_dir(root()).args([
+                "build",
+                "--quiet",
+                "--package",
+                "ticketflow",
+                "--package",
+                "steps",
+                "--bins",
+            ]);
+            if release {
+                cargo.arg("--release");
+            }
+            assert!(
+                cargo.status().expect("cargo runs").success(),
+                "the programs under test must build"
+            );
+            let target = Path::new(env!("CARGO_TARGET_TMPDIR"))
+                .parent()
+                .expect("tmp lies in the target directory");
+            target
+                .join(if release { "release" } else { "debug" })
+                .join("ticketflow")
+        })
+        .clone()
+}
+
+impl Server {
+    /// Starts with an empty data directory.
+    pub(crate) fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// Starts with further arguments of `up`.
+    pub(crate) fn start_with(arguments: &[&str]) -> Self {
+        let directory = TempDir::new().expect("a temporary directory");
+        let arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
+        let (child, api, aws) = spawn(directory.path(), &arguments);
+        // An installed provider stays: the only error is that there is one already.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let http = reqwest::Client::builder()
+            .timeout(PATIENCE)
+            .build()
+            .expect("an HTTP client");
+        Self {
+            child,
+            api,
+            aws,
+            directory,
+            arguments,
+            http,
+        }
+    }
+
+    pub(crate) fn data_dir(&self) -> PathBuf {
+        self.directory.path().join("data")
+    }
+
+    /// SIGKILL: nothing is said to it, nothing is finished.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().expect("the process can be killed");
+        self.child.wait().expect("the process ends");
+    }
+
+    /// Starts again on the same data, with the same arguments.
+    pub(crate) fn restart(&mut self) {
+        let (child, api, aws) = spawn(self.directory.path(), &self.arguments);
+        (self.child, self.api, self.aws) = (child, api, aws);
+    }
+
+    /// Starts again on the same data with other arguments.
+    pub(crate) fn restart_with(&mut self, arguments: &[&str]) {
+        self.arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
+        self.restart();
+    }
+
+    pub(crate) fn process_id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Posts a signed delivery; status and answer.
+    pub(crate) async fn post(&self, body: &[u8]) -> (u16, Value) {
+        let request = self.http.post(format!("{}/webhooks/jira", self.api));
+        let request = request
+            .header("content-type", "application/json")
+            .header("x-hub-signature", sign(SECRET, body));
+        let response = request.body(body.to_vec()).send().await.expect("the API answers");
+        let status = response.status().as_u16();
+        let text = response.text().await.expect("the answer has a body");
+        (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> (u16, Value) {
+        let response = self
+            .http
+            .get(format!("{}{path}", self.api))
+            .send()
+            .await
+            .expect("the API answers");
+        let status = response.status().as_u16();
+        (status, response.json().await.expect("the answer is JSON"))
+    }
+
+    /// Waits until what `look` sees is what is waited for.
+    pub(crate) async fn until<T, F: Future<Output = Option<T>>>(&self, what: &str, look: impl Fn() -> F) -> T {
+        let begun = Instant::now();
+        let mut ticks = tokio::time::interval(LOOK_AGAIN);
+        loop {
+            if let Some(seen) = look().await {
+                return seen;
+            }
+            assert!(
+                begun.elapsed() < PATIENCE,
+                "waited {PATIENCE:?} for {what}\n{}",
+                self.log()
+            );
+            ticks.tick().await;
+        }
+    }
+
+    /// Waits until an execution has this status; the execution.
+    pub(crate) async fn execution(&self, name: &str, status: &str) -> Value {
+        self.until(&format!("execution {name} to be {status}"), || async {
+            let (code, execution) = self.get(&format!("/executions/{name}")).await;
+            (code == 200 && execution["status"] == status).then_some(execution)
+        })
+        .await
+    }
+
+    /// An AWS SDK client of this Step Functions.
+    pub(crate) async fn states(&self) -> aws_sdk_sfn::Client {
+        let http = aws_smithy_http_client::Builder::new().build_http();
+        let config = aws_config::defaults(aws_config::BehaviorVersion::latest())
+            .endpoint_url(&self.aws)
+            .region("us-west-2")
+            .test_credentials()
+            .http_client(http)
+            .load()
+            .await;
+        aws_sdk_sfn::Client::new(&config)
+    }
+
+    /// The end of what it logged, for a failing test.
+    pub(crate) fn log(&self) -> String {
+        let log = std::fs::read_to_string(self.directory.path().join("log")).unwrap_or_default();
+        let lines: Vec<&str> = log.lines().collect();
+        lines[lines.len().saturating_sub(60)..].join("\n")
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have been killed by its test.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn spawn(directory: &Path, arguments: &Vec<String>) -> (Child, String, String) {
+    let log = File::options()
+        .create(true)
+        .append(true)
+        .open(directory.join("log"))
+        .expect("a log file");
+    let mut command = Command::new(ticketflow());
+    command.args(["up", "--json", "--port", "0", "--aws-port", "0", "--data-dir"]);
+    command.arg(directory.join("data"));
+    if !arguments.iter().any(|argument| argument == "--template") {
+        command.arg("--template").arg(root().join("template.yaml"));
+    }
+    command.args(arguments).env("JIRA_WEBHOOK_SECRET", SECRET);
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(log)
+        .spawn()
+        .expect("ticketflow starts");
+    let mut line = String::new();
+    let stdout = child.stdout.take().expect("its output is piped");
+    BufReader::new(stdout)
+        .read_line(&mut line)
+        .expect("its output can be read");
+    let ready: Value = serde_json::from_str(&line).unwrap_or_else(|_| {
+        let log = std::fs::read_to_string(directory.join("log")).unwrap_or_default();
+        panic!("ticketflow did not start: {line}\n{log}")
+    });
+    let text = |field: &str| ready[field].as_str().expect("the address").to_owned();
+    (child, text("api"), text("aws"))
+}
+
+/// `X-Hub-Signature` of a body.
+pub(crate) fn sign(secret: &str, body: &[u8]) -> String {
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("a key of any length");
+    mac.update(body);
+    let digest = mac.finalize().into_bytes();
+    format!(
+        "sha256={}",
+        digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>()
+    )
+}
