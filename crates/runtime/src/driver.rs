@@ -57,8 +57,8 @@ const MAX_CALLS: usize = 1_000;
 /// them than this wait.
 const MAX_EVALUATIONS: usize = 64;
 
-/// How long to wait before trying again what the store or a receiver refused.
-const RETRY_PAUSE: Duration = Duration::from_secs(1);
+/// How long to wait before trying again what the store or a receiver refused; tests have no second to lose.
+const RETRY_PAUSE: Duration = Duration::from_millis(if cfg!(test) { 1 } else { 1_000 });
 
 /// What an engine is opened with.
 pub struct Config {

@@ -88,6 +88,8 @@ impl Inner {
             input,
         };
         loop {
+            // Nothing here need ever wait, so a busy caller would keep its thread to itself.
+            tokio::task::consume_budget().await;
             let before = fold.execution.last_event();
             let submitted = match &trigger {
                 Trigger::TaskSubmitted { scheduled, output } => Some((*scheduled, output.clone())),
@@ -115,7 +117,6 @@ impl Inner {
                 calls.start(self, &fold, task, Some(answer));
             }
             trigger = if fold.execution.is_runnable() {
-                tokio::task::yield_now().await;
                 Trigger::Continue
             } else {
                 let due = fold.execution.due();

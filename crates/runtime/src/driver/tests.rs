@@ -1,6 +1,7 @@
 //! The engine over a real store: what it promises its callers, and what it keeps of it when writes fail and processes
 //! die.
 
+mod crash;
 mod lifecycle;
 
 use std::collections::HashMap;
@@ -11,7 +12,6 @@ use asl::{EventKind, Failure, Json, Status};
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::sync::Semaphore;
 
 use super::*;
 use crate::history::{Faults, MachineType};
@@ -26,13 +26,13 @@ fn dawn() -> DateTime<Utc> {
 struct Script {
     answers: Mutex<HashMap<String, Vec<Answer>>>,
     calls: Mutex<Vec<TaskCall>>,
-    /// Calls that wait for a permit before they answer.
-    gate: Option<Arc<Semaphore>>,
 }
 
 #[derive(Clone)]
 enum Answer {
     Is(TaskOutcome),
+    /// `Throttled` as long as the parameters say that it is the first attempt.
+    FailsAtFirst,
     Never,
 }
 
@@ -55,9 +55,6 @@ impl Tasks for Script {
         let resource = call.schedule.resource.resource.to_string();
         self.calls.lock().expect("no test panics with it").push(call.clone());
         Box::pin(async move {
-            if let Some(gate) = &self.gate {
-                gate.acquire().await.expect("the gate stays").forget();
-            }
             let answer = {
                 let mut answers = self.answers.lock().expect("no test panics with it");
                 let answers = answers.entry(resource).or_default();
@@ -69,6 +66,10 @@ impl Tasks for Script {
             };
             match answer {
                 Answer::Is(outcome) => outcome,
+                Answer::FailsAtFirst if call.schedule.parameters.value()["attempt"] == json!(0) => {
+                    TaskOutcome::Failed(Failure::named("Throttled"))
+                }
+                Answer::FailsAtFirst => TaskOutcome::Succeeded(json!("done").into()),
                 Answer::Never => std::future::pending().await,
             }
         })

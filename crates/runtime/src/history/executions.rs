@@ -69,6 +69,23 @@ impl Head {
     }
 }
 
+#[cfg(test)]
+impl From<Row> for Head {
+    fn from(row: Row) -> Self {
+        Self {
+            status: row.status,
+            started: row.started,
+            stopped: row.stopped,
+            last_event: row.last_event,
+            due: row.due,
+            pending: row.pending,
+            redrive_count: row.redrive_count,
+            redriven: row.redriven,
+            redrive_token: row.redrive_token,
+        }
+    }
+}
+
 const STATUSES: [Status; 5] = [
     Status::Running,
     Status::Succeeded,

@@ -62,7 +62,7 @@ mod for_tests {
             Ok(())
         }
 
-        pub(in crate::history) fn has_crashed(&self) -> bool {
+        pub(crate) fn has_crashed(&self) -> bool {
             let plan = self.plan();
             plan.crash_after.is_some_and(|last| last <= plan.commits)
         }

@@ -118,6 +118,8 @@ pub(crate) fn page(
     reverse: bool,
     limit: usize,
 ) -> Result<(Vec<Event>, Option<Position>)> {
+    // A token of a caller's own making finds a page of this execution or none.
+    let from = from.map(|from| from.clamp(0, MAX_POSITION));
     let (first, last) = keys(id);
     let (start, sql) = if reverse {
         let start = from.map_or(Ok(last), |from| key(id, from))?;
