@@ -7,7 +7,7 @@ use aws_sdk_sfn::error::SdkError;
 use aws_sdk_sfn::operation::redrive_execution::RedriveExecutionError;
 use aws_sdk_sfn::operation::start_execution::StartExecutionError;
 use aws_sdk_sfn::types::{ExecutionStatus, HistoryEvent, HistoryEventType, StateMachineStatus};
-use ticket::{TicketEvent, TicketId, Time};
+use ticket::{IssueKey, TicketEvent, TicketId, Time};
 
 use crate::names::{ErrorName, Name};
 use crate::table::{Failure, Status, Step};
@@ -70,7 +70,9 @@ pub enum Redrive {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Description {
     pub name: String,
+    /// What its input is about, if that is an event.
     pub ticket: Option<TicketId>,
+    pub key: Option<IssueKey>,
     pub status: Status,
     pub redrives: u32,
     pub started_at: Time,
@@ -146,10 +148,11 @@ impl Executions {
             }
             Err(error) => return Err(failed(doing)(error)),
         };
-        let event = output.input().and_then(ticket_of);
+        let event = output.input().and_then(event_of);
         Ok(Some(Description {
             name: name.to_owned(),
-            ticket: event,
+            ticket: event.as_ref().map(TicketEvent::ticket),
+            key: event.and_then(|event| event.key),
             status: status(output.status()).ok_or(Error::Incomplete {
                 doing,
                 missing: "a known status",
@@ -233,6 +236,7 @@ impl Executions {
         let Description {
             name,
             ticket,
+            key,
             status,
             redrives,
             started_at,
@@ -243,6 +247,7 @@ impl Executions {
         Ok(Failure {
             name,
             ticket,
+            key,
             status,
             redrives,
             started_at,
@@ -269,7 +274,11 @@ fn failed_step(events: &[HistoryEvent], description: &Description, stopped_at: T
     let entered = events
         .iter()
         .position(|event| event.state_entered_event_details().is_some())?;
-    let tries = events[..entered].iter().filter(|event| {
+    // A redrive does not enter the state again; its tries are counted anew.
+    let of_this_round = events[..entered]
+        .iter()
+        .take_while(|event| event.r#type() != &HistoryEventType::ExecutionRedriven);
+    let tries = of_this_round.filter(|event| {
         matches!(
             event.r#type(),
             HistoryEventType::LambdaFunctionScheduled | HistoryEventType::TaskScheduled
@@ -286,11 +295,9 @@ fn failed_step(events: &[HistoryEvent], description: &Description, stopped_at: T
     })
 }
 
-/// The ticket that an execution's input speaks of.
-pub(crate) fn ticket_of(input: &str) -> Option<TicketId> {
-    serde_json::from_str::<TicketEvent>(input)
-        .ok()
-        .map(|event| event.ticket())
+/// The event that an execution was started with.
+fn event_of(input: &str) -> Option<TicketEvent> {
+    serde_json::from_str(input).ok()
 }
 
 fn status(status: &ExecutionStatus) -> Option<Status> {
@@ -301,8 +308,10 @@ fn redrives(count: Option<i32>) -> u32 {
     count.and_then(|count| u32::try_from(count).ok()).unwrap_or_default()
 }
 
+/// To the nearest millisecond: on the wire it is a floating-point number of seconds, which may be a little short of it.
 fn time(time: Option<&aws_sdk_sfn::primitives::DateTime>) -> Option<Time> {
-    Time::from_millis(time?.to_millis().ok()?).ok()
+    let millis = (time?.as_nanos() + 500_000).div_euclid(1_000_000);
+    Time::from_millis(i64::try_from(millis).ok()?).ok()
 }
 
 fn failed<E: StdError + Send + Sync + 'static>(doing: &'static str) -> impl Fn(SdkError<E>) -> Error {

@@ -78,7 +78,7 @@ pub(crate) async fn record(table: &Table, executions: &Executions, name: &str) -
     let failure = executions.failure(description).await?;
     let recorded = match table.record_failure(&failure).await? {
         Outcome::Written => Recorded::Recorded,
-        _ => Recorded::Overtaken,
+        Outcome::Refused(_) | Outcome::Contended => Recorded::Overtaken,
     };
     tracing::info!(
         execution = name,

@@ -2,7 +2,7 @@ use aws_sdk_sfn::primitives::DateTime;
 use aws_sdk_sfn::types::{HistoryEvent, HistoryEventType, StateEnteredEventDetails};
 use ticket::{Delivery, TicketEvent, Time, jira};
 
-use super::{Description, NAME_LENGTH, failed_step, name};
+use super::{Description, NAME_LENGTH, failed_step, name, time};
 use crate::table::Status;
 
 fn event(key: &str, summary: &str) -> TicketEvent {
@@ -53,6 +53,7 @@ fn the_step_that_failed_is_the_last_one_entered_with_all_its_tries() {
     let description = Description {
         name: "name".to_owned(),
         ticket: None,
+        key: None,
         status: Status::Failed,
         redrives: 0,
         started_at: Time::from_millis(0).unwrap(),
@@ -82,8 +83,25 @@ fn the_step_that_failed_is_the_last_one_entered_with_all_its_tries() {
     );
     assert_eq!((step.started_at.millis(), step.finished_at), (6_000, stopped_at));
     assert_eq!(step.error.as_deref(), Some("TableRefused"));
+    // Redriven at that state, and failed once more: tries are counted within the round.
+    let mut redriven = history(&[
+        (E::ExecutionRedriven, None),
+        (E::LambdaFunctionScheduled, None),
+        (E::ExecutionFailed, None),
+    ]);
+    redriven.extend(events);
+    let step = failed_step(&redriven, &description, stopped_at).unwrap();
+    assert_eq!((step.name.as_str(), step.attempt), ("StoreTicket", 1));
     assert_eq!(
         failed_step(&history(&[(E::ExecutionStarted, None)]), &description, stopped_at),
         None
     );
+}
+
+#[test]
+fn a_time_on_the_wire_is_rounded_to_the_millisecond_it_was() {
+    let wire = DateTime::from_secs_f64(1_795_263_390.382);
+    assert_eq!(time(Some(&wire)).unwrap().millis(), 1_795_263_390_382);
+    let short = DateTime::from_nanos(1_795_263_390_381_999_999).unwrap();
+    assert_eq!(time(Some(&short)).unwrap().millis(), 1_795_263_390_382);
 }

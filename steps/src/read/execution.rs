@@ -98,6 +98,7 @@ impl From<Description> for View {
             stopped_at,
             error,
             cause,
+            ..
         } = description;
         let attempts = redrives.saturating_add(1);
         Self {

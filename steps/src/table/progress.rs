@@ -10,11 +10,12 @@ use aws_sdk_dynamodb::types::KeysAndAttributes;
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
-use ticket::{TicketId, Time};
+use ticket::{IssueKey, TicketId, Time};
 use tokio::task::JoinSet;
 
 use super::attribute::{number, string};
-use super::request::{Change, Outcome, PARTITION, Reading, SORT, attribute, key};
+use super::request::{Change, Outcome, PARTITION, Reading, Write, attribute, key};
+use super::ticket::alias;
 use super::{Error, Item, Table, failed};
 use crate::step::{Execution, State};
 
@@ -133,6 +134,7 @@ pub struct Record<'a> {
 pub struct Failure {
     pub name: String,
     pub ticket: Option<TicketId>,
+    pub key: Option<IssueKey>,
     pub status: Status,
     pub redrives: u32,
     pub started_at: Time,
@@ -299,8 +301,22 @@ impl Table {
     }
 
     /// Records that an execution failed, unless a later round of it is known.
+    ///
+    /// The ticket's key gets its alias here, too: the step that would have given it may be the one that failed, and a
+    /// ticket whose workflow failed is looked for by its key.
     pub async fn record_failure(&self, failure: &Failure) -> Result<Outcome, Error> {
-        self.change("record a failure", failure.change()).await
+        let doing = "record a failure";
+        let mut writes = vec![Write::Change(failure.change())];
+        if let (Some(ticket), Some(key)) = (&failure.ticket, &failure.key) {
+            writes.push(Write::Put(alias(key, ticket)));
+        }
+        match self.transact(doing, writes).await? {
+            Outcome::Contended => {
+                let source = "a step of the execution writes at the same time".into();
+                Err(Error::Unavailable { doing, source })
+            }
+            outcome => Ok(outcome),
+        }
     }
 
     /// Records that an execution runs again, unless a step of the new round has said so already.
@@ -490,7 +506,7 @@ impl Table {
             let partition: String = reading.required(PARTITION)?;
             let name = partition
                 .strip_prefix("EXECUTION#")
-                .ok_or_else(|| reading.unreadable(SORT))?;
+                .ok_or_else(|| reading.unreadable(PARTITION))?;
             Ok(name.to_owned())
         };
         let read = |item| {

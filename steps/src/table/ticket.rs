@@ -64,6 +64,11 @@ fn alias_partition(key: &IssueKey) -> String {
     format!("KEY#{key}")
 }
 
+/// The item by which a key finds its ticket.
+pub(super) fn alias(alias: &IssueKey, id: &TicketId) -> Item {
+    key(alias_partition(alias), id.to_string())
+}
+
 impl Fold {
     pub(super) fn read(item: &Item) -> Result<Self, Error> {
         let reading = Reading(item);
@@ -289,11 +294,7 @@ impl Table {
         if let Some(merged) = seen.merged(event) {
             writes.push(Write::Change(merged.change(&id, seen.revision)));
         }
-        writes.extend(
-            new_keys(event, seen)
-                .iter()
-                .map(|alias| Write::Put(key(alias_partition(alias), id.to_string()))),
-        );
+        writes.extend(new_keys(event, seen).iter().map(|key| Write::Put(alias(key, &id))));
         writes.extend(event.facts.iter().map(|fact| Write::Put(fact_item(&id, fact))));
         self.transact("store an event", writes).await
     }
