@@ -46,7 +46,9 @@ pub(crate) fn ticketflow() -> PathBuf {
         .get_or_init(|| {
             let release = !cfg!(debug_assertions);
             let mut cargo = Command::new(env!("CARGO"));
-            cargo.current_dir(root()).args(["build", "--quiet", "--workspace", "--bins"]);
+            cargo
+                .current_dir(root())
+                .args(["build", "--quiet", "--workspace", "--bins"]);
             if release {
                 cargo.arg("--release");
             }
