@@ -140,6 +140,7 @@ pub struct Stack {
     secrets: Secrets,
     host: Arc<Host>,
     engine: Engine,
+    dynamodb: DynamoDb,
     /// Told to stop listening; the servers then finish what is in flight.
     stopping: watch::Sender<bool>,
     servers: JoinSet<()>,
@@ -200,7 +201,7 @@ impl Stack {
         ];
         let services = Services {
             states,
-            dynamodb: Arc::new(stores.dynamodb),
+            dynamodb: Arc::new(stores.dynamodb.clone()),
             secrets: Arc::new(stores.secrets.clone()),
             events: Arc::new(stores.bus),
         };
@@ -211,6 +212,7 @@ impl Stack {
             secrets: stores.secrets,
             host,
             engine,
+            dynamodb: stores.dynamodb,
             stopping: watch::Sender::new(false),
             servers: JoinSet::new(),
             background,
@@ -282,6 +284,16 @@ impl Stack {
         }
         self.engine.shutdown().await;
         self.host.shutdown(PATIENCE).await;
+        let stats = self.dynamodb.stats();
+        let requests: u64 = stats.requests.values().sum();
+        let (read_units, write_units, commits) = (stats.read_units, stats.write_units, stats.commits);
+        tracing::info!(
+            requests,
+            read_units,
+            write_units,
+            commits,
+            "what the table store was asked"
+        );
     }
 }
 

@@ -1,0 +1,282 @@
+//! How many deliveries a second one machine takes, and how long each takes from POST to its final state.
+//!
+//! A real `ticketflow up` in release, everything on disk. Every delivery is a resolved issue of its own, the longest way
+//! through the state machine. The end of an execution is its own `stopDate`, so nothing polls while it is measured.
+//!
+//!     cargo bench -p system-tests --bench deliveries
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+
+#[path = "../system/deliveries.rs"]
+#[expect(dead_code, reason = "the system tests use more of it")]
+mod deliveries;
+
+use deliveries::Issue;
+
+const SECRET: &str = "the secret of the benchmark";
+
+/// Deliveries of each measurement.
+const DELIVERIES: u32 = 2_000;
+
+/// Clients of each measurement, each with one delivery in flight.
+const CLIENTS: [u32; 3] = [1, 8, 64];
+
+/// How long to wait for executions to end after the last answer.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+fn main() {
+    let runtime = tokio::runtime::Runtime::new().expect("a tokio runtime");
+    runtime.block_on(run());
+}
+
+async fn run() {
+    let program = build();
+    let directory = tempfile::TempDir::new().expect("a temporary directory");
+    let (mut child, api, aws) = start(&program, directory.path());
+    // An installed provider stays: the only error is that there is one already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let http = reqwest::Client::builder()
+        .timeout(PATIENCE)
+        .build()
+        .expect("an HTTP client");
+    let states = states(&aws).await;
+    println!("fsync of this disk: {:.2} ms\n", fsync_ms(directory.path()));
+    let next = Arc::new(AtomicU32::new(1));
+    // The first ones start the functions' environments, which is not what is measured.
+    measure(&http, &api, &states, &next, 8, 100).await;
+    println!("clients  deliveries/s  p50 ms  p99 ms  (POST to final state)");
+    let mut last = None;
+    for clients in CLIENTS {
+        let count = if clients == 1 { DELIVERIES / 4 } else { DELIVERIES };
+        let result = measure(&http, &api, &states, &next, clients, count).await;
+        println!(
+            "{clients:7}  {:12.0}  {:6.1}  {:6.1}",
+            result.rate, result.p50, result.p99
+        );
+        last = Some(result.example);
+    }
+    let history = states
+        .get_execution_history()
+        .execution_arn(last.expect("an execution"))
+        .max_results(1_000);
+    let history = history.send().await.expect("its history");
+    let entered = history
+        .events()
+        .iter()
+        .filter(|event| event.r#type().as_str().ends_with("StateEntered"))
+        .count();
+    let posted = f64::from(next.load(Ordering::Relaxed) - 1);
+    println!("\nstate transitions per delivery: {entered}");
+    let stopped = Command::new("kill").args(["-TERM", &child.id().to_string()]).status();
+    assert!(stopped.expect("kill runs").success());
+    child.wait().expect("it ends");
+    let log = std::fs::read_to_string(directory.path().join("log")).expect("its log");
+    for (what, field) in [
+        ("requests", "requests="),
+        ("write units", "write_units="),
+        ("read units", "read_units="),
+    ] {
+        let value = log
+            .lines()
+            .rev()
+            .find(|line| line.contains("table store"))
+            .and_then(|line| {
+                let (_, rest) = line.split_once(field)?;
+                rest.split_whitespace().next()?.parse::<f64>().ok()
+            });
+        let value = value.expect("it logs what its table store was asked");
+        println!("DynamoDB {what} per delivery: {:.1}", value / posted);
+    }
+}
+
+struct Measured {
+    rate: f64,
+    p50: f64,
+    p99: f64,
+    example: String,
+}
+
+async fn measure(
+    http: &reqwest::Client,
+    api: &str,
+    states: &aws_sdk_sfn::Client,
+    next: &Arc<AtomicU32>,
+    clients: u32,
+    count: u32,
+) -> Measured {
+    let first = next.load(Ordering::Relaxed);
+    let begun = Utc::now();
+    let mut workers = tokio::task::JoinSet::new();
+    for _ in 0..clients {
+        let (http, url, next) = (http.clone(), format!("{api}/webhooks/jira"), next.clone());
+        workers.spawn(async move {
+            let mut posted = Vec::new();
+            loop {
+                let number = next.fetch_add(1, Ordering::Relaxed);
+                if number >= first + count {
+                    return posted;
+                }
+                let body = Issue { number }.resolved(600_000);
+                let request = http.post(&url).header("x-hub-signature", sign(&body));
+                let at = Utc::now();
+                let response = request.body(body).send().await.expect("an answer");
+                assert_eq!(response.status(), 202);
+                let answer: Value = response.json().await.expect("JSON");
+                posted.push((answer["execution"].as_str().expect("a name").to_owned(), at));
+            }
+        });
+    }
+    let posted: HashMap<String, DateTime<Utc>> = workers.join_all().await.into_iter().flatten().collect();
+    next.store(first + count, Ordering::Relaxed);
+    let (ends, example) = ends(states, &posted).await;
+    let mut latencies: Vec<f64> = ends
+        .iter()
+        .map(|(name, end)| (*end - posted[name]).num_microseconds().unwrap_or(0) as f64 / 1_000.0)
+        .collect();
+    latencies.sort_by(f64::total_cmp);
+    let at = |quantile: f64| latencies[((latencies.len() - 1) as f64 * quantile) as usize];
+    let last = ends.values().max().expect("an end");
+    let seconds = (*last - begun).num_milliseconds() as f64 / 1_000.0;
+    Measured {
+        rate: f64::from(count) / seconds,
+        p50: at(0.5),
+        p99: at(0.99),
+        example,
+    }
+}
+
+/// When each execution ended, once all have; and the ARN of one of them.
+async fn ends(
+    states: &aws_sdk_sfn::Client,
+    posted: &HashMap<String, DateTime<Utc>>,
+) -> (HashMap<String, DateTime<Utc>>, String) {
+    let machines = states.list_state_machines().send().await.expect("the state machines");
+    let machine = machines
+        .state_machines()
+        .first()
+        .expect("one")
+        .state_machine_arn()
+        .to_owned();
+    let begun = Instant::now();
+    let mut ticks = tokio::time::interval(Duration::from_millis(200));
+    loop {
+        let mut ends = HashMap::new();
+        let mut example = String::new();
+        let mut pages = states
+            .list_executions()
+            .state_machine_arn(&machine)
+            .into_paginator()
+            .items()
+            .send();
+        while let Some(execution) = pages.next().await {
+            let execution = execution.expect("an execution");
+            let Some(stopped) = execution.stop_date().filter(|_| posted.contains_key(execution.name())) else {
+                continue;
+            };
+            let stopped = DateTime::from_timestamp_millis(stopped.to_millis().expect("a moment")).expect("a moment");
+            example = execution.execution_arn().to_owned();
+            ends.insert(execution.name().to_owned(), stopped);
+            if ends.len() == posted.len() {
+                return (ends, example);
+            }
+        }
+        assert!(
+            begun.elapsed() < PATIENCE,
+            "{} of {} have ended",
+            ends.len(),
+            posted.len()
+        );
+        ticks.tick().await;
+    }
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("the workspace")
+        .to_path_buf()
+}
+
+fn build() -> PathBuf {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo
+        .current_dir(root())
+        .args(["build", "--release", "--workspace", "--bins"]);
+    assert!(cargo.status().expect("cargo runs").success(), "the programs must build");
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR"))
+        .parent()
+        .expect("the target directory");
+    target.join("release/ticketflow")
+}
+
+fn start(program: &Path, directory: &Path) -> (Child, String, String) {
+    let log = File::create(directory.join("log")).expect("a log file");
+    let mut command = Command::new(program);
+    command
+        .args(["up", "--json", "--port", "0", "--aws-port", "0", "--data-dir"])
+        .arg(directory.join("data"));
+    command.arg("--template").arg(root().join("template.yaml"));
+    command
+        .env("JIRA_WEBHOOK_SECRET", SECRET)
+        .env("RUST_LOG", "warn,runtime::stack=info")
+        .env("NO_COLOR", "1");
+    let mut child = command
+        .stdout(Stdio::piped())
+        .stderr(log)
+        .spawn()
+        .expect("ticketflow starts");
+    let mut line = String::new();
+    let stdout = child.stdout.take().expect("its output");
+    BufReader::new(stdout).read_line(&mut line).expect("its first line");
+    let ready: Value = serde_json::from_str(&line).expect("it is ready");
+    let text = |field: &str| ready[field].as_str().expect("an address").to_owned();
+    (child, text("api"), text("aws"))
+}
+
+async fn states(aws: &str) -> aws_sdk_sfn::Client {
+    let config = aws_config::defaults(aws_config::BehaviorVersion::latest())
+        .endpoint_url(aws)
+        .region("us-west-2")
+        .test_credentials()
+        .http_client(aws_smithy_http_client::Builder::new().build_http())
+        .load()
+        .await;
+    aws_sdk_sfn::Client::new(&config)
+}
+
+fn sign(body: &[u8]) -> String {
+    use hmac::{Hmac, Mac};
+    let mut mac = Hmac::<sha2::Sha256>::new_from_slice(SECRET.as_bytes()).expect("a key of any length");
+    mac.update(body);
+    let digest = mac.finalize().into_bytes();
+    format!(
+        "sha256={}",
+        digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>()
+    )
+}
+
+/// The median time of an fsync of a small append.
+fn fsync_ms(directory: &Path) -> f64 {
+    let mut file = File::create(directory.join("fsync")).expect("a file");
+    let mut times: Vec<f64> = (0..51)
+        .map(|_| {
+            let begun = Instant::now();
+            file.write_all(&[0; 512])
+                .and_then(|()| file.sync_all())
+                .expect("the disk takes it");
+            begun.elapsed().as_secs_f64() * 1_000.0
+        })
+        .collect();
+    times.sort_by(f64::total_cmp);
+    times[times.len() / 2]
+}
