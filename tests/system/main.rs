@@ -4,4 +4,5 @@ mod architecture;
 mod crash;
 mod deliveries;
 mod lifecycle;
+mod recorded;
 mod server;

@@ -164,7 +164,7 @@ impl Parser {
             Some(Some("JSONPath")) => {
                 if around == QueryLanguage::Jsonata {
                     self.schema(
-                        &format!("{pointer}/QueryLanguage"),
+                        pointer,
                         "'QueryLanguage' can not be 'JSONPath' if set to 'JSONata' for whole state machine",
                     );
                 }

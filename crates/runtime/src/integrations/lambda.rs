@@ -40,6 +40,8 @@ impl Integrations {
         };
         let payload = match parameters.get("Payload") {
             None | Some(Value::Null) => Bytes::from_static(b"{}"),
+            // A text that is JSON is the payload itself.
+            Some(Value::String(text)) if serde_json::from_str::<Value>(text).is_ok() => Bytes::from(text.clone()),
             Some(payload) => Bytes::from(payload.to_string()),
         };
         match self.invoke(&function, payload).await {

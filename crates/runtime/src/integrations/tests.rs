@@ -196,6 +196,26 @@ async fn lambda_invoke_shows_the_http_side() {
 }
 
 #[tokio::test]
+async fn a_payload_that_is_a_json_text_is_sent_as_it_is() {
+    for (payload, sent) in [
+        (json!("0.0"), "0.0"),
+        (json!("{ }"), "{ }"),
+        (json!("text"), "\"text\""),
+        (json!(1), "1"),
+    ] {
+        let script = Script::function(Ok("null"));
+        perform(
+            &script,
+            "lambda",
+            "invoke",
+            json!({"FunctionName": "store", "Payload": payload}),
+        )
+        .await;
+        assert_eq!(script.asked(), [("store".to_owned(), sent.to_owned())]);
+    }
+}
+
+#[tokio::test]
 async fn a_task_that_waits_is_submitted() {
     let script = Script::function(Ok("null"));
     let parameters = json!({"FunctionName": "store"});

@@ -212,8 +212,11 @@ fn described(record: &ExecutionRecord, included: bool) -> Map<String, Value> {
             answer.insert("output".into(), output.text().into());
             answer.insert("outputDetails".into(), json!({"included": true}));
         }
-        put(&mut answer, "error", text(&record.failure.error));
-        put(&mut answer, "cause", text(&record.failure.cause));
+        // That a state machine's time is over is told by the status alone.
+        if record.status != Status::TimedOut {
+            put(&mut answer, "error", text(&record.failure.error));
+            put(&mut answer, "cause", text(&record.failure.cause));
+        }
     }
     answer
 }
