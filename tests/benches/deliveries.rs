@@ -5,6 +5,8 @@
 //!
 //!     cargo bench -p system-tests --bench deliveries
 
+#![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
+
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
