@@ -1,6 +1,7 @@
 //! Finds the functions' binaries, and has cargo build those that are not built.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -71,6 +72,9 @@ fn build(package: &Path, names: &BTreeSet<&str>) -> anyhow::Result<BTreeMap<Stri
     for name in names {
         command.args(["--bin", name]);
     }
+    for (variable, _) in std::env::vars_os().filter(|(variable, _)| tells_of_this_package(variable)) {
+        command.env_remove(variable);
+    }
     let mut child = command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -99,4 +103,14 @@ fn build(package: &Path, names: &BTreeSet<&str>) -> anyhow::Result<BTreeMap<Stri
         ));
     }
     Ok(built)
+}
+
+/// Whether a variable is one by which `cargo run` tells this program of its own package.
+///
+/// A cargo that inherits them finds the build scripts that look at them out of date: it would compile those packages
+/// again, and so would the next `cargo run`, which is without them.
+fn tells_of_this_package(variable: &OsStr) -> bool {
+    variable
+        .to_str()
+        .is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") || name == "OUT_DIR")
 }
