@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use aws_sdk_sfn::types::{ExecutionStatus, HistoryEventType};
 
 use crate::deliveries::Issue;
+use crate::processes::{children_of, processes};
 use crate::server::Server;
 
 /// Deliveries in flight in each round.
@@ -98,52 +99,4 @@ async fn every_delivery_that_was_taken_ends_in_its_ticket() {
         assert!(entered <= 4, "no state of {} is entered twice", execution.name());
     }
     assert!(taken.iter().all(|(_, name)| names.contains(name)));
-}
-
-/// A process, told apart from a later one of the same number by when it started.
-#[derive(Clone, Debug, PartialEq)]
-struct Process {
-    id: u32,
-    started: String,
-}
-
-/// The processes whose parent is this one, read from /proc.
-fn children_of(parent: u32) -> Vec<Process> {
-    processes()
-        .into_iter()
-        .filter(|(_, of)| *of == parent)
-        .map(|(process, _)| process)
-        .collect()
-}
-
-/// Every process with its parent.
-fn processes() -> Vec<(Process, u32)> {
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir("/proc").expect("/proc").flatten() {
-        let Ok(stat) = std::fs::read_to_string(entry.path().join("stat")) else {
-            continue;
-        };
-        // pid (name) state ppid … starttime …; a name may hold anything, so what follows its last parenthesis counts.
-        let Some((_, rest)) = stat.rsplit_once(')') else {
-            continue;
-        };
-        let fields: Vec<&str> = rest.split_whitespace().collect();
-        let (Ok(id), Some(parent), Some(started)) = (
-            entry.file_name().to_string_lossy().parse(),
-            fields.get(1),
-            fields.get(19),
-        ) else {
-            continue;
-        };
-        if let (Ok(parent), false) = (parent.parse(), fields[0] == "Z") {
-            found.push((
-                Process {
-                    id,
-                    started: (*started).to_owned(),
-                },
-                parent,
-            ));
-        }
-    }
-    found
 }

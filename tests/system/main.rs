@@ -1,8 +1,14 @@
 //! The system tests: a real `ticketflow up` as a process, spoken to as JIRA, a user and an AWS SDK speak to it.
 
 mod architecture;
+mod commands;
 mod crash;
 mod deliveries;
+mod failures;
 mod lifecycle;
+mod processes;
+mod project;
 mod recorded;
+mod recorded_jira;
 mod server;
+mod table;

@@ -52,6 +52,7 @@ pub(crate) fn ticketflow() -> PathBuf {
             if release {
                 cargo.arg("--release");
             }
+            as_from_a_shell(&mut cargo);
             assert!(
                 cargo.status().expect("cargo runs").success(),
                 "the programs under test must build"
@@ -64,6 +65,18 @@ pub(crate) fn ticketflow() -> PathBuf {
                 .join("ticketflow")
         })
         .clone()
+}
+
+/// Takes away what cargo tells a test of its package.
+///
+/// Build scripts, ring's for one, run again when they see it, and with them all that lies above would be built anew.
+fn as_from_a_shell(command: &mut Command) {
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
+            command.env_remove(&name);
+        }
+    }
 }
 
 impl Server {
@@ -117,6 +130,19 @@ impl Server {
 
     pub(crate) fn process_id(&self) -> u32 {
         self.child.id()
+    }
+
+    /// SIGKILL to every environment of the functions that run this binary; how many there were.
+    pub(crate) fn kill_functions(&self, binary: &str) -> usize {
+        let children = crate::processes::children_of(self.process_id());
+        let running = children.iter().filter(|child| {
+            let program = std::fs::read_link(format!("/proc/{}/exe", child.id));
+            program.is_ok_and(|program| program.ends_with(binary))
+        });
+        let kill = |id: u32| Command::new("kill").args(["-KILL", &id.to_string()]).status();
+        running
+            .filter(|child| kill(child.id).is_ok_and(|status| status.success()))
+            .count()
     }
 
     /// Posts a signed delivery; status and answer.
@@ -181,9 +207,14 @@ impl Server {
         aws_sdk_sfn::Client::new(&config)
     }
 
+    /// All that it logged, over all its starts.
+    pub(crate) fn whole_log(&self) -> String {
+        std::fs::read_to_string(self.directory.path().join("log")).expect("it has a log")
+    }
+
     /// The end of what it logged, for a failing test.
     pub(crate) fn log(&self) -> String {
-        let log = std::fs::read_to_string(self.directory.path().join("log")).unwrap_or_default();
+        let log = self.whole_log();
         let lines: Vec<&str> = log.lines().collect();
         lines[lines.len().saturating_sub(60)..].join("\n")
     }

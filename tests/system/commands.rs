@@ -1,0 +1,176 @@
+//! The commands beside `up`, as a user runs them: what goes to standard output, what to standard error, and the hints.
+
+use std::ffi::OsStr;
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use serde_json::{Value, json};
+
+use crate::deliveries::Issue;
+use crate::project::{Project, STATE_MACHINE};
+use crate::server::{SECRET, Server, root, ticketflow};
+
+/// What a command came to.
+#[derive(Debug)]
+struct Ran {
+    succeeded: bool,
+    out: String,
+    err: String,
+}
+
+impl Ran {
+    /// What it printed, a JSON value a line.
+    fn lines(&self) -> Vec<Value> {
+        let lines = self.out.lines();
+        lines
+            .map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("no JSON: {line}")))
+            .collect()
+    }
+
+    /// Failed with these words, and a hint of those.
+    fn fails(&self, error: &str, hint: &str) {
+        assert!(!self.succeeded, "{self:?}");
+        assert_eq!(self.out, "", "an error is no data");
+        let mut lines = self.err.lines().rev();
+        let (last, before) = (lines.next().unwrap_or_default(), lines.next().unwrap_or_default());
+        assert!(before.starts_with("error: ") && before.contains(error), "{self:?}");
+        assert!(last.starts_with("hint: ") && last.contains(hint), "{self:?}");
+    }
+}
+
+/// Runs the program with this on its standard input.
+fn run<S: AsRef<OsStr>>(arguments: &[S], input: &[u8]) -> Ran {
+    let mut child = Command::new(ticketflow())
+        .args(arguments)
+        .env("JIRA_WEBHOOK_SECRET", SECRET)
+        .env_remove("TICKETFLOW_URL")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("ticketflow runs");
+    let mut stdin = child.stdin.take().expect("its input is piped");
+    // A command that reads nothing may have ended before.
+    let _ = stdin.write_all(input);
+    drop(stdin);
+    let output = child.wait_with_output().expect("it ends");
+    Ran {
+        succeeded: output.status.success(),
+        out: String::from_utf8(output.stdout).expect("text"),
+        err: String::from_utf8(output.stderr).expect("text"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_delivery_is_posted_from_standard_input_and_followed_as_json_until_a_reset() {
+    let mut server = Server::start();
+    let issue = Issue { number: 70 };
+    let at = ["--url", &server.api, "--json"];
+    let posted = run(&[&["post", "-"][..], &at].concat(), &issue.created());
+    assert!(posted.succeeded, "{posted:?}");
+    let answer = &posted.lines()[0];
+    let name = answer["execution"].as_str().expect("the execution's name");
+    server.execution(name, "SUCCEEDED").await;
+
+    let listed = run(&[&["executions", "--status", "SUCCEEDED"][..], &at].concat(), b"");
+    let names: Vec<Value> = listed
+        .lines()
+        .iter()
+        .map(|execution| execution["name"].clone())
+        .collect();
+    assert_eq!(names, [json!(name)]);
+    let shown = run(&[&["ticket", "TEST-70"][..], &at].concat(), b"");
+    let ticket: Value = serde_json::from_str(&shown.out).expect("JSON");
+    assert_eq!(ticket, server.get("/tickets/TEST-70").await.1);
+    run(&[&["ticket", "TEST-71"][..], &at].concat(), b"").fails("404 Not Found: there is no ticket", "log");
+    run(&[&["redrive", name][..], &at].concat(), b"").fails("409", "log");
+
+    let (data, template) = (server.data_dir(), root().join("template.yaml"));
+    let reset = ["reset".as_ref(), "--data-dir".as_ref(), data.as_os_str()];
+    let reset = [&reset[..], &["--template".as_ref(), template.as_os_str()]].concat();
+    let sure = [&reset[..], &["--yes".as_ref(), "--json".as_ref()]].concat();
+    run(&sure, b"").fails("", "stop the `ticketflow up`");
+    server.kill();
+    run(&reset, b"y\n").fails("nobody is there to be asked", "--yes");
+    let done = run(&sure, b"");
+    assert_eq!(done.lines(), [json!({"data_dir": data, "reset": true})], "{done:?}");
+    server.restart();
+    assert_eq!(server.get("/tickets/TEST-70").await.0, 404);
+    let (_, executions) = server.get("/executions").await;
+    assert_eq!(executions["executions"], json!([]));
+    let (status, answer) = server.post(&issue.created()).await;
+    assert_eq!(status, 202, "a new execution, no duplicate: {answer}");
+}
+
+#[test]
+fn check_names_the_place_of_every_problem() {
+    let project = Project::copy()
+        .change("template.yaml", "    MemorySize: 256", "    MemorySize: much")
+        .change(STATE_MACHINE, r#""Default": "Open""#, r#""Default": "Nowhere""#);
+    // The line and the column of a passage, counted from 1.
+    let place = |file: &str, passage: &str| {
+        let path = project.path(file);
+        let text = std::fs::read_to_string(&path).expect("the copy");
+        let before = &text[..text.find(passage).expect("the passage is there")];
+        let line = before.matches('\n').count() + 1;
+        let column = before.chars().rev().take_while(|char| *char != '\n').count() + 1;
+        (path.display().to_string(), line, column)
+    };
+    let expected = [
+        (place(STATE_MACHINE, r#""Nowhere""#), "Nowhere"),
+        (place("template.yaml", "much"), "MemorySize"),
+    ];
+    let template = project.template();
+    let (text, json) = (
+        run(&["check", "--template", &template], b""),
+        run(&["check", "--template", &template, "--json"], b""),
+    );
+    assert!(!text.succeeded && !json.succeeded, "{text:?}");
+    for ((file, line, column), what) in expected {
+        let begin = format!("{file}:{line}:{column}: ");
+        let found = text.out.lines().find(|problem| problem.starts_with(&begin));
+        assert!(
+            found.is_some_and(|problem| problem.contains(what)),
+            "{begin}\n{}",
+            text.out
+        );
+        assert!(
+            json.lines().iter().any(|problem| {
+                problem["file"] == file
+                    && problem["line"] == line
+                    && problem["column"] == column
+                    && problem["message"]
+                        .as_str()
+                        .is_some_and(|message| message.contains(what))
+            }),
+            "{begin}\n{}",
+            json.out
+        );
+    }
+    let template = root().join("template.yaml");
+    let right = run(&["check".as_ref(), "--template".as_ref(), template.as_os_str()], b"");
+    assert!(right.succeeded && right.err.is_empty(), "{right:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_reached_or_had_is_said_with_a_hint() {
+    // A port that was free a moment ago.
+    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = free.local_addr().expect("its address");
+    drop(free);
+    let nobody = format!("http://{address}");
+    let body = Issue { number: 72 }.created();
+    run(&["post", "-", "--url", &nobody], &body).fails("cannot be reached", "ticketflow up");
+    run(&["ticket", "TEST-72", "--url", &nobody], b"").fails("cannot be reached", "--url");
+
+    let server = Server::start();
+    let taken = server.api.rsplit(':').next().expect("a port");
+    let directory = tempfile::TempDir::new().expect("a temporary directory");
+    let data = directory.path().join("data").display().to_string();
+    let template = root().join("template.yaml").display().to_string();
+    let up = ["up", "--port", taken, "--aws-port", "0", "--data-dir", &data];
+    run(&[&up[..], &["--template", &template]].concat(), b"").fails(taken, "--port");
+    // The AWS port answers, but is not the API.
+    let wrong = run(&["ticket", "TEST-72", "--url", &server.aws], b"");
+    assert!(!wrong.succeeded && wrong.err.contains("hint: "), "{wrong:?}");
+}
