@@ -24,6 +24,7 @@ use serde_json::Value;
 mod deliveries;
 
 use deliveries::Issue;
+use system_tests::{cargo, root};
 
 const SECRET: &str = "the secret of the benchmark";
 
@@ -200,13 +201,6 @@ async fn ends(
         );
         ticks.tick().await;
     }
-}
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .expect("the workspace")
-        .to_path_buf()
 }
 
 fn build() -> PathBuf {
