@@ -174,7 +174,7 @@ async fn ends(
     let mut ticks = tokio::time::interval(Duration::from_millis(200));
     loop {
         let mut ends = HashMap::new();
-        let mut example = String::new();
+        let mut example = None;
         let mut pages = states
             .list_executions()
             .state_machine_arn(&machine)
@@ -187,9 +187,9 @@ async fn ends(
                 continue;
             };
             let stopped = DateTime::from_timestamp_millis(stopped.to_millis().expect("a moment")).expect("a moment");
-            example = execution.execution_arn().to_owned();
+            example = Some(execution.execution_arn().to_owned());
             ends.insert(execution.name().to_owned(), stopped);
-            if ends.len() == posted.len() {
+            if let (true, Some(example)) = (ends.len() == posted.len(), example.take()) {
                 return (ends, example);
             }
         }

@@ -45,7 +45,7 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<ExitCode> {
                 row(execution);
             }
         }
-        cursor = page["cursor"].as_str().map(str::to_owned);
+        cursor = page["next"].as_str().map(str::to_owned);
         if cursor.is_none() {
             break;
         }
@@ -61,7 +61,7 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// One page of the list; its `cursor` leads to the next.
+/// One page of the list; its `next` is the cursor of the one after.
 pub(crate) async fn page(client: &Client, status: Option<&str>, cursor: Option<&str>) -> anyhow::Result<Value> {
     let query: Vec<String> = [("status", status), ("cursor", cursor)]
         .into_iter()

@@ -64,7 +64,7 @@ async fn failed(client: &Client) -> anyhow::Result<Vec<String>> {
             let page = executions::page(client, Some(status), cursor.as_deref()).await?;
             let listed = page["executions"].as_array().into_iter().flatten();
             names.extend(listed.filter_map(|execution| execution["name"].as_str().map(str::to_owned)));
-            cursor = page["cursor"].as_str().map(str::to_owned);
+            cursor = page["next"].as_str().map(str::to_owned);
             if cursor.is_none() {
                 break;
             }
