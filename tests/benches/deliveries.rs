@@ -7,7 +7,6 @@
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
-use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -34,8 +33,11 @@ const DELIVERIES: u32 = 2_000;
 /// Clients of each measurement, each with one delivery in flight.
 const CLIENTS: [u32; 3] = [1, 8, 64];
 
-/// How long to wait for executions to end after the last answer.
+/// How long a request may take.
 const PATIENCE: Duration = Duration::from_secs(120);
+
+/// How often all clients together ask whether an execution has ended.
+const ASK_EVERY: Duration = Duration::from_millis(4);
 
 fn main() {
     let runtime = tokio::runtime::Runtime::new().expect("a tokio runtime");
@@ -53,24 +55,38 @@ async fn run() {
         .build()
         .expect("an HTTP client");
     let states = states(&aws).await;
+    let machines = states.list_state_machines().send().await.expect("the state machines");
+    let machine = machines
+        .state_machines()
+        .first()
+        .expect("one")
+        .state_machine_arn()
+        .to_owned();
+    let bench = Bench {
+        http,
+        api,
+        states,
+        machine,
+        next: Arc::new(AtomicU32::new(1)),
+    };
     println!("fsync of this disk: {:.2} ms\n", fsync_ms(directory.path()));
-    let next = Arc::new(AtomicU32::new(1));
     // The first ones start the functions' environments, which is not what is measured.
-    measure(&http, &api, &states, &next, 8, 100).await;
+    measure(&bench, 8, 100).await;
     println!("clients  deliveries/s  p50 ms  p99 ms  (POST to final state)");
-    let mut last = None;
+    let mut example = String::new();
     for clients in CLIENTS {
         let count = if clients == 1 { DELIVERIES / 4 } else { DELIVERIES };
-        let result = measure(&http, &api, &states, &next, clients, count).await;
+        let result = measure(&bench, clients, count).await;
         println!(
             "{clients:7}  {:12.0}  {:6.1}  {:6.1}",
             result.rate, result.p50, result.p99
         );
-        last = Some(result.example);
+        example = result.example;
     }
-    let history = states
+    let history = bench
+        .states
         .get_execution_history()
-        .execution_arn(last.expect("an execution"))
+        .execution_arn(example)
         .max_results(1_000);
     let history = history.send().await.expect("its history");
     let entered = history
@@ -78,7 +94,7 @@ async fn run() {
         .iter()
         .filter(|event| event.r#type().as_str().ends_with("StateEntered"))
         .count();
-    let posted = f64::from(next.load(Ordering::Relaxed) - 1);
+    let posted = f64::from(bench.next.load(Ordering::Relaxed) - 1);
     println!("\nstate transitions per delivery: {entered}");
     let stopped = Command::new("kill").args(["-TERM", &child.id().to_string()]).status();
     assert!(stopped.expect("kill runs").success());
@@ -106,109 +122,89 @@ struct Measured {
     rate: f64,
     p50: f64,
     p99: f64,
+    /// The ARN of one of the executions.
     example: String,
 }
 
-async fn measure(
-    http: &reqwest::Client,
-    api: &str,
-    states: &aws_sdk_sfn::Client,
-    next: &Arc<AtomicU32>,
-    clients: u32,
-    count: u32,
-) -> Measured {
-    let first = next.load(Ordering::Relaxed);
-    let begun = Utc::now();
+/// Clients that each post a delivery, wait for its execution's end, and post the next.
+async fn measure(bench: &Bench, clients: u32, count: u32) -> Measured {
+    let first = bench.next.load(Ordering::Relaxed);
+    let begun = Instant::now();
     let mut workers = tokio::task::JoinSet::new();
     for _ in 0..clients {
-        let (http, url, next) = (http.clone(), format!("{api}/webhooks/jira"), next.clone());
+        let bench = bench.clone();
         workers.spawn(async move {
-            let mut posted = Vec::new();
+            let mut latencies = Vec::new();
             loop {
-                let number = next.fetch_add(1, Ordering::Relaxed);
+                let number = bench.next.fetch_add(1, Ordering::Relaxed);
                 if number >= first + count {
-                    return posted;
+                    return latencies;
                 }
-                let body = Issue { number }.resolved(600_000);
-                let request = http.post(&url).header("x-hub-signature", sign(&body));
-                let at = Utc::now();
-                let response = request.body(body).send().await.expect("an answer");
-                assert_eq!(response.status(), 202);
-                let answer: Value = response.json().await.expect("JSON");
-                posted.push((answer["execution"].as_str().expect("a name").to_owned(), at));
+                latencies.push(bench.deliver(number, clients).await);
             }
         });
     }
-    let posted: HashMap<String, DateTime<Utc>> = workers.join_all().await.into_iter().flatten().collect();
-    next.store(first + count, Ordering::Relaxed);
-    let (ends, example) = ends(states, &posted).await;
-    let mut latencies: Vec<f64> = ends
-        .iter()
-        .map(|(name, end)| (*end - posted[name]).num_microseconds().unwrap_or(0) as f64 / 1_000.0)
-        .collect();
-    latencies.sort_by(f64::total_cmp);
-    let at = |quantile: f64| latencies[((latencies.len() - 1) as f64 * quantile) as usize];
-    let last = ends.values().max().expect("an end");
-    let seconds = (*last - begun).num_milliseconds() as f64 / 1_000.0;
+    let mut latencies: Vec<(f64, String)> = workers.join_all().await.into_iter().flatten().collect();
+    let seconds = begun.elapsed().as_secs_f64();
+    bench.next.store(first + count, Ordering::Relaxed);
+    latencies.sort_by(|left, right| left.0.total_cmp(&right.0));
+    let at = |quantile: f64| latencies[((latencies.len() - 1) as f64 * quantile) as usize].0;
     Measured {
         rate: f64::from(count) / seconds,
         p50: at(0.5),
         p99: at(0.99),
-        example,
+        example: latencies.swap_remove(0).1,
     }
 }
 
-/// When each execution ended, once all have; and the ARN of one of them.
-async fn ends(
-    states: &aws_sdk_sfn::Client,
-    posted: &HashMap<String, DateTime<Utc>>,
-) -> (HashMap<String, DateTime<Utc>>, String) {
-    let machines = states.list_state_machines().send().await.expect("the state machines");
-    let machine = machines
-        .state_machines()
-        .first()
-        .expect("one")
-        .state_machine_arn()
-        .to_owned();
-    let begun = Instant::now();
-    let mut ticks = tokio::time::interval(Duration::from_millis(200));
-    loop {
-        let mut ends = HashMap::new();
-        let mut example = None;
-        let mut pages = states
-            .list_executions()
-            .state_machine_arn(&machine)
-            .into_paginator()
-            .items()
-            .send();
-        while let Some(execution) = pages.next().await {
-            let execution = execution.expect("an execution");
-            let Some(stopped) = execution.stop_date().filter(|_| posted.contains_key(execution.name())) else {
-                continue;
-            };
-            let stopped = DateTime::from_timestamp_millis(stopped.to_millis().expect("a moment")).expect("a moment");
-            example = Some(execution.execution_arn().to_owned());
-            ends.insert(execution.name().to_owned(), stopped);
-            if let (true, Some(example)) = (ends.len() == posted.len(), example.take()) {
-                return (ends, example);
+/// What every client shares.
+#[derive(Clone)]
+struct Bench {
+    http: reqwest::Client,
+    api: String,
+    states: aws_sdk_sfn::Client,
+    machine: String,
+    next: Arc<AtomicU32>,
+}
+
+impl Bench {
+    /// Posts one delivery and waits for its end; milliseconds from POST to `stopDate`, and the execution's ARN.
+    async fn deliver(&self, number: u32, clients: u32) -> (f64, String) {
+        let body = Issue { number }.resolved(600_000);
+        let request = self
+            .http
+            .post(format!("{}/webhooks/jira", self.api))
+            .header("x-hub-signature", sign(&body));
+        let at = Utc::now();
+        let response = request.body(body).send().await.expect("an answer");
+        assert_eq!(response.status(), 202);
+        let answer: Value = response.json().await.expect("JSON");
+        let name = answer["execution"].as_str().expect("a name");
+        let arn = format!("{}:{name}", self.machine.replace(":stateMachine:", ":execution:"));
+        // All clients together ask a bounded number of times a second, so that asking is not what is measured.
+        let mut ticks = tokio::time::interval(ASK_EVERY * clients);
+        loop {
+            ticks.tick().await;
+            let described = self
+                .states
+                .describe_execution()
+                .execution_arn(&arn)
+                .send()
+                .await
+                .expect("the execution");
+            if let Some(stopped) = described.stop_date() {
+                assert_eq!(described.status().as_str(), "SUCCEEDED", "{arn}");
+                let stopped = DateTime::from_timestamp_millis(stopped.to_millis().expect("a moment"));
+                let took = stopped.expect("a moment") - at;
+                return (took.num_microseconds().unwrap_or(0) as f64 / 1_000.0, arn);
             }
         }
-        assert!(
-            begun.elapsed() < PATIENCE,
-            "{} of {} have ended",
-            ends.len(),
-            posted.len()
-        );
-        ticks.tick().await;
     }
 }
 
 fn build() -> PathBuf {
-    let mut cargo = Command::new(env!("CARGO"));
-    cargo
-        .current_dir(root())
-        .args(["build", "--release", "--workspace", "--bins"]);
-    assert!(cargo.status().expect("cargo runs").success(), "the programs must build");
+    let built = cargo().args(["build", "--release", "--workspace", "--bins"]).status();
+    assert!(built.expect("cargo runs").success(), "the programs must build");
     let target = Path::new(env!("CARGO_TARGET_TMPDIR"))
         .parent()
         .expect("the target directory");
