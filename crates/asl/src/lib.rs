@@ -1,6 +1,6 @@
 //! Amazon States Language: a pure interpreter.
 //!
-//! [`StateMachine`] is a parsed definition, [`Execution`] the fold of a history of [`Event`]s, and [`advance`] takes an
+//! [`StateMachine`] is a parsed definition, [`Execution`] the fold of a history of [`Event`]s, and [`advance()`] takes an
 //! execution one trigger further, returning the events that this appended.
 //!
 //! What it is not: it knows no Lambda, no database, no runtime and no clock. Whoever drives it writes the events down,
