@@ -1,5 +1,6 @@
 //! The commands beside `up`, as a user runs them: what goes to standard output, what to standard error, and the hints.
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -100,6 +101,32 @@ async fn a_delivery_is_posted_from_standard_input_and_followed_as_json_until_a_r
     assert_eq!(executions["executions"], json!([]));
     let (status, answer) = server.post(&issue.created()).await;
     assert_eq!(status, 202, "a new execution, no duplicate: {answer}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_longer_than_a_page_is_listed_whole() {
+    let server = Server::start();
+    let at = ["--url", &server.api, "--json"];
+    let mut posted = BTreeSet::new();
+    for number in 1_000..1_060 {
+        let (_, answer) = server.post(&Issue { number }.created()).await;
+        posted.insert(answer["execution"].as_str().expect("the execution's name").to_owned());
+    }
+    for name in &posted {
+        server.execution(name, "SUCCEEDED").await;
+    }
+    let first = server.get("/executions").await.1;
+    assert!(first["next"].is_string(), "one page is all: {first}");
+    for filter in [&[][..], &["--status", "SUCCEEDED"]] {
+        let listed = run(&[&["executions"][..], filter, &at].concat(), b"");
+        let names: Vec<String> = listed
+            .lines()
+            .iter()
+            .filter_map(|line| Some(line["name"].as_str()?.to_owned()))
+            .collect();
+        assert_eq!(names.len(), posted.len(), "none is listed twice");
+        assert_eq!(names.into_iter().collect::<BTreeSet<_>>(), posted);
+    }
 }
 
 #[test]

@@ -24,6 +24,10 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
+/// The engine allocates in many threads and frees in others, which the C library's allocator is slow at.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Follows every JIRA ticket through its life, on this machine or on AWS.
 #[derive(Parser)]
 #[command(name = "ticketflow", version, max_term_width = 100)]
@@ -84,7 +88,9 @@ struct TemplateOptions {
 fn key_value(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
-        _ => Err(format!("'{text}' is not KEY=VALUE, such as --parameter LogLevel=debug")),
+        _ => Err(format!(
+            "'{text}' is not KEY=VALUE, such as --parameter Architecture=x86_64"
+        )),
     }
 }
 

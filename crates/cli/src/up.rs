@@ -18,7 +18,7 @@ use crate::{TemplateOptions, compile, post, sample, style};
 #[command(after_help = "Examples:
   ticketflow up
   ticketflow up --port 8080 --data-dir ~/tickets
-  ticketflow up --template .aws-sam/build/template.yaml --parameter LogLevel=debug
+  ticketflow up --template .aws-sam/build/template.yaml --parameter Architecture=x86_64
 
 JIRA_WEBHOOK_SECRET is the secret that JIRA signs with; without it, one is made at the first start and kept in the
 data directory. RUST_LOG chooses what is logged, such as RUST_LOG=lambda=debug,info.")]
@@ -28,7 +28,7 @@ pub(crate) struct Options {
     /// Where everything durable lies.
     #[arg(long, default_value = ".ticketflow")]
     data_dir: PathBuf,
-    /// Port of the API and the console; 0 picks a free one.
+    /// Port of the API; 0 picks a free one.
     #[arg(long, default_value_t = 3000)]
     port: u16,
     /// Port of the Step Functions, DynamoDB, Secrets Manager and EventBridge endpoints; 0 picks a free one.

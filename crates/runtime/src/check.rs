@@ -11,6 +11,8 @@ pub fn check(path: &Path, settings: &Settings) -> Vec<Problem> {
     let (template, mut problems) = Template::examine(path, settings);
     problems.extend(template.state_machines.iter().flat_map(state_machine));
     problems.sort();
+    // What `Globals` says wrongly is found once for each function that takes it from there.
+    problems.dedup();
     problems
 }
 

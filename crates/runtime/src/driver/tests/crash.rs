@@ -5,6 +5,9 @@ use asl::Execution;
 use super::*;
 use crate::history::{self, Error as HistoryError, Head};
 
+/// An execution that takes longer than this to end is stuck.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// Tasks, a retry, a wait, branches: commits of every kind.
 fn journey() -> Value {
     json!({ "StartAt": "First", "States": {
@@ -43,7 +46,13 @@ async fn live(world: &World, engine: &Engine) -> Option<ExecutionRecord> {
     }
     let arn = arn("one");
     let mut closed = std::pin::pin!(engine.wait_closed(&arn));
+    let begun = std::time::Instant::now();
     loop {
+        assert!(
+            begun.elapsed() < PATIENCE,
+            "it is stuck: {:?}",
+            sorted_types(engine).await
+        );
         tokio::select! {
             biased;
             closed = &mut closed => return closed.ok(),
