@@ -3,14 +3,10 @@
 //! A real `ticketflow up` in release, everything on disk. Every delivery is a resolved issue of its own, the longest way
 //! through the state machine. The end of an execution is its own `stopDate`, so nothing polls while it is measured.
 //!
-//!     cargo bench -p system-tests --bench deliveries
+//!     cargo bench --workspace --bench deliveries
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
-use std::fs::File;
-use std::io::{BufRead, BufReader, Write};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -23,7 +19,8 @@ use serde_json::Value;
 mod deliveries;
 
 use deliveries::Issue;
-use system_tests::{cargo, root};
+use system_tests::bench::{Program, build, fsync_ms};
+use system_tests::root;
 
 const SECRET: &str = "the secret of the benchmark";
 
@@ -45,16 +42,17 @@ fn main() {
 }
 
 async fn run() {
-    let program = build();
+    let program = build(env!("CARGO_TARGET_TMPDIR"));
     let directory = tempfile::TempDir::new().expect("a temporary directory");
-    let (mut child, api, aws) = start(&program, directory.path());
+    let environment = [("JIRA_WEBHOOK_SECRET", SECRET)];
+    let mut program = Program::start(&program, directory.path(), &root().join("template.yaml"), &environment);
     // An installed provider stays: the only error is that there is one already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let http = reqwest::Client::builder()
         .timeout(PATIENCE)
         .build()
         .expect("an HTTP client");
-    let states = states(&aws).await;
+    let states = states(&program.aws).await;
     let machines = states.list_state_machines().send().await.expect("the state machines");
     let machine = machines
         .state_machines()
@@ -64,12 +62,16 @@ async fn run() {
         .to_owned();
     let bench = Bench {
         http,
-        api,
+        api: program.api.clone(),
         states,
         machine,
         next: Arc::new(AtomicU32::new(1)),
     };
-    println!("fsync of this disk: {:.2} ms\n", fsync_ms(directory.path()));
+    println!(
+        "ready after {:.2} s, fsync of this disk: {:.2} ms\n",
+        program.ready_after.as_secs_f64(),
+        fsync_ms(directory.path())
+    );
     // The first ones start the functions' environments, which is not what is measured.
     measure(&bench, 8, 100).await;
     println!("clients  deliveries/s  p50 ms  p99 ms  (POST to final state)");
@@ -96,9 +98,7 @@ async fn run() {
         .count();
     let posted = f64::from(bench.next.load(Ordering::Relaxed) - 1);
     println!("\nstate transitions per delivery: {entered}");
-    let stopped = Command::new("kill").args(["-TERM", &child.id().to_string()]).status();
-    assert!(stopped.expect("kill runs").success());
-    child.wait().expect("it ends");
+    program.stop();
     let log = std::fs::read_to_string(directory.path().join("log")).expect("its log");
     for (what, field) in [
         ("requests", "requests="),
@@ -202,39 +202,6 @@ impl Bench {
     }
 }
 
-fn build() -> PathBuf {
-    let built = cargo().args(["build", "--release", "--workspace", "--bins"]).status();
-    assert!(built.expect("cargo runs").success(), "the programs must build");
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR"))
-        .parent()
-        .expect("the target directory");
-    target.join("release/ticketflow")
-}
-
-fn start(program: &Path, directory: &Path) -> (Child, String, String) {
-    let log = File::create(directory.join("log")).expect("a log file");
-    let mut command = Command::new(program);
-    command
-        .args(["up", "--json", "--port", "0", "--aws-port", "0", "--data-dir"])
-        .arg(directory.join("data"));
-    command.arg("--template").arg(root().join("template.yaml"));
-    command
-        .env("JIRA_WEBHOOK_SECRET", SECRET)
-        .env("RUST_LOG", "warn,runtime::stack=info")
-        .env("NO_COLOR", "1");
-    let mut child = command
-        .stdout(Stdio::piped())
-        .stderr(log)
-        .spawn()
-        .expect("ticketflow starts");
-    let mut line = String::new();
-    let stdout = child.stdout.take().expect("its output");
-    BufReader::new(stdout).read_line(&mut line).expect("its first line");
-    let ready: Value = serde_json::from_str(&line).expect("it is ready");
-    let text = |field: &str| ready[field].as_str().expect("an address").to_owned();
-    (child, text("api"), text("aws"))
-}
-
 async fn states(aws: &str) -> aws_sdk_sfn::Client {
     let config = aws_config::defaults(aws_config::BehaviorVersion::latest())
         .endpoint_url(aws)
@@ -255,20 +222,4 @@ fn sign(body: &[u8]) -> String {
         "sha256={}",
         digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>()
     )
-}
-
-/// The median time of an fsync of a small append.
-fn fsync_ms(directory: &Path) -> f64 {
-    let mut file = File::create(directory.join("fsync")).expect("a file");
-    let mut times: Vec<f64> = (0..51)
-        .map(|_| {
-            let begun = Instant::now();
-            file.write_all(&[0; 512])
-                .and_then(|()| file.sync_all())
-                .expect("the disk takes it");
-            begun.elapsed().as_secs_f64() * 1_000.0
-        })
-        .collect();
-    times.sort_by(f64::total_cmp);
-    times[times.len() / 2]
 }
