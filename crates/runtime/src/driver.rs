@@ -7,6 +7,7 @@
 //! An execution's state is the fold of its log; those kept in memory are a bounded cache. Each has a lock of its own,
 //! held across the append, so that triggers of one execution take turns and those of different ones share commits.
 
+mod activities;
 mod cache;
 mod calls;
 mod error;
@@ -19,6 +20,7 @@ mod tests;
 mod timer;
 mod transition;
 mod upkeep;
+mod versions;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -33,6 +35,7 @@ use tokio::task::JoinHandle;
 use crate::clock::Clock;
 use crate::history::{self, Faults, History};
 
+pub use activities::ActivityRecord;
 pub use calls::{TaskCall, TaskFuture, TaskOutcome, Tasks};
 pub use error::{Error, NotRedrivable};
 pub use executions::{
@@ -40,8 +43,10 @@ pub use executions::{
     StartExecution,
 };
 pub use express::ExpressRun;
-pub use machines::{NewStateMachine, StateMachineUpdate};
+pub use machines::{INITIAL_REVISION, NewStateMachine, StateMachineUpdate};
 pub use status::{PublishError, PublishFuture, StatusChange, StatusEvents};
+pub(crate) use versions::split_version;
+pub use versions::{Publish, VersionRecord};
 
 use cache::Cache;
 use machines::Machines;
@@ -109,17 +114,18 @@ impl Engine {
         let data_dir = config.data_dir;
         let opened = tokio::task::spawn_blocking(move || History::open(&data_dir, faults)).await;
         let history = opened.map_err(|_| history::Error::Closed)??;
-        let (revisions, next) = history
+        let (machines, next) = history
             .read(|connection| {
                 let revisions = history::machines::all(connection)?;
-                Ok((revisions, history::executions::next_id(connection)?))
+                let machines = Machines::new(revisions, history::machines::versions(connection)?);
+                Ok((machines, history::executions::next_id(connection)?))
             })
             .await?;
         let inner = Arc::new(Inner {
             region: config.region,
             clock: config.clock,
             history,
-            machines: Machines::new(revisions),
+            machines,
             machines_turn: tokio::sync::Mutex::default(),
             cache: Cache::default(),
             tasks: config.tasks,

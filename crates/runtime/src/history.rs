@@ -9,6 +9,7 @@
 //! one fsync, and only then answers each: nothing is acknowledged that is not on disk. Readers have connections of
 //! their own and never wait for the writer.
 
+pub(crate) mod activities;
 pub(crate) mod executions;
 mod faults;
 pub(crate) mod log;
@@ -29,8 +30,8 @@ use chrono::{DateTime, Utc};
 pub(crate) use executions::{Head, ListFilter, NewExecution, Row};
 pub(crate) use faults::Faults;
 pub(crate) use log::{Append, Position, encode};
-pub(crate) use machines::StoredRevision;
 pub use machines::{MachineStatus, MachineType, StateMachineRecord};
+pub(crate) use machines::{StoredRevision, StoredVersion};
 
 use reader::Readers;
 use writer::Writer;

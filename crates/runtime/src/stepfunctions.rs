@@ -3,6 +3,7 @@
 //! Each operation reads its request, refuses what AWS refuses in AWS's words, asks the engine and shapes the answer.
 //! The state of everything lies in the engine; nothing is kept here.
 
+mod activities;
 mod arn;
 mod check;
 mod error;
@@ -13,6 +14,7 @@ mod request;
 mod tags;
 mod tasks;
 mod variables;
+mod versions;
 
 use std::sync::Arc;
 
@@ -67,15 +69,22 @@ impl StepFunctions {
     async fn operate(&self, operation: &str, mut request: Request) -> Result<Value, Error> {
         let request = &mut request;
         match operation {
+            "CreateActivity" => self.create_activity(request).await,
             "CreateStateMachine" => self.create_state_machine(request).await,
+            "DeleteActivity" => self.delete_activity(request).await,
             "DeleteStateMachine" => self.delete_state_machine(request).await,
+            "DeleteStateMachineVersion" => self.delete_state_machine_version(request).await,
+            "DescribeActivity" => self.describe_activity(request).await,
             "DescribeExecution" => self.describe_execution(request).await,
             "DescribeStateMachine" => self.describe_state_machine(request).await,
             "DescribeStateMachineForExecution" => self.describe_state_machine_for_execution(request).await,
             "GetExecutionHistory" => self.get_execution_history(request).await,
+            "ListActivities" => self.list_activities(request).await,
             "ListExecutions" => self.list_executions(request).await,
+            "ListStateMachineVersions" => self.list_state_machine_versions(request).await,
             "ListStateMachines" => self.list_state_machines(request).await,
             "ListTagsForResource" => self.list_tags_for_resource(request).await,
+            "PublishStateMachineVersion" => self.publish_state_machine_version(request).await,
             "RedriveExecution" => self.redrive_execution(request).await,
             "SendTaskFailure" => self.send_task_failure(request).await,
             "SendTaskHeartbeat" => self.send_task_heartbeat(request).await,
@@ -105,6 +114,11 @@ impl From<driver::Error> for Error {
             driver::Error::StateMachineDoesNotExist { arn } => Self::StateMachineDoesNotExist(owned(arn)),
             driver::Error::StateMachineAlreadyExists { arn } => Self::StateMachineAlreadyExists(owned(arn)),
             driver::Error::StateMachineDeleting { arn } => Self::StateMachineDeleting(owned(arn)),
+            // Who publishes tells of it in AWS's words; nobody else can meet it.
+            driver::Error::OtherRevision { .. } => Self::Conflict(error.to_string()),
+            driver::Error::TooManyVersions { arn } => {
+                Self::ServiceQuotaExceeded(format!("Number of versions of this State Machine exceeded: '{arn}'"))
+            }
             driver::Error::StateMachineTypeNotSupported { .. } => Self::StateMachineTypeNotSupported,
             driver::Error::InvalidDefinition { problems } => Self::InvalidDefinition(problems.clone()),
             driver::Error::ExecutionDoesNotExist { arn } => Self::ExecutionDoesNotExist(owned(arn)),

@@ -46,7 +46,7 @@ pub(super) struct Run {
 
 #[derive(Debug, Deserialize)]
 pub(super) struct Expected {
-    /// Absent where only a part of the history was recorded.
+    /// Absent where the recording ends before the execution does.
     pub(super) status: Option<String>,
     #[serde(default, deserialize_with = "present")]
     pub(super) output: Option<Value>,

@@ -18,6 +18,9 @@ impl fmt::Display for Mismatch {
 /// What the marks of a case stand for.
 pub(super) type Bound = BTreeMap<String, String>;
 
+/// Members whose value AWS measured on the day, in the steps given here: only that it is such a number can be told.
+const MEASURED: &[(&str, u64)] = &[("billedDurationInMilliseconds", 100)];
+
 /// How much of a value a mismatch shows.
 const SHOWN: usize = 200;
 
@@ -44,6 +47,15 @@ pub(super) fn same(expected: &Value, actual: Option<&Value>, bound: &mut Bound, 
                 let Some(found) = actual.get(name) else {
                     return Err(Mismatch(format!("{path}.{name}: absent, expected {}", shown(wanted))));
                 };
+                if let Some((_, step)) = MEASURED.iter().find(|(measured, _)| measured == name) {
+                    if !found.as_u64().is_some_and(|found| found > 0 && found % step == 0) {
+                        return Err(Mismatch(format!(
+                            "{path}.{name}: {}, no multiple of {step}",
+                            shown(found)
+                        )));
+                    }
+                    continue;
+                }
                 same(wanted, Some(found), bound, &format!("{path}.{name}"))?;
             }
             let surplus = actual
@@ -196,6 +208,15 @@ mod tests {
     fn json_texts_are_parsed_where_the_expected_value_is_no_text() {
         assert!(check(json!({"a": 1}), json!("{ \"a\": 1 }")));
         assert!(!check(json!("{\"a\":1}"), json!("{ \"a\": 1 }")));
+    }
+
+    #[test]
+    fn a_measured_duration_is_any_in_its_steps() {
+        let expected = json!({"billedDurationInMilliseconds": 7600});
+        assert!(check(expected.clone(), json!({"billedDurationInMilliseconds": 7100})));
+        assert!(!check(expected.clone(), json!({"billedDurationInMilliseconds": 7150})));
+        assert!(!check(expected.clone(), json!({"billedDurationInMilliseconds": 0})));
+        assert!(!check(expected, json!({})));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use reqwest::Client;
 use serde_json::{Value, json};
 
-use super::case::{Case, Expectation, Kind, Run, Step};
+use super::case::{Case, Expectation, Expected, Kind, Run, Step};
 use super::compare::{Bound, Mismatch, same};
 use super::functions::Functions;
 
@@ -22,6 +22,10 @@ const POLL: Duration = Duration::from_millis(50);
 
 /// How long to wait for a condition that a case does not spell out.
 const CUSTOM_WAIT: Duration = Duration::from_millis(500);
+
+/// How long the state machines' names of the recordings were, where it can be told: the `Content-Length` of a nested
+/// execution's start counts them. Names that had random parts are brought to that length.
+const RECORDED_NAME: usize = 49;
 
 /// Makes names unique; every run has an endpoint of its own.
 static NEXT: AtomicU64 = AtomicU64::new(0);
@@ -117,6 +121,9 @@ impl Player {
             .ok("StartExecution", &json!({"stateMachineArn": machine, "input": input}))
             .await?;
         let arn = text(&started, "executionArn");
+        if run.expected.status.is_none() {
+            return self.run_in_part(&arn, &run.expected, bound, path).await;
+        }
         self.wait(&arn, |status| status != "RUNNING").await?;
         let described = self.ok("DescribeExecution", &json!({ "executionArn": arn })).await?;
         let expected = &run.expected;
@@ -146,6 +153,26 @@ impl Player {
         }
     }
 
+    /// Compares an execution that was recorded before it had come to its end: as far as the recording goes.
+    async fn run_in_part(&self, arn: &str, expected: &Expected, bound: &mut Bound, path: &str) -> Result<(), Mismatch> {
+        let recorded = expected.history.as_ref().and_then(Value::as_array);
+        let Some(recorded) = recorded.filter(|events| !events.is_empty()) else {
+            return Err(Mismatch(format!("{path}: neither a status nor events were recorded")));
+        };
+        let begun = Instant::now();
+        loop {
+            let mut events = self.history(arn).await?;
+            if let Some(events) = events.as_array_mut() {
+                events.truncate(recorded.len());
+            }
+            let there = events.as_array().map_or(0, Vec::len) == recorded.len();
+            if there || LIMIT < begun.elapsed() {
+                return same(&json!(recorded), Some(&events), bound, &format!("{path}.history"));
+            }
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
     async fn history(&self, arn: &str) -> Result<Value, Mismatch> {
         let mut events = Vec::new();
         let mut params = json!({ "executionArn": arn });
@@ -171,7 +198,12 @@ impl Player {
                     fails,
                     expect,
                 } => {
-                    let (status, answer) = self.call(call, &self.resolved(params, &answers)?).await?;
+                    let mut resolved = self.resolved(params, &answers)?;
+                    if call == "CreateStateMachine" && resolved["name"] != params["name"] {
+                        let name = text(&resolved, "name");
+                        resolved["name"] = json!(format!("{name:x<RECORDED_NAME$}"));
+                    }
+                    let (status, answer) = self.call(call, &resolved).await?;
                     match (*fails, status) {
                         (true, 200) => return Err(Mismatch(format!("{step} {call} succeeded, must fail"))),
                         (false, 200) | (true, _) => {}

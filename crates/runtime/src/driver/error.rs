@@ -16,6 +16,11 @@ pub enum Error {
     StateMachineDeleting { arn: Arc<str> },
     #[error("state machine {arn} is of a type that does not have this operation")]
     StateMachineTypeNotSupported { arn: Arc<str> },
+    /// A version was to be published of a revision that is not the current one.
+    #[error("state machine {arn} is at another revision")]
+    OtherRevision { arn: Arc<str> },
+    #[error("state machine {arn} has as many versions as it can have")]
+    TooManyVersions { arn: Arc<str> },
     #[error("the definition has {} problems, the first: {}", .problems.len(), first(.problems))]
     InvalidDefinition { problems: Vec<asl::Problem> },
     #[error("execution {arn} does not exist")]

@@ -8,10 +8,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::cache::Slot;
 use super::machines::Revision;
 use super::transition::Fold;
+use super::versions::version_arn;
 use super::{ACCOUNT, Engine, Error, Inner, NotRedrivable};
-use crate::history::{
-    self, ExecutionId, ListFilter, MachineStatus, MachineType, NewExecution, Position, Row, StateMachineRecord,
-};
+use crate::history::{self, ExecutionId, ListFilter, MachineType, NewExecution, Position, Row, StateMachineRecord};
 
 /// How long after its end an execution can be redriven, as on AWS.
 const REDRIVABLE_PERIOD: TimeDelta = TimeDelta::days(14);
@@ -22,6 +21,7 @@ const MAX_REDRIVES: u32 = 1_000;
 /// An execution to start.
 #[derive(Clone, Debug)]
 pub struct StartExecution {
+    /// Of the state machine or of a version.
     pub state_machine_arn: Arc<str>,
     /// Absent: one is made.
     pub name: Option<Arc<str>>,
@@ -33,6 +33,8 @@ pub struct StartExecution {
 pub struct ExecutionRecord {
     pub arn: Arc<str>,
     pub state_machine_arn: Arc<str>,
+    /// The version that started it.
+    pub version_arn: Option<Arc<str>>,
     pub name: Arc<str>,
     pub status: Status,
     pub started: DateTime<Utc>,
@@ -52,6 +54,8 @@ pub struct ExecutionRecord {
 pub struct ExecutionSummary {
     pub arn: Arc<str>,
     pub state_machine_arn: Arc<str>,
+    /// The version that started it.
+    pub version_arn: Option<Arc<str>>,
     pub name: Arc<str>,
     pub status: Status,
     pub started: DateTime<Utc>,
@@ -63,6 +67,7 @@ pub struct ExecutionSummary {
 /// Which executions to list, newest first.
 #[derive(Clone, Debug)]
 pub struct ExecutionFilter {
+    /// All executions of a state machine, or those that a version started.
     pub state_machine_arn: Arc<str>,
     pub status: Option<Status>,
     /// Only those that were redriven, or only those that were not.
@@ -127,6 +132,9 @@ impl Fold {
         ExecutionRecord {
             arn: self.arn.clone(),
             state_machine_arn: self.revision.record.arn.clone(),
+            version_arn: self
+                .version
+                .map(|number| version_arn(&self.revision.record.arn, number)),
             name: self.name.clone(),
             status: execution.status(),
             started: execution.started_at().unwrap_or_default(),
@@ -196,20 +204,18 @@ impl Inner {
     }
 
     async fn start(self: Arc<Self>, start: StartExecution) -> Result<ExecutionRecord, Error> {
-        let revision = self.machines.current(&start.state_machine_arn)?;
-        if revision.record.status == MachineStatus::Deleting {
-            return Err(Error::StateMachineDeleting {
-                arn: start.state_machine_arn,
-            });
-        }
+        let named = self.named(&start.state_machine_arn)?;
+        named.startable()?;
+        let (revision, version) = (named.revision(), named.number());
         let name = start.name.unwrap_or_else(|| uuid::Uuid::new_v4().to_string().into());
         let machine = revision.machine_id;
         let id = self.next_execution();
-        let fold = Fold::new(
+        let mut fold = Fold::new(
             revision.clone(),
             name.clone(),
             self.execution_arn(&revision.record.name, &name),
         );
+        fold.version = version;
         let trigger = Trigger::Start {
             identity: identity(&fold),
             input: start.input.clone(),
@@ -217,6 +223,7 @@ impl Inner {
         let new = NewExecution {
             machine,
             revision: revision.id,
+            version,
             name: name.clone(),
         };
         let slot = self.cache.slot(id);
@@ -311,8 +318,8 @@ impl Inner {
                 Ok(Some((row, ends)))
             })
             .await?;
-        let (row, ends) = found.ok_or_else(|| Error::ExecutionDoesNotExist { arn: arn.into() })?;
-        Ok(record_of(arn.into(), machine.record.arn.clone(), row, ends))
+        let (row, (first, last)) = found.ok_or_else(|| Error::ExecutionDoesNotExist { arn: arn.into() })?;
+        Ok(record_of(arn.into(), machine.record.arn.clone(), row, first, last))
     }
 }
 
@@ -335,15 +342,19 @@ pub(super) fn identity(fold: &Fold) -> Arc<Identity> {
     })
 }
 
-/// `ends` are the first and the last event.
-fn record_of(arn: Arc<str>, state_machine_arn: Arc<str>, row: Row, ends: Option<(Event, Event)>) -> ExecutionRecord {
-    let (first, last) = ends.map(|(first, last)| (first.kind, last.kind)).unzip();
-    let input = match first {
-        Some(EventKind::ExecutionStarted { input, .. }) => Some(input),
+fn record_of(
+    arn: Arc<str>,
+    state_machine_arn: Arc<str>,
+    row: Row,
+    first: Vec<Event>,
+    last: Vec<Event>,
+) -> ExecutionRecord {
+    let input = first.into_iter().find_map(|event| match event.kind {
+        EventKind::ExecutionStarted { input, .. } => Some(input),
         _ => None,
-    };
+    });
     let closed = row.status != Status::Running;
-    let (output, failure) = match last.filter(|_| closed) {
+    let (output, failure) = match last.into_iter().next_back().filter(|_| closed).map(|event| event.kind) {
         Some(EventKind::ExecutionSucceeded { output }) => (Some(output), Failure::default()),
         Some(
             EventKind::ExecutionFailed(failure)
@@ -354,6 +365,7 @@ fn record_of(arn: Arc<str>, state_machine_arn: Arc<str>, row: Row, ends: Option<
     };
     ExecutionRecord {
         arn,
+        version_arn: row.version.map(|number| version_arn(&state_machine_arn, number)),
         state_machine_arn,
         name: row.name,
         status: row.status,
@@ -378,8 +390,8 @@ impl Engine {
     ///
     /// The same name and input as an execution that runs return that one.
     pub async fn start_execution(&self, start: StartExecution) -> Result<ExecutionRecord, Error> {
-        let machine = self.inner.machines.current(&start.state_machine_arn)?;
-        if machine.record.machine_type == MachineType::Express {
+        let named = self.inner.named(&start.state_machine_arn)?;
+        if named.current.record.machine_type == MachineType::Express {
             return self.start_express(start).await;
         }
         whole(self.inner.clone().start(start)).await
@@ -430,9 +442,11 @@ impl Engine {
         from: Option<i64>,
         limit: usize,
     ) -> Result<ExecutionsPage, Error> {
-        let machine = self.inner.machines.current(&filter.state_machine_arn)?;
+        let named = self.inner.named(&filter.state_machine_arn)?;
+        let machine = &named.current;
         let wanted = ListFilter {
             machine: machine.machine_id,
+            version: named.number(),
             status: filter.status,
             redriven: filter.redriven,
         };
@@ -444,6 +458,7 @@ impl Engine {
         let summary = |row: Row| ExecutionSummary {
             arn: self.inner.execution_arn(&machine.record.name, &row.name),
             state_machine_arn: machine.record.arn.clone(),
+            version_arn: row.version.map(|number| version_arn(&machine.record.arn, number)),
             name: row.name,
             status: row.status,
             started: row.started,

@@ -10,7 +10,7 @@ use super::executions::identity;
 use super::report;
 use super::transition::Fold;
 use super::{Engine, Error, ExecutionRecord, Inner, StartExecution, TaskCall, TaskOutcome};
-use crate::history::{MachineStatus, MachineType};
+use crate::history::MachineType;
 
 /// An Express execution that has come to its end.
 #[derive(Debug)]
@@ -136,13 +136,12 @@ impl Inner {
 
     fn express(&self, start: &StartExecution) -> Result<Fold, Error> {
         let arn = &start.state_machine_arn;
-        let revision = self.machines.current(arn)?;
+        let named = self.named(arn)?;
+        let revision = named.revision().clone();
         if revision.record.machine_type != MachineType::Express {
             return Err(Error::StateMachineTypeNotSupported { arn: arn.clone() });
         }
-        if revision.record.status == MachineStatus::Deleting {
-            return Err(Error::StateMachineDeleting { arn: arn.clone() });
-        }
+        named.startable()?;
         let run = uuid::Uuid::new_v4();
         let name = start.name.clone().unwrap_or_else(|| run.to_string().into());
         let machine = &revision.record.name;

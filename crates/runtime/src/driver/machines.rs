@@ -1,15 +1,21 @@
 //! State machines: created, updated, deleted, and looked up from memory at every start.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
 use super::report;
+use super::versions::Version;
 use super::{Engine, Error, Inner};
-use crate::history::{self, MachineId, MachineStatus, MachineType, RevisionId, StateMachineRecord, StoredRevision};
+use crate::history::{
+    self, MachineId, MachineStatus, MachineType, RevisionId, StateMachineRecord, StoredRevision, StoredVersion,
+};
 
 /// AWS's bound of an Express execution's duration.
 const EXPRESS_TIMEOUT: Duration = Duration::from_secs(5 * 60);
+
+/// AWS's name of the revision that a state machine was created with.
+pub const INITIAL_REVISION: &str = "INITIAL";
 
 /// A state machine to create.
 #[derive(Clone, Debug)]
@@ -28,6 +34,8 @@ pub struct StateMachineUpdate {
     pub definition: Option<Arc<str>>,
     pub role_arn: Option<Arc<str>>,
     pub settings: Option<serde_json::Value>,
+    /// Whether only tags change, which makes no other revision of it.
+    pub retags: bool,
 }
 
 /// A revision with its definition as the interpreter takes it.
@@ -82,10 +90,11 @@ struct Tables {
     /// The current revisions.
     by_arn: HashMap<Arc<str>, Arc<Revision>>,
     by_revision: HashMap<RevisionId, Arc<Revision>>,
+    versions: HashMap<MachineId, BTreeMap<u32, Arc<Version>>>,
 }
 
 impl Machines {
-    pub(super) fn new(revisions: Vec<StoredRevision>) -> Self {
+    pub(super) fn new(revisions: Vec<StoredRevision>, versions: Vec<StoredVersion>) -> Self {
         let mut tables = Tables::default();
         for stored in revisions {
             let current = stored.current;
@@ -94,6 +103,19 @@ impl Machines {
             if current {
                 tables.by_arn.insert(revision.record.arn.clone(), revision);
             }
+        }
+        for stored in versions {
+            let Some(revision) = tables.by_revision.get(&stored.revision) else {
+                continue;
+            };
+            let version = Version {
+                revision: revision.clone(),
+                number: stored.number,
+                description: stored.description,
+                created: stored.created,
+            };
+            let versions = tables.versions.entry(stored.machine).or_default();
+            versions.insert(stored.number, Arc::new(version));
         }
         Self {
             tables: RwLock::new(tables),
@@ -120,6 +142,29 @@ impl Machines {
         found.ok_or_else(|| Error::StateMachineDoesNotExist {
             arn: format!("revision {}", id.0).into(),
         })
+    }
+
+    pub(super) fn version(&self, machine: MachineId, number: u32) -> Option<Arc<Version>> {
+        self.read().versions.get(&machine)?.get(&number).cloned()
+    }
+
+    /// The versions of a machine in their order.
+    pub(super) fn versions(&self, machine: MachineId) -> Vec<Arc<Version>> {
+        let tables = self.read();
+        let versions = tables.versions.get(&machine).into_iter().flatten();
+        versions.map(|(_, version)| version.clone()).collect()
+    }
+
+    pub(super) fn add_version(&self, version: Version) {
+        let mut tables = self.write();
+        let versions = tables.versions.entry(version.revision.machine_id).or_default();
+        versions.insert(version.number, Arc::new(version));
+    }
+
+    pub(super) fn remove_version(&self, machine: MachineId, number: u32) {
+        if let Some(versions) = self.write().versions.get_mut(&machine) {
+            versions.remove(&number);
+        }
     }
 
     pub(super) fn all(&self) -> Vec<Arc<Revision>> {
@@ -160,6 +205,7 @@ impl Machines {
     fn remove(&self, machine: MachineId) {
         let mut tables = self.write();
         tables.by_arn.retain(|_, revision| revision.machine_id != machine);
+        tables.versions.remove(&machine);
     }
 }
 
@@ -216,7 +262,7 @@ impl Engine {
             definition: new.definition,
             role_arn: new.role_arn,
             settings: Arc::new(new.settings),
-            revision_id: uuid::Uuid::new_v4().to_string().into(),
+            revision_id: INITIAL_REVISION.into(),
             updated: now,
         };
         let _turn = inner.machines_turn.lock().await;
@@ -257,7 +303,9 @@ impl Engine {
         record.role_arn = update.role_arn.unwrap_or(record.role_arn);
         record.settings = update.settings.map_or(record.settings, Arc::new);
         let parsed = parse(&record.definition, record.machine_type)?;
-        record.revision_id = uuid::Uuid::new_v4().to_string().into();
+        if !update.retags {
+            record.revision_id = uuid::Uuid::new_v4().to_string().into();
+        }
         record.updated = inner.now();
         let machine = current.machine_id;
         let stored = inner

@@ -22,6 +22,8 @@ pub struct StatusChange {
     pub status: Arc<str>,
     pub execution_arn: Arc<str>,
     pub state_machine_arn: Arc<str>,
+    #[serde(default)]
+    pub version_arn: Option<Arc<str>>,
     pub name: Arc<str>,
     pub started: DateTime<Utc>,
     pub stopped: Option<DateTime<Utc>>,
@@ -41,6 +43,7 @@ impl StatusChange {
             status: status.as_str().into(),
             execution_arn: record.arn.clone(),
             state_machine_arn: record.state_machine_arn.clone(),
+            version_arn: record.version_arn.clone(),
             name: record.name.clone(),
             started: record.started,
             stopped: record.stopped.filter(|_| closed),

@@ -16,6 +16,8 @@ use crate::history::{self, Append, Head, NewExecution, Position};
 #[derive(Clone)]
 pub(super) struct Fold {
     pub(super) revision: Arc<Revision>,
+    /// The version of the machine that it was started by.
+    pub(super) version: Option<u32>,
     pub(super) name: Arc<str>,
     pub(super) arn: Arc<str>,
     pub(super) execution: Execution,
@@ -30,6 +32,7 @@ impl Fold {
     pub(super) fn new(revision: Arc<Revision>, name: Arc<str>, arn: Arc<str>) -> Self {
         Self {
             revision,
+            version: None,
             name,
             arn,
             execution: Execution::default(),
@@ -93,6 +96,7 @@ impl Inner {
         Ok(Fold {
             arn: self.execution_arn(&revision.record.name, &row.name),
             revision,
+            version: row.version,
             name: row.name,
             execution: Execution::replay(&events),
             position: events.len() as Position,

@@ -17,6 +17,8 @@ pub(crate) struct Row {
     pub(crate) id: ExecutionId,
     pub(crate) machine: MachineId,
     pub(crate) revision: RevisionId,
+    /// The version of the machine that it was started by.
+    pub(crate) version: Option<u32>,
     pub(crate) name: Arc<str>,
     pub(crate) status: Status,
     pub(crate) started: DateTime<Utc>,
@@ -33,6 +35,8 @@ pub(crate) struct Row {
 pub(crate) struct NewExecution {
     pub(crate) machine: MachineId,
     pub(crate) revision: RevisionId,
+    /// The version of the machine that it is started by.
+    pub(crate) version: Option<u32>,
     pub(crate) name: Arc<str>,
 }
 
@@ -141,8 +145,8 @@ fn insert_row(connection: &Connection, id: ExecutionId, new: &NewExecution, head
     let inserted = connection
         .prepare_cached(
             "INSERT OR IGNORE INTO executions (id, machine, revision, name, status, start_ms, stop_ms, last_event,
-                 due_ms, pending, redrive_count, redrive_ms, redrive_token)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+                 due_ms, pending, redrive_count, redrive_ms, redrive_token, version)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
         )?
         .execute(params![
             id.0,
@@ -158,6 +162,7 @@ fn insert_row(connection: &Connection, id: ExecutionId, new: &NewExecution, head
             head.redrive_count,
             head.redriven.map(to_ms),
             head.redrive_token,
+            new.version,
         ])?;
     Ok(inserted == 1)
 }
@@ -184,7 +189,7 @@ pub(super) fn update(connection: &Connection, id: ExecutionId, head: &Head) -> R
 }
 
 const COLUMNS: &str = "id, machine, revision, name, status, start_ms, stop_ms, redrive_count, redrive_ms, \
-     redrive_token, last_event, due_ms, pending";
+     redrive_token, last_event, due_ms, pending, version";
 
 fn row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
     Ok(Row {
@@ -201,6 +206,7 @@ fn row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
         last_event: row.get::<_, i64>(10)? as asl::EventId,
         due: row.get::<_, Option<i64>>(11)?.map(from_ms),
         pending: row.get(12)?,
+        version: row.get(13)?,
     })
 }
 
@@ -227,6 +233,8 @@ pub(crate) fn next_id(connection: &Connection) -> Result<i64> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ListFilter {
     pub(crate) machine: MachineId,
+    /// Only those that were started by this version.
+    pub(crate) version: Option<u32>,
     pub(crate) status: Option<Status>,
     /// Whether only those that were redriven are shown, or only those that were not.
     pub(crate) redriven: Option<bool>,
@@ -250,8 +258,12 @@ pub(crate) fn list(
         Some(false) => "AND redrive_count = 0",
         None => "",
     };
+    let version = match filter.version {
+        Some(version) => format!("AND version = {version}"),
+        None => String::new(),
+    };
     let sql = format!(
-        "SELECT {COLUMNS} FROM executions WHERE machine = ?1 AND status = ?2 AND id < ?3 {redriven}
+        "SELECT {COLUMNS} FROM executions WHERE machine = ?1 AND status = ?2 AND id < ?3 {version} {redriven}
          ORDER BY id DESC LIMIT ?4"
     );
     let mut statement = connection.prepare_cached(&sql)?;

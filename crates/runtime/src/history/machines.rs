@@ -47,6 +47,16 @@ pub(crate) struct StoredRevision {
     pub(crate) record: StateMachineRecord,
 }
 
+/// A published version, as it is stored.
+#[derive(Clone, Debug)]
+pub(crate) struct StoredVersion {
+    pub(crate) machine: MachineId,
+    pub(crate) number: u32,
+    pub(crate) revision: RevisionId,
+    pub(crate) description: Option<Arc<str>>,
+    pub(crate) created: DateTime<Utc>,
+}
+
 const fn type_code(machine_type: MachineType) -> i64 {
     match machine_type {
         MachineType::Standard => 0,
@@ -146,6 +156,56 @@ pub(crate) fn revise(
     })
 }
 
+/// All published versions of all machines.
+pub(crate) fn versions(connection: &Connection) -> Result<Vec<StoredVersion>> {
+    let mut statement = connection
+        .prepare("SELECT machine, number, revision, description, created_ms FROM versions ORDER BY number")?;
+    let rows = statement.query_map([], |row| {
+        Ok(StoredVersion {
+            machine: MachineId(row.get(0)?),
+            number: row.get(1)?,
+            revision: RevisionId(row.get(2)?),
+            description: row.get(3)?,
+            created: from_ms(row.get(4)?),
+        })
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Publishes a revision under the machine's next number.
+pub(crate) fn publish(
+    connection: &Connection,
+    machine: MachineId,
+    revision: RevisionId,
+    description: Option<Arc<str>>,
+    created: DateTime<Utc>,
+) -> Result<StoredVersion> {
+    let number = connection.query_row(
+        "UPDATE state_machines SET last_version = last_version + 1 WHERE id = ?1 RETURNING last_version",
+        [machine.0],
+        |row| row.get(0),
+    )?;
+    connection.execute(
+        "INSERT INTO versions (machine, number, revision, description, created_ms) VALUES (?1, ?2, ?3, ?4, ?5)",
+        params![machine.0, number, revision.0, description, to_ms(created)],
+    )?;
+    Ok(StoredVersion {
+        machine,
+        number,
+        revision,
+        description,
+        created,
+    })
+}
+
+pub(crate) fn delete_version(connection: &Connection, machine: MachineId, number: u32) -> Result<()> {
+    connection.execute(
+        "DELETE FROM versions WHERE machine = ?1 AND number = ?2",
+        params![machine.0, number],
+    )?;
+    Ok(())
+}
+
 pub(crate) fn mark_deleting(connection: &Connection, machine: MachineId) -> Result<()> {
     let status = status_code(MachineStatus::Deleting);
     connection.execute(
@@ -155,8 +215,9 @@ pub(crate) fn mark_deleting(connection: &Connection, machine: MachineId) -> Resu
     Ok(())
 }
 
-/// Forgets a machine and its revisions; its executions are left to the retention.
+/// Forgets a machine, its versions and its revisions; its executions are left to the retention.
 pub(crate) fn delete(connection: &Connection, machine: MachineId) -> Result<()> {
+    connection.execute("DELETE FROM versions WHERE machine = ?1", [machine.0])?;
     connection.execute("DELETE FROM revisions WHERE machine = ?1", [machine.0])?;
     connection.execute("DELETE FROM state_machines WHERE id = ?1", [machine.0])?;
     Ok(())

@@ -7,21 +7,18 @@ use rusqlite::{Connection, OpenFlags};
 use super::{Error, Result};
 
 /// The version that this code writes, in `PRAGMA user_version`; 0 is an empty file.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
 /// Pages that the write-ahead log grows to before it is copied into the database: 16 MiB of 4 KiB pages, so that a
 /// burst of small commits is copied once and not page by page.
 const CHECKPOINT_PAGES: i64 = 4_000;
 
-/// How much of the file readers have mapped, so that a page need not be copied to be read: all of a history of some
-/// hundred thousand executions.
-const MAPPED_BYTES: i64 = 1 << 30;
-
 /// Statements that each connection keeps compiled; more than there are different ones.
 const CACHED_STATEMENTS: usize = 64;
 
 /// How the tables came about: the step at index `n` leads from version `n` to `n + 1`.
-const MIGRATIONS: &[&str] = &["
+const MIGRATIONS: &[&str] = &[
+    "
     -- A number is never given again: executions of a deleted machine keep theirs.
     CREATE TABLE state_machines (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -76,7 +73,30 @@ const MIGRATIONS: &[&str] = &["
     CREATE INDEX tokens_of ON tokens (execution);
 
     CREATE TABLE outbox (id INTEGER PRIMARY KEY AUTOINCREMENT, event BLOB NOT NULL);
-"];
+",
+    "
+    -- Numbers of versions are never given again, even if the version is deleted.
+    ALTER TABLE state_machines ADD COLUMN last_version INTEGER NOT NULL DEFAULT 0;
+    CREATE TABLE versions (
+        machine INTEGER NOT NULL,
+        number INTEGER NOT NULL,
+        revision INTEGER NOT NULL,
+        description TEXT,
+        created_ms INTEGER NOT NULL,
+        PRIMARY KEY (machine, number)
+    ) WITHOUT ROWID;
+    -- The version that an execution was started by, if it was by one.
+    ALTER TABLE executions ADD COLUMN version INTEGER;
+    CREATE INDEX executions_version ON executions (machine, version, status) WHERE version IS NOT NULL;
+
+    CREATE TABLE activities (
+        arn TEXT PRIMARY KEY,
+        name TEXT NOT NULL,
+        tags TEXT NOT NULL,
+        created_ms INTEGER NOT NULL
+    ) WITHOUT ROWID;
+",
+];
 
 /// Opens the file for writing, brings its tables up to date and makes sure that a commit is safe on disk.
 pub(super) fn open(path: &Path) -> Result<Connection> {
@@ -108,7 +128,6 @@ pub(super) fn open(path: &Path) -> Result<Connection> {
 pub(super) fn open_reader(path: &Path) -> Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
-    connection.pragma_update(None, "mmap_size", MAPPED_BYTES)?;
     connection.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
     Ok(connection)
 }

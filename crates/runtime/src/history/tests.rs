@@ -30,6 +30,7 @@ fn first_batch(id: i64, name: &str, events: &[Event]) -> Append {
         new: Some(NewExecution {
             machine: MACHINE,
             revision: RevisionId(1),
+            version: None,
             name: name.into(),
         }),
         tokens: vec![(format!("token of {name}").into(), 1)],

@@ -94,7 +94,7 @@ fn detail(change: &StatusChange) -> Value {
         "outputDetails": output.map(|_| json!({"included": included})),
         "error": change.error.as_deref(),
         "cause": change.cause.as_deref(),
-        "stateMachineVersionArn": null,
+        "stateMachineVersionArn": change.version_arn.as_deref(),
         "stateMachineAliasArn": null,
         "redriveCount": change.redrive_count,
         "redriveDate": change.redriven.map(|moment| moment.timestamp_millis()),

@@ -1,6 +1,7 @@
 //! The ARNs that the API's operations take, and what is wrong with one that they do not.
 
 use super::error::Error;
+use crate::driver::split_version;
 
 /// Whether an ARN is one of `wanted`'s resource types; the resource itself may still not exist.
 fn check(arn: &str, wanted: &[&str]) -> Result<(), Error> {
@@ -18,6 +19,23 @@ fn check(arn: &str, wanted: &[&str]) -> Result<(), Error> {
 /// Refuses what is no state machine's ARN.
 pub(super) fn state_machine(arn: &str) -> Result<(), Error> {
     check(arn, &["stateMachine"])
+}
+
+/// Refuses what is no state machine's own ARN but, say, that of one of its versions.
+pub(super) fn unversioned(arn: &str) -> Result<(), Error> {
+    state_machine(arn)?;
+    match split_version(arn) {
+        None => Ok(()),
+        Some(_) => Err(Error::Validation {
+            message: format!("This operation does not take the ARN of a version: {arn}"),
+            reason: "API_DOES_NOT_SUPPORT_LABELED_ARNS",
+        }),
+    }
+}
+
+/// Refuses what is no activity's ARN.
+pub(super) fn activity(arn: &str) -> Result<(), Error> {
+    check(arn, &["activity"])
 }
 
 /// Refuses what is no execution's ARN, and an Express execution's, which no operation can find again.

@@ -47,6 +47,12 @@ pub enum Error {
     StateMachineAlreadyExists(String),
     #[error("State Machine Does Not Exist: '{0}'")]
     StateMachineDoesNotExist(String),
+    #[error("Activity Does Not Exist: '{0}'")]
+    ActivityDoesNotExist(String),
+    #[error("{0}")]
+    Conflict(String),
+    #[error("{0}")]
+    ServiceQuotaExceeded(String),
     #[error("State machine is being deleted: '{0}'")]
     StateMachineDeleting(String),
     #[error("This operation is not supported by this type of state machine")]
@@ -87,6 +93,9 @@ impl Error {
             Self::InvalidEncryptionConfiguration(_) => "InvalidEncryptionConfiguration",
             Self::StateMachineAlreadyExists(_) => "StateMachineAlreadyExists",
             Self::StateMachineDoesNotExist(_) => "StateMachineDoesNotExist",
+            Self::ActivityDoesNotExist(_) => "ActivityDoesNotExist",
+            Self::Conflict(_) => "ConflictException",
+            Self::ServiceQuotaExceeded(_) => "ServiceQuotaExceededException",
             Self::StateMachineDeleting(_) => "StateMachineDeleting",
             Self::StateMachineTypeNotSupported => "StateMachineTypeNotSupported",
             Self::ExecutionAlreadyExists(_) => "ExecutionAlreadyExists",

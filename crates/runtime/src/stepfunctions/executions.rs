@@ -62,7 +62,7 @@ impl StepFunctions {
         }
         request.checked()?;
         arn::state_machine(&state_machine_arn)?;
-        self.engine.state_machine(&state_machine_arn)?;
+        self.engine.machine_or_version(&state_machine_arn)?;
         if let Some(name) = &name {
             arn::name(name)?;
         }
@@ -137,7 +137,7 @@ impl StepFunctions {
             }
         };
         arn::state_machine(&machine)?;
-        if self.engine.state_machine(&machine)?.machine_type == MachineType::Express {
+        if self.engine.machine_or_version(&machine)?.0.machine_type == MachineType::Express {
             return Err(Error::StateMachineTypeNotSupported);
         }
         let listing = format!("ListExecutions {machine} {status:?} {redriven:?}");
@@ -201,6 +201,7 @@ fn described(record: &ExecutionRecord, included: bool) -> Map<String, Value> {
     let mut answer = Map::new();
     answer.insert("executionArn".into(), json!(record.arn));
     answer.insert("stateMachineArn".into(), json!(record.state_machine_arn));
+    put(&mut answer, "stateMachineVersionArn", record.version_arn.as_deref());
     answer.insert("name".into(), json!(record.name));
     answer.insert("status".into(), record.status.as_str().into());
     answer.insert("startDate".into(), epoch(record.started));
@@ -225,6 +226,7 @@ fn item(execution: &ExecutionSummary) -> Value {
     let mut item = Map::new();
     item.insert("executionArn".into(), json!(execution.arn));
     item.insert("stateMachineArn".into(), json!(execution.state_machine_arn));
+    put(&mut item, "stateMachineVersionArn", execution.version_arn.as_deref());
     item.insert("name".into(), json!(execution.name));
     item.insert("status".into(), execution.status.as_str().into());
     item.insert("startDate".into(), epoch(execution.started));

@@ -2,10 +2,10 @@
 
 use asl::{Problem, Severity};
 use serde_json::{Map, Value, json};
-use uuid::Uuid;
 
 use super::error::Error;
 use super::request::{ARN, DEFINITION, LONG_ARN, NAME, PAGE_TOKEN, Request};
+use super::versions::Publishing;
 use super::{StepFunctions, arn, check, epoch, page, put, tags, variables};
 use crate::driver::{self, NewStateMachine, StateMachineUpdate};
 use crate::history::{MachineStatus, MachineType, StateMachineRecord};
@@ -27,8 +27,9 @@ impl StepFunctions {
         let machine_type = request.one_of("type", &TYPES).unwrap_or(MachineType::Standard);
         let settings = Settings::read(request);
         let tags = tags::read(request, "tags");
-        refuse_publishing(request)?;
+        let publishing = Publishing::read(request);
         request.checked()?;
+        let publishing = publishing?;
         arn::name(&name)?;
         arn::role(&role_arn)?;
         let settings = settings?;
@@ -57,7 +58,11 @@ impl StepFunctions {
             }
             record => record?,
         };
-        Ok(json!({"stateMachineArn": record.arn, "creationDate": epoch(record.created)}))
+        let mut answer = Map::new();
+        answer.insert("stateMachineArn".into(), json!(record.arn));
+        answer.insert("creationDate".into(), epoch(record.created));
+        self.published(&record.arn, publishing, &mut answer).await?;
+        Ok(Value::Object(answer))
     }
 
     pub(super) async fn update_state_machine(&self, request: &mut Request) -> Result<Value, Error> {
@@ -65,9 +70,10 @@ impl StepFunctions {
         let definition = request.optional_sensitive("definition", DEFINITION);
         let role_arn = request.optional("roleArn", ARN);
         let settings = Settings::read(request);
-        refuse_publishing(request)?;
+        let publishing = Publishing::read(request);
         request.checked()?;
-        arn::state_machine(&arn)?;
+        let publishing = publishing?;
+        arn::unversioned(&arn)?;
         let settings = settings?;
         if definition.is_none() && role_arn.is_none() && settings.0.is_empty() {
             return Err(Error::MissingRequiredParameter(NOTHING_TO_UPDATE));
@@ -81,21 +87,33 @@ impl StepFunctions {
         }
         let mut kept = current.settings.as_object().cloned().unwrap_or_default();
         kept.extend(settings.0);
-        let revision_id = Uuid::new_v4().to_string();
-        kept.insert(REVISION_ID.into(), json!(revision_id));
         let update = StateMachineUpdate {
             definition: definition.map(Into::into),
             role_arn: role_arn.map(Into::into),
             settings: Some(Value::Object(kept)),
+            retags: false,
         };
-        let record = self.engine.update_state_machine(&arn, update).await?;
-        Ok(json!({"updateDate": epoch(record.updated), "revisionId": revision_id}))
+        let changes = update.definition.as_ref().is_some_and(|new| *new != current.definition)
+            || update.role_arn.as_ref().is_some_and(|new| *new != current.role_arn)
+            || update.settings.as_ref().is_some_and(|new| *new != *current.settings);
+        let mut answer = Map::new();
+        let record = if changes {
+            let record = self.engine.update_state_machine(&arn, update).await?;
+            answer.insert("updateDate".into(), epoch(record.updated));
+            record
+        } else {
+            answer.insert("updateDate".into(), epoch(self.clock.now()));
+            current
+        };
+        put(&mut answer, "revisionId", revision_id(&record));
+        self.published(&arn, publishing, &mut answer).await?;
+        Ok(Value::Object(answer))
     }
 
     pub(super) async fn delete_state_machine(&self, request: &mut Request) -> Result<Value, Error> {
         let arn = request.required("stateMachineArn", ARN);
         request.checked()?;
-        arn::state_machine(&arn)?;
+        arn::unversioned(&arn)?;
         self.engine.delete_state_machine(&arn).await?;
         Ok(json!({}))
     }
@@ -105,7 +123,7 @@ impl StepFunctions {
         let included = included_data(request);
         request.checked()?;
         arn::state_machine(&arn)?;
-        let record = self.engine.state_machine(&arn)?;
+        let (record, version) = self.engine.machine_or_version(&arn)?;
         let mut answer = described(&record, included);
         let status = match record.status {
             MachineStatus::Active => "ACTIVE",
@@ -114,6 +132,11 @@ impl StepFunctions {
         answer.insert("status".into(), status.into());
         answer.insert("type".into(), type_name(record.machine_type).into());
         answer.insert("creationDate".into(), epoch(record.created));
+        if let Some(version) = version {
+            answer.insert("stateMachineArn".into(), json!(version.arn));
+            answer.insert("creationDate".into(), epoch(version.created));
+            put(&mut answer, "description", version.description.as_deref());
+        }
         Ok(Value::Object(answer))
     }
 
@@ -216,19 +239,9 @@ fn refuse_problems(definition: &str, machine_type: MachineType) -> Result<(), Er
     }
 }
 
-/// There are no versions here, so a request that would publish one is refused rather than half done.
-fn refuse_publishing(request: &mut Request) -> Result<(), Error> {
-    let publishes = request.boolean("publish") == Some(true);
-    let described = request.optional_sensitive("versionDescription", 0..=256).is_some();
-    let message = match (publishes, described) {
-        (true, _) => "Versions of state machines are not supported",
-        (false, true) => "Version description can only be set when publish is true",
-        (false, false) => return Ok(()),
-    };
-    Err(Error::Validation {
-        message: message.into(),
-        reason: "API_DOES_NOT_SUPPORT_LABELED_ARNS",
-    })
+/// The id of a state machine's revision; a machine as it was created shows none.
+fn revision_id(record: &StateMachineRecord) -> Option<&str> {
+    Some(&*record.revision_id).filter(|id| *id != driver::INITIAL_REVISION)
 }
 
 fn included_data(request: &mut Request) -> bool {
@@ -257,7 +270,7 @@ fn described(record: &StateMachineRecord, included: bool) -> Map<String, Value> 
         TRACING.into(),
         setting(TRACING).unwrap_or_else(|| json!({"enabled": false})),
     );
-    put(&mut answer, REVISION_ID, setting(REVISION_ID));
+    put(&mut answer, "revisionId", revision_id(record));
     let definition: Value = serde_json::from_str(&record.definition).unwrap_or_default();
     let encryption = setting(ENCRYPTION).or_else(|| uses_variables(&definition).then(default_encryption));
     put(&mut answer, ENCRYPTION, encryption);
@@ -293,9 +306,6 @@ fn default_encryption() -> Value {
 const LOGGING: &str = "loggingConfiguration";
 const TRACING: &str = "tracingConfiguration";
 const ENCRYPTION: &str = "encryptionConfiguration";
-
-/// Where the settings keep the id of the last update; a machine as it was created shows none.
-const REVISION_ID: &str = "revisionId";
 
 /// The configurations that a request gives, each as it is shown later.
 #[derive(PartialEq)]

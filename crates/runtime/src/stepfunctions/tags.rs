@@ -1,4 +1,6 @@
-//! Tags of state machines.
+//! Tags of state machines and activities.
+
+use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
@@ -53,7 +55,7 @@ impl StepFunctions {
             request.missing("tags");
         }
         request.checked()?;
-        let mut tags = self.tags(&arn)?;
+        let mut tags = self.tags(&arn).await?;
         tags.extend(given.unwrap_or_default());
         if MAX_TAGS < tags.len() {
             return Err(Error::TooManyTags(arn));
@@ -65,7 +67,7 @@ impl StepFunctions {
         let arn = request.required("resourceArn", ARN);
         let keys = request.required_texts("tagKeys");
         request.checked()?;
-        let mut tags = self.tags(&arn)?;
+        let mut tags = self.tags(&arn).await?;
         tags.retain(|key, _| !keys.contains(key));
         self.retag(&arn, tags).await
     }
@@ -74,15 +76,25 @@ impl StepFunctions {
         let arn = request.required("resourceArn", ARN);
         request.checked()?;
         let tags: Vec<_> = self
-            .tags(&arn)?
+            .tags(&arn)
+            .await?
             .into_iter()
             .map(|(key, value)| json!({"key": key, "value": value}))
             .collect();
         Ok(json!({ "tags": tags }))
     }
 
-    fn tags(&self, arn: &str) -> Result<Map<String, Value>, Error> {
+    async fn tags(&self, arn: &str) -> Result<Map<String, Value>, Error> {
         arn::taggable(arn)?;
+        if arn::activity(arn).is_ok() {
+            let activity = self.engine.activity(arn).await?;
+            let activity = activity.ok_or_else(|| Error::ResourceNotFound(arn.to_owned()))?;
+            return Ok(activity
+                .tags
+                .into_iter()
+                .map(|(key, value)| (key, value.into()))
+                .collect());
+        }
         let record = self
             .engine
             .state_machine(arn)
@@ -96,14 +108,30 @@ impl StepFunctions {
     }
 
     async fn retag(&self, arn: &str, tags: Map<String, Value>) -> Result<Value, Error> {
+        if arn::activity(arn).is_ok() {
+            return match self.engine.retag_activity(arn, texts(tags)).await? {
+                true => Ok(json!({})),
+                false => Err(Error::ResourceNotFound(arn.to_owned())),
+            };
+        }
         let record = self.engine.state_machine(arn)?;
         let mut settings = (*record.settings).clone();
         settings[SETTING] = Value::Object(tags);
         let update = StateMachineUpdate {
             settings: Some(settings),
+            retags: true,
             ..StateMachineUpdate::default()
         };
         self.engine.update_state_machine(arn, update).await?;
         Ok(json!({}))
     }
+}
+
+/// Tags by key as they are kept of an activity.
+pub(super) fn texts(tags: Map<String, Value>) -> BTreeMap<String, String> {
+    let texts = tags.into_iter().filter_map(|(key, value)| match value {
+        Value::String(value) => Some((key, value)),
+        _ => None,
+    });
+    texts.collect()
 }

@@ -464,3 +464,105 @@ async fn an_express_execution_runs_in_memory() {
     assert!(matches!(run.events[0].kind, EventKind::ExecutionStarted { .. }));
     engine.shutdown().await;
 }
+
+#[tokio::test]
+async fn a_version_keeps_its_revision_and_its_number() {
+    let world = World::new(Script::new([]));
+    let engine = world.open().await;
+    let machine = create(&engine, &waits(60)).await;
+    let publish = |description: &str| Publish {
+        description: Some(description.into()),
+        revision_id: None,
+    };
+    let first = engine.publish_version(&machine, publish("first")).await.unwrap();
+    assert_eq!(&*first.arn, format!("{machine}:1"));
+    assert_eq!(engine.publish_version(&machine, publish("again")).await.unwrap(), first);
+    let update = StateMachineUpdate {
+        definition: Some(two_steps().to_string().into()),
+        ..StateMachineUpdate::default()
+    };
+    engine.update_state_machine(&machine, update).await.unwrap();
+    let of_another = Publish {
+        description: None,
+        revision_id: Some(INITIAL_REVISION.into()),
+    };
+    let refused = engine.publish_version(&machine, of_another).await;
+    assert!(matches!(refused, Err(Error::OtherRevision { .. })), "{refused:?}");
+    let second = engine.publish_version(&machine, publish("second")).await.unwrap();
+    engine.delete_version(&second.arn).await.unwrap();
+    engine.delete_version(&second.arn).await.unwrap();
+    let third = engine.publish_version(&machine, publish("third")).await.unwrap();
+    assert_eq!(&*third.arn, format!("{machine}:3"));
+    engine.shutdown().await;
+
+    let engine = world.open().await;
+    assert_eq!(engine.versions(&machine).unwrap(), [third, first.clone()]);
+    let gone = engine.start_execution(start(&second.arn, "none", json!({}))).await;
+    assert!(matches!(gone, Err(Error::StateMachineDoesNotExist { .. })), "{gone:?}");
+    engine
+        .start_execution(start(&first.arn, "one", json!({})))
+        .await
+        .unwrap();
+    engine.start_execution(start(&machine, "two", json!({}))).await.unwrap();
+    let own = engine.state_machine_for_execution(&arn("one")).await.unwrap();
+    assert_eq!(*own.definition, *waits(60).to_string());
+    let listed = |arn: &Arc<str>| ExecutionFilter {
+        state_machine_arn: arn.clone(),
+        status: None,
+        redriven: None,
+    };
+    let of_version = engine
+        .executions(&listed(&first.arn), None, 10)
+        .await
+        .unwrap()
+        .executions;
+    let seen: Vec<_> = of_version
+        .iter()
+        .map(|execution| (&*execution.name, execution.version_arn.as_ref()))
+        .collect();
+    assert_eq!(seen, [("one", Some(&first.arn))]);
+    assert_eq!(
+        engine
+            .executions(&listed(&machine), None, 10)
+            .await
+            .unwrap()
+            .executions
+            .len(),
+        2
+    );
+    engine.shutdown().await;
+
+    let engine = world.open().await;
+    assert_eq!(
+        engine.execution(&arn("one")).await.unwrap().version_arn,
+        Some(first.arn)
+    );
+    assert_eq!(engine.execution(&arn("two")).await.unwrap().version_arn, None);
+    engine.shutdown().await;
+}
+
+#[tokio::test]
+async fn activities_are_kept() {
+    let world = World::new(Script::new([]));
+    let engine = world.open().await;
+    let tags = std::collections::BTreeMap::from([("team".to_owned(), "orders".to_owned())]);
+    let created = engine.create_activity("pack", tags).await.unwrap();
+    assert_eq!(
+        engine.create_activity("pack", Default::default()).await.unwrap(),
+        created
+    );
+    engine.create_activity("ship", Default::default()).await.unwrap();
+    engine.shutdown().await;
+
+    let engine = world.open().await;
+    let (first, more) = engine.activities(None, 1).await.unwrap();
+    assert_eq!((first, more), (vec![created.clone()], true));
+    let (second, more) = engine.activities(Some(created.arn.to_string()), 1).await.unwrap();
+    assert_eq!((&*second[0].name, more), ("ship", false));
+    assert!(engine.retag_activity(&created.arn, Default::default()).await.unwrap());
+    engine.delete_activity(&created.arn).await.unwrap();
+    engine.delete_activity(&created.arn).await.unwrap();
+    assert_eq!(engine.activity(&created.arn).await.unwrap(), None);
+    assert!(!engine.retag_activity(&created.arn, Default::default()).await.unwrap());
+    engine.shutdown().await;
+}
