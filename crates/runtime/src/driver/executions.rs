@@ -318,8 +318,8 @@ impl Inner {
                 Ok(Some((row, ends)))
             })
             .await?;
-        let (row, (first, last)) = found.ok_or_else(|| Error::ExecutionDoesNotExist { arn: arn.into() })?;
-        Ok(record_of(arn.into(), machine.record.arn.clone(), row, first, last))
+        let (row, ends) = found.ok_or_else(|| Error::ExecutionDoesNotExist { arn: arn.into() })?;
+        Ok(record_of(arn.into(), machine.record.arn.clone(), row, ends))
     }
 }
 
@@ -342,19 +342,15 @@ pub(super) fn identity(fold: &Fold) -> Arc<Identity> {
     })
 }
 
-fn record_of(
-    arn: Arc<str>,
-    state_machine_arn: Arc<str>,
-    row: Row,
-    first: Vec<Event>,
-    last: Vec<Event>,
-) -> ExecutionRecord {
-    let input = first.into_iter().find_map(|event| match event.kind {
-        EventKind::ExecutionStarted { input, .. } => Some(input),
+/// `ends` are the first and the last event.
+fn record_of(arn: Arc<str>, state_machine_arn: Arc<str>, row: Row, ends: Option<(Event, Event)>) -> ExecutionRecord {
+    let (first, last) = ends.map(|(first, last)| (first.kind, last.kind)).unzip();
+    let input = match first {
+        Some(EventKind::ExecutionStarted { input, .. }) => Some(input),
         _ => None,
-    });
+    };
     let closed = row.status != Status::Running;
-    let (output, failure) = match last.into_iter().next_back().filter(|_| closed).map(|event| event.kind) {
+    let (output, failure) = match last.filter(|_| closed) {
         Some(EventKind::ExecutionSucceeded { output }) => (Some(output), Failure::default()),
         Some(
             EventKind::ExecutionFailed(failure)

@@ -8,6 +8,8 @@ use std::sync::Arc;
 
 use asl::{Event, EventId};
 use rusqlite::{Connection, OptionalExtension, params};
+use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use super::executions::{self, Head, NewExecution};
 use super::{Error, ExecutionId, Result, outbox};
@@ -40,7 +42,7 @@ pub(crate) fn encode(events: &[Event]) -> Vec<u8> {
     serde_json::to_vec(events).expect("an event is JSON")
 }
 
-fn decode(execution: ExecutionId, events: &[u8]) -> Result<Vec<Event>> {
+fn decode<'a, T: Deserialize<'a>>(execution: ExecutionId, events: &'a [u8]) -> Result<T> {
     serde_json::from_slice(events).map_err(|source| Error::Corrupt {
         execution: execution.0,
         source: Arc::new(source),
@@ -93,21 +95,31 @@ pub(crate) fn all(connection: &Connection, id: ExecutionId) -> Result<(Vec<Event
     while let Some(row) = rows.next()? {
         let batch = row.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?;
         bytes += batch.len();
-        events.extend(decode(id, batch)?);
+        events.extend(decode::<Vec<Event>>(id, batch)?);
     }
     Ok((events, bytes))
 }
 
-/// The first batch of an execution, and the last.
-pub(crate) fn ends(connection: &Connection, id: ExecutionId) -> Result<(Vec<Event>, Vec<Event>)> {
+/// The first event of an execution, and the last.
+pub(crate) fn ends(connection: &Connection, id: ExecutionId) -> Result<Option<(Event, Event)>> {
     let (first, last) = keys(id);
-    let read = |order: &str| -> Result<Vec<Event>> {
+    let batch = |order: &str| -> Result<Option<Vec<u8>>> {
         let sql = format!("SELECT events FROM log WHERE key BETWEEN ?1 AND ?2 ORDER BY key {order} LIMIT 1");
         let mut statement = connection.prepare_cached(&sql)?;
-        let batch: Option<Vec<u8>> = statement.query_row([first, last], |row| row.get(0)).optional()?;
-        decode(id, &batch.unwrap_or_else(|| b"[]".to_vec()))
+        Ok(statement.query_row([first, last], |row| row.get(0)).optional()?)
     };
-    Ok((read("ASC")?, read("DESC")?))
+    let (Some(opening), Some(closing)) = (batch("ASC")?, batch("DESC")?) else {
+        return Ok(None);
+    };
+    // Only these two are decoded whole: a batch may be long.
+    let (opening, closing): (Vec<&RawValue>, Vec<&RawValue>) = (decode(id, &opening)?, decode(id, &closing)?);
+    match (opening.first(), closing.last()) {
+        (Some(first), Some(last)) => Ok(Some((
+            decode(id, first.get().as_bytes())?,
+            decode(id, last.get().as_bytes())?,
+        ))),
+        _ => Ok(None),
+    }
 }
 
 /// A page of an execution's history: at most `limit` events that AWS would show, and where the next page begins.
@@ -141,7 +153,7 @@ pub(crate) fn page(
     while let Some(row) = rows.next()? {
         let batch_position = row.get::<_, i64>(0)? & MAX_POSITION;
         let batch = row.get_ref(1)?.as_blob().map_err(rusqlite::Error::from)?;
-        let batch = (batch_position..).zip(decode(id, batch)?);
+        let batch = (batch_position..).zip(decode::<Vec<Event>>(id, batch)?);
         let wanted =
             |position: Position| from.is_none_or(|from| if reverse { position <= from } else { from <= position });
         let mut events: Vec<(Position, Event)> = batch

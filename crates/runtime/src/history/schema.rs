@@ -13,6 +13,10 @@ const VERSION: i64 = 2;
 /// burst of small commits is copied once and not page by page.
 const CHECKPOINT_PAGES: i64 = 4_000;
 
+/// How much of the file readers have mapped, so that a page need not be copied to be read: all of a history of some
+/// hundred thousand executions.
+const MAPPED_BYTES: i64 = 1 << 30;
+
 /// Statements that each connection keeps compiled; more than there are different ones.
 const CACHED_STATEMENTS: usize = 64;
 
@@ -128,6 +132,7 @@ pub(super) fn open(path: &Path) -> Result<Connection> {
 pub(super) fn open_reader(path: &Path) -> Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
+    connection.pragma_update(None, "mmap_size", MAPPED_BYTES)?;
     connection.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
     Ok(connection)
 }
