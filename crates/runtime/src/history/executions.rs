@@ -324,7 +324,7 @@ pub(crate) enum Sweep {
 }
 
 /// One small step of the retention: looks at up to `rows` executions after `after` that started before `cutoff`, and
-/// deletes at most one of them, if it also closed before it, and of its log at most `batches` rows.
+/// deletes those of them that also closed before it, with at most `batches` rows of their logs.
 ///
 /// Ids follow the order of starts, so the walk ends at the first execution that started later.
 pub(crate) fn expire(
@@ -336,30 +336,32 @@ pub(crate) fn expire(
 ) -> Result<Sweep> {
     let mut statement =
         connection.prepare_cached("SELECT id, start_ms, stop_ms FROM executions WHERE ?1 < id ORDER BY id LIMIT ?2")?;
-    let mut found = statement.query(params![after.0, rows as i64])?;
-    let mut at = after;
-    while let Some(row) = found.next()? {
-        let id = ExecutionId(row.get(0)?);
-        let started: i64 = row.get(1)?;
-        let stopped: Option<i64> = row.get(2)?;
-        if to_ms(cutoff) <= started {
+    let found = statement.query_map(params![after.0, rows as i64], |row| {
+        Ok((ExecutionId(row.get(0)?), row.get(1)?, row.get(2)?))
+    })?;
+    // Read before the first of them is deleted.
+    let found: Vec<(ExecutionId, i64, Option<i64>)> = found.collect::<rusqlite::Result<_>>()?;
+    let cutoff = to_ms(cutoff);
+    let (mut at, mut left) = (after, batches);
+    for (id, started, stopped) in found {
+        if cutoff <= started {
             return Ok(Sweep::Done);
         }
-        if stopped.is_none_or(|stopped| to_ms(cutoff) <= stopped) {
-            at = id;
-            continue;
+        if stopped.is_some_and(|stopped| stopped < cutoff) {
+            let deleted = log::delete(connection, id, left)?;
+            left -= deleted;
+            // There may be more of its log: the next step goes on with it.
+            if left == 0 {
+                return Ok(Sweep::At(at));
+            }
+            for sql in [
+                "DELETE FROM tokens WHERE execution = ?1",
+                "DELETE FROM executions WHERE id = ?1",
+            ] {
+                connection.prepare_cached(sql)?.execute([id.0])?;
+            }
         }
-        let emptied = log::delete(connection, id, batches)?;
-        if !emptied {
-            return Ok(Sweep::At(at));
-        }
-        for sql in [
-            "DELETE FROM tokens WHERE execution = ?1",
-            "DELETE FROM executions WHERE id = ?1",
-        ] {
-            connection.prepare_cached(sql)?.execute([id.0])?;
-        }
-        return Ok(Sweep::At(id));
+        at = id;
     }
     Ok(if at == after { Sweep::Done } else { Sweep::At(at) })
 }

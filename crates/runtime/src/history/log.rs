@@ -172,16 +172,15 @@ pub(crate) fn page(
     Ok((page, None))
 }
 
-/// Forgets an execution's batches, at most `limit` of them; whether none is left.
-pub(super) fn delete(connection: &Connection, id: ExecutionId, limit: usize) -> Result<bool> {
+/// Forgets an execution's batches, at most `limit` of them; how many. Fewer than `limit` were all.
+pub(super) fn delete(connection: &Connection, id: ExecutionId, limit: usize) -> Result<usize> {
     let (first, last) = keys(id);
-    let deleted = connection
+    Ok(connection
         .prepare_cached(
             "DELETE FROM log WHERE key IN
              (SELECT key FROM log WHERE key BETWEEN ?1 AND ?2 ORDER BY key DESC LIMIT ?3)",
         )?
-        .execute(params![first, last, limit as i64])?;
-    Ok(deleted < limit)
+        .execute(params![first, last, limit as i64])?)
 }
 
 /// The execution and the scheduling event that a task token names.
