@@ -19,9 +19,11 @@ fn crates_depend_only_along_the_allowed_arrows() {
     let names: Vec<&str> = packages.iter().filter_map(|package| package["name"].as_str()).collect();
     let allowed: BTreeMap<&str, &[&str]> = BTreeMap::from([
         ("ticket", &[][..]),
-        ("asl", &[]),
+        // What it plays in its tests is drawn by a crate that knows nothing of it.
+        ("asl", &["scenario"]),
+        ("scenario", &[]),
         ("steps", &["ticket"]),
-        ("runtime", &["asl"]),
+        ("runtime", &["asl", "scenario"]),
         ("ticketflow", &["asl", "runtime"]),
         ("system-tests", &["asl", "ticket"]),
     ]);

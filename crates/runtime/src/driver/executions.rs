@@ -177,7 +177,7 @@ impl Inner {
     }
 
     /// The slot of the execution that an ARN names.
-    async fn find(&self, arn: &str) -> Result<Arc<Slot>, Error> {
+    pub(super) async fn find(&self, arn: &str) -> Result<Arc<Slot>, Error> {
         let (machine, name) = self.resolve(arn)?;
         let machine = machine.machine_id;
         if let Some(slot) = self.cache.find(machine, &name) {

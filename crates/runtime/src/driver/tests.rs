@@ -3,6 +3,7 @@
 
 mod crash;
 mod lifecycle;
+mod simulation;
 
 use std::collections::HashMap;
 use std::path::Path;

@@ -6,7 +6,7 @@ use super::*;
 use crate::history::{self, Error as HistoryError, Head};
 
 /// An execution that takes longer than this to end is stuck.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Tasks, a retry, a wait, branches: commits of every kind.
 fn journey() -> Value {
@@ -67,7 +67,7 @@ async fn live(world: &World, engine: &Engine) -> Option<ExecutionRecord> {
     }
 }
 
-fn is_full(error: &Error) -> bool {
+pub(super) fn is_full(error: &Error) -> bool {
     matches!(error, Error::History(HistoryError::Sqlite(source))
         if source.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull))
 }
@@ -80,7 +80,7 @@ async fn sorted_types(engine: &Engine) -> Vec<String> {
 }
 
 /// The row says what the log says.
-async fn assert_row_is_the_logs(engine: &Engine) {
+pub(super) async fn assert_row_is_the_logs(engine: &Engine) {
     let rows_and_logs = engine.inner.history.read(|connection| {
         let mut found = Vec::new();
         for id in 1..history::executions::next_id(connection)? {
