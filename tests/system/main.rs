@@ -14,3 +14,4 @@ mod recorded;
 mod recorded_jira;
 mod server;
 mod table;
+mod time_skip;

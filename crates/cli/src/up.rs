@@ -12,12 +12,13 @@ use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::failure::with_hint;
-use crate::{TemplateOptions, compile, post, sample, style};
+use crate::{TemplateOptions, compile, post, sample, style, ticket};
 
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   ticketflow up
   ticketflow up --port 8080 --data-dir ~/tickets
+  ticketflow up --time-skip --data-dir /tmp/test    a test run: workflows do not wait
   ticketflow up --template .aws-sam/build/template.yaml --parameter Architecture=x86_64
 
 JIRA_WEBHOOK_SECRET is the secret that JIRA signs with; without it, one is made at the first start and kept in the
@@ -37,6 +38,10 @@ pub(crate) struct Options {
     /// Where functions that are not in the template are called: a Lambda Invoke API, such as http://127.0.0.1:9001.
     #[arg(long, value_name = "URL")]
     lambda_endpoint: Option<String>,
+    /// Skip the time in which nothing happens: the clock jumps to the next timer of an execution, so that a workflow
+    /// that waits for days ends at once, with a history of days. For tests.
+    #[arg(long)]
+    time_skip: bool,
     /// When ready, print one line of JSON with the addresses.
     #[arg(long)]
     json: bool,
@@ -86,6 +91,7 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<ExitCode> {
             programs,
             secrets: sample::given_secrets(),
             lambda_endpoint: options.lambda_endpoint.clone(),
+            time_skip: options.time_skip,
         },
     )
     .await
@@ -98,7 +104,14 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<ExitCode> {
             .collect();
         println!(
             "{}",
-            json!({"api": stack.gateway_url(), "aws": stack.aws_url(), "data_dir": options.data_dir, "outputs": outputs})
+            json!({
+                "api": stack.gateway_url(),
+                "aws": stack.aws_url(),
+                "data_dir": options.data_dir,
+                "outputs": outputs,
+                "time_skip": options.time_skip,
+                "ahead_seconds": stack.ahead().num_seconds(),
+            })
         );
     } else {
         let seconds = (Instant::now() - compiled).as_secs_f64();
@@ -129,6 +142,18 @@ fn greet(options: &Options, stack: &Stack, seconds: f64) {
     );
     println!("  {:10} {}", "Data", options.data_dir.display());
     println!("  {:10} {}", "Template", options.template.template.display());
+    if options.time_skip {
+        let what = "skipped: the clock jumps to the next timer whenever nothing else is going on";
+        println!("  {:10} {}", "Time", style::bold(what));
+    }
+    let ahead = stack.ahead();
+    if !ahead.is_zero() {
+        println!(
+            "  {:10} {} ahead of this machine's clock, skipped on this data before",
+            if options.time_skip { "" } else { "Time" },
+            ticket::duration(ahead.num_milliseconds())
+        );
+    }
     for output in stack.outputs() {
         println!("  {:10} {}", output.name, output.value);
     }

@@ -22,6 +22,8 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
+use crate::clock::Clock;
+
 /// The largest body taken: DynamoDB's 16 MB, the largest of the services here.
 const MAX_BODY_BYTES: usize = 16 << 20;
 
@@ -139,10 +141,12 @@ impl Endpoint {
     pub async fn serve(
         self,
         services: Services,
+        clock: Clock,
         shutdown: impl Future<Output = ()> + Send + 'static,
     ) -> std::io::Result<()> {
         let rim = Arc::new(Rim {
             services,
+            clock,
             bodies: Semaphore::new(BODY_UNITS as usize),
         });
         let router = Router::new().fallback(receive).with_state(rim);
@@ -157,6 +161,8 @@ impl Endpoint {
 
 struct Rim {
     services: Services,
+    /// Does not skip time while a request is handled.
+    clock: Clock,
     /// Bounds the memory that bodies take, and with it the requests in flight.
     bodies: Semaphore,
 }
@@ -225,6 +231,7 @@ fn speaks_aws_json(headers: &HeaderMap) -> bool {
 }
 
 async fn dispatch(rim: &Rim, request: Request) -> Answer {
+    let _busy = rim.clock.busy();
     let (parts, body) = request.into_parts();
     let target = parts
         .headers

@@ -14,6 +14,7 @@ mod error;
 mod executions;
 mod express;
 mod machines;
+mod skip;
 mod status;
 #[cfg(test)]
 mod tests;
@@ -29,10 +30,10 @@ use std::time::Duration;
 
 use asl::Moment;
 use chrono::{DateTime, SubsecRound, Utc};
-use tokio::sync::{Notify, Semaphore, watch};
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 
-use crate::clock::Clock;
+use crate::clock::{Bell, Clock};
 use crate::history::{self, Faults, History};
 
 pub use activities::ActivityRecord;
@@ -99,7 +100,7 @@ struct Inner {
     evaluations: Arc<Semaphore>,
     timer: Timer,
     /// Told when a status event has been written.
-    owes_status: Notify,
+    owes_status: Bell,
     stopping: watch::Sender<bool>,
     background: Mutex<Vec<JoinHandle<()>>>,
 }
@@ -123,7 +124,7 @@ impl Engine {
             .await?;
         let inner = Arc::new(Inner {
             region: config.region,
-            clock: config.clock,
+            clock: config.clock.clone(),
             history,
             machines,
             machines_turn: tokio::sync::Mutex::default(),
@@ -134,14 +135,17 @@ impl Engine {
             calls: Semaphore::new(MAX_CALLS),
             evaluations: Arc::new(Semaphore::new(MAX_EVALUATIONS)),
             timer: Timer::default(),
-            owes_status: Notify::new(),
+            owes_status: Bell::new(config.clock.clone()),
             stopping: watch::Sender::new(false),
             background: Mutex::default(),
         });
-        inner.in_background(timer::run(inner.clone()));
-        inner.in_background(status::deliver(inner.clone()));
-        inner.in_background(upkeep::resume(inner.clone()));
+        // Each first looks at what is there, and the clock waits for that.
+        let busy = || inner.clock.busy();
+        inner.in_background(timer::run(inner.clone(), busy()));
+        inner.in_background(status::deliver(inner.clone(), busy()));
+        inner.in_background(upkeep::resume(inner.clone(), busy()));
         inner.in_background(upkeep::expire(inner.clone()));
+        inner.in_background(skip::run(inner.clone()));
         Ok(Self { inner })
     }
 

@@ -23,12 +23,11 @@ use bytes::Bytes;
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use tokio::sync::Notify;
 use tokio::task::{self, JoinSet};
 
 use self::outbox::{Delivery, Outbox, Owed};
 use crate::aws::{Answer, Answering, Service};
-use crate::clock::Clock;
+use crate::clock::{Bell, Clock};
 use crate::lambda::{Invocation, Invoke, InvokeError};
 use crate::template::{AsyncInvoke, Rule, Target, TargetInput};
 
@@ -166,8 +165,8 @@ struct Shared {
     region: String,
     rules: BTreeMap<String, Bound>,
     outbox: Outbox,
-    /// Told when something new is owed.
-    owed: Notify,
+    /// Rung when something new is owed.
+    owed: Bell,
     async_invoke: BTreeMap<String, AsyncInvoke>,
     invoke: Arc<dyn Invoke>,
     start: Arc<dyn Start>,
@@ -238,7 +237,7 @@ impl Bus {
             region: config.region.to_owned(),
             rules,
             outbox: Outbox::open(config.path)?,
-            owed: Notify::new(),
+            owed: Bell::new(config.clock.clone()),
             async_invoke: config.async_invoke,
             invoke: config.invoke,
             start: config.start,
@@ -267,7 +266,7 @@ impl Bus {
         }
         if !owed.is_empty() {
             self.shared.outbox.add(owed, self.shared.clock.now()).await?;
-            self.shared.owed.notify_one();
+            self.shared.owed.ring();
         }
         Ok(())
     }
@@ -294,12 +293,15 @@ impl Bus {
         let mut ticks = BTreeMap::new();
         let mut flying = HashMap::new();
         let mut deliveries = JoinSet::new();
+        let mut busy = Some(self.shared.clock.busy());
         loop {
             let now = self.shared.clock.now();
+            let mut unseen = false;
             let wake = match self.launch(now, &mut ticks, &mut flying, &mut deliveries).await {
                 Ok(wake) => wake,
                 Err(error) => {
                     tracing::error!(error = %error, "could not see which events are owed");
+                    unseen = true;
                     Some(now + AFTER_ERROR)
                 }
             };
@@ -309,8 +311,14 @@ impl Bus {
                     None => std::future::pending().await,
                 }
             };
+            // What is due but does not fly waits for what flies; what waits for its retry does not hold the clock.
+            if flying.is_empty() && !unseen {
+                busy = None;
+            } else if busy.is_none() {
+                busy = Some(self.shared.clock.busy());
+            }
             tokio::select! {
-                () = self.shared.owed.notified() => {}
+                rung = self.shared.owed.heard() => busy = Some(rung),
                 () = sleep => {}
                 Some(landed) = deliveries.join_next_with_id() => {
                     let (task, panicked) = landed.map_or_else(|error| (error.id(), true), |(task, ())| (task, false));

@@ -142,6 +142,7 @@ impl Gateway {
     }
 
     async fn try_answer(&self, request: Request, id: &str) -> Result<Response, Refusal> {
+        let _busy = self.clock.busy();
         let _place = self.requests.try_acquire().map_err(|_| Refusal::TooManyRequests)?;
         let (parts, body) = request.into_parts();
         if MAX_HEAD_BYTES < head_bytes(&parts) {

@@ -11,12 +11,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::aws::{self, Endpoint, Services};
-use crate::clock::Clock;
+use crate::clock::{self, Clock};
 use crate::driver::{self, Engine, NewStateMachine, StateMachineUpdate};
 use crate::dynamodb::{self, DynamoDb};
 use crate::events::{self, Bus};
@@ -86,11 +87,15 @@ pub struct Config {
     pub secrets: BTreeMap<LogicalId, String>,
     /// Where functions are called that the template does not have.
     pub lambda_endpoint: Option<String>,
+    /// Whether the time is skipped in which nothing happens.
+    pub time_skip: bool,
 }
 
 /// Why a stack could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    #[error("could not read the clock")]
+    Clock(#[source] clock::Error),
     #[error("could not open the table store")]
     DynamoDb(#[source] dynamodb::Error),
     #[error("could not open the secrets")]
@@ -123,6 +128,10 @@ impl Files<'_> {
         self.0.join("dynamodb.db")
     }
 
+    fn clock(&self) -> PathBuf {
+        self.0.join("clock.json")
+    }
+
     fn events(&self) -> PathBuf {
         self.0.join("events.db")
     }
@@ -134,6 +143,7 @@ impl Files<'_> {
 
 /// A running stack.
 pub struct Stack {
+    clock: Clock,
     gateway_url: String,
     aws_url: String,
     outputs: Vec<Output>,
@@ -150,7 +160,8 @@ pub struct Stack {
 impl Stack {
     /// Starts everything, and goes on where the data directory left off.
     pub async fn start(listeners: Listeners, template: Template, config: Config) -> Result<Self, Error> {
-        let clock = Clock::system();
+        let clock = Clock::open(&Files(&config.data_dir).clock(), config.time_skip).map_err(Error::Clock)?;
+        let starting = clock.busy();
         let aws_url = format!("http://{}", listeners.aws.address());
         let functions = functions(&template, &config.programs)?;
         let host =
@@ -206,6 +217,7 @@ impl Stack {
             events: Arc::new(stores.bus),
         };
         let mut stack = Self {
+            clock: clock.clone(),
             gateway_url: listeners.gateway_url,
             aws_url,
             outputs: template.outputs,
@@ -217,10 +229,11 @@ impl Stack {
             servers: JoinSet::new(),
             background,
         };
-        stack.listen(listeners.aws, services);
+        stack.listen(listeners.aws, services, clock.clone());
         if let Some(api) = template.http_api {
             stack.serve(listeners.gateway, Gateway::new(api, invoke, clock));
         }
+        drop(starting);
         Ok(stack)
     }
 
@@ -232,8 +245,8 @@ impl Stack {
         }
     }
 
-    fn listen(&mut self, endpoint: Endpoint, services: aws::Services) {
-        let serving = endpoint.serve(services, self.stopped());
+    fn listen(&mut self, endpoint: Endpoint, services: aws::Services, clock: Clock) {
+        let serving = endpoint.serve(services, clock, self.stopped());
         self.servers.spawn(async move {
             if let Err(error) = serving.await {
                 tracing::error!(%error, "the AWS endpoints stopped");
@@ -258,6 +271,11 @@ impl Stack {
     /// Where the AWS-shaped endpoints are.
     pub fn aws_url(&self) -> &str {
         &self.aws_url
+    }
+
+    /// How far the clock is ahead of the machine's, for the time that was skipped on this data so far.
+    pub fn ahead(&self) -> TimeDelta {
+        self.clock.ahead()
     }
 
     /// The template's Outputs.
@@ -424,8 +442,14 @@ pub async fn reset(data_dir: &Path, template: &Template) -> Result<(), ResetErro
         DynamoDb::open(&files.dynamodb(), &tables(template), Clock::system()).map_err(ResetError::Table)
     });
     opened?.reset().await.map_err(ResetError::Table)?;
-    match std::fs::remove_file(files.events()) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(ResetError::Events(error)),
+    remove(&files.events()).map_err(ResetError::Events)?;
+    // Nothing is left that is stamped with a time to come.
+    remove(&files.clock()).map_err(ResetError::Clock)
+}
+
+fn remove(file: &Path) -> std::io::Result<()> {
+    match std::fs::remove_file(file) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }
 }
@@ -439,4 +463,6 @@ pub enum ResetError {
     Table(#[source] dynamodb::Error),
     #[error("could not drop the owed events")]
     Events(#[source] std::io::Error),
+    #[error("could not set the clock back")]
+    Clock(#[source] std::io::Error),
 }

@@ -51,7 +51,7 @@ async fn serve() -> Served {
     assert!(endpoint.address().ip().is_loopback());
     let port = endpoint.address().port();
     let (stop, stopped) = oneshot::channel();
-    let server = tokio::spawn(endpoint.serve(services, async {
+    let server = tokio::spawn(endpoint.serve(services, crate::clock::Clock::system(), async {
         let _ = stopped.await;
     }));
     Served {

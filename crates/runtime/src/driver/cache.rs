@@ -5,9 +5,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use asl::EventId;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::oneshot;
 
 use super::transition::Fold;
+use crate::clock::{Busy, Clock};
 use crate::history::{ExecutionId, MachineId};
 
 /// What idle executions may take in memory, by the size of their logs: 64 MiB.
@@ -27,8 +28,8 @@ const MAX_LOOKS: usize = 4;
 pub(super) struct Slot {
     pub(super) id: ExecutionId,
     pub(super) state: tokio::sync::Mutex<SlotState>,
-    /// Told when the execution closes.
-    pub(super) closed: Notify,
+    /// Those who wait for the execution's end.
+    pub(super) closed: Closed,
     /// The name under which the cache finds it.
     name: OnceLock<Name>,
     /// Bytes of its log.
@@ -38,6 +39,29 @@ pub(super) struct Slot {
 }
 
 type Name = (MachineId, Arc<str>);
+
+/// Who is told when an execution closes.
+#[derive(Default)]
+pub(super) struct Closed(Mutex<Vec<oneshot::Sender<Busy>>>);
+
+impl Closed {
+    /// From here on no closing is missed. What is received holds the clock, as whoever waits may have been away.
+    pub(super) fn wait(&self) -> oneshot::Receiver<Busy> {
+        let (sender, receiver) = oneshot::channel();
+        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.retain(|sender| !sender.is_closed());
+        waiting.push(sender);
+        receiver
+    }
+
+    pub(super) fn tell(&self, clock: &Clock) {
+        let waiting = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        for sender in waiting {
+            // Who gave up waiting is told nothing.
+            let _ = sender.send(clock.busy());
+        }
+    }
+}
 
 #[derive(Default)]
 pub(super) struct SlotState {
@@ -76,7 +100,7 @@ impl Cache {
         let slot = Arc::new(Slot {
             id,
             state: tokio::sync::Mutex::default(),
-            closed: Notify::new(),
+            closed: Closed::default(),
             name: OnceLock::new(),
             bytes: AtomicUsize::new(OVERHEAD_BYTES),
             used: AtomicBool::new(false),

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use asl::{EventId, EventKind, Failure, Json, Schedule, Task, Trigger};
 use tokio::sync::oneshot;
 
-use super::Inner;
 use super::cache::Slot;
 use super::transition::Fold;
+use super::{Inner, skip};
+use crate::clock::Busy;
 use crate::history;
 
 /// A task to perform, or, once it is submitted, a job to await.
@@ -62,11 +63,17 @@ pub(super) fn start(
     };
     let (sender, cancelled) = oneshot::channel();
     calls.insert(task.scheduled, sender);
-    tokio::spawn(run(engine.clone(), slot.clone(), call, cancelled));
+    tokio::spawn(run(engine.clone(), slot.clone(), call, cancelled, engine.clock.busy()));
 }
 
 /// Performs a call and brings its outcome to the execution, unless it is cancelled before.
-async fn run(engine: Arc<Inner>, slot: Arc<Slot>, mut call: TaskCall, mut cancelled: oneshot::Receiver<()>) {
+async fn run(
+    engine: Arc<Inner>,
+    slot: Arc<Slot>,
+    mut call: TaskCall,
+    mut cancelled: oneshot::Receiver<()>,
+    _busy: Busy,
+) {
     let mut stopping = engine.stopping.subscribe();
     loop {
         let perform = async {
@@ -111,6 +118,20 @@ async fn run(engine: Arc<Inner>, slot: Arc<Slot>, mut call: TaskCall, mut cancel
             }
         }
     }
+}
+
+/// Has a clock that skips time wait for whoever holds the token of this task.
+pub(super) fn be_patient(engine: &Arc<Inner>, calls: &mut HashMap<EventId, oneshot::Sender<()>>, task: &Task) {
+    if !engine.clock.skips() || !task.submitted || !task.schedule.resource.waits_for_token() {
+        return;
+    }
+    let (sender, answered) = oneshot::channel();
+    calls.insert(task.scheduled, sender);
+    let answered = async {
+        // It is never sent to: it is gone when the task is no longer awaited.
+        let _ = answered.await;
+    };
+    tokio::spawn(skip::be_patient(engine.clock.busy(), answered));
 }
 
 impl Inner {

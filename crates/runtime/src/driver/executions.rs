@@ -486,20 +486,23 @@ impl Engine {
         self.inner.with_fold(&slot, |fold| fold.revision.record.clone()).await
     }
 
-    /// Waits until an execution is closed.
+    /// Waits until an execution is closed. Meanwhile a hold of the caller's does not keep the clock from jumping.
     pub async fn wait_closed(&self, arn: &str) -> Result<ExecutionRecord, Error> {
         let slot = self.inner.find(arn).await?;
         let mut stopping = self.inner.stopping.subscribe();
         loop {
-            let mut closed = std::pin::pin!(slot.closed.notified());
-            // From here on no closing is missed.
-            closed.as_mut().enable();
+            let closed = slot.closed.wait();
             let record = self.inner.with_fold(&slot, Fold::record).await?;
             if record.status != Status::Running {
                 return Ok(record);
             }
+            let away = self.inner.clock.away();
             tokio::select! {
-                () = closed => {}
+                busy = closed => {
+                    // The own hold is back before the one that came with the news is gone.
+                    drop(away);
+                    drop(busy);
+                }
                 _ = stopping.wait_for(|stopping| *stopping) => return Err(history::Error::Closed.into()),
             }
         }

@@ -10,6 +10,7 @@ use super::executions::identity;
 use super::report;
 use super::transition::Fold;
 use super::{Engine, Error, ExecutionRecord, Inner, StartExecution, TaskCall, TaskOutcome};
+use crate::clock::Busy;
 use crate::history::MachineType;
 
 /// An Express execution that has come to its end.
@@ -19,7 +20,8 @@ pub struct ExpressRun {
     pub events: Vec<Event>,
 }
 
-type Outcomes = JoinSet<(EventId, bool, TaskOutcome)>;
+/// An outcome holds the clock until it is taken in.
+type Outcomes = JoinSet<(EventId, TaskOutcome, Busy)>;
 
 /// The calls of an Express execution in progress; dropped with it.
 #[derive(Default)]
@@ -37,14 +39,13 @@ impl Calls {
             schedule: task.schedule.clone(),
             submitted,
         };
-        let engine = engine.clone();
+        let (engine, busy) = (engine.clone(), engine.clock.busy());
         let handle = self.outcomes.spawn(async move {
-            let awaits_job = call.submitted.is_some();
-            let _turn = match awaits_job {
-                false => engine.calls.acquire().await.ok(),
-                true => None,
+            let _turn = match call.submitted {
+                None => engine.calls.acquire().await.ok(),
+                Some(_) => None,
             };
-            (call.scheduled, awaits_job, engine.tasks.perform(call).await)
+            (call.scheduled, engine.tasks.perform(call).await, busy)
         });
         self.handles.insert(task.scheduled, handle);
     }
@@ -61,23 +62,25 @@ impl Calls {
     }
 
     /// The next outcome, as a trigger.
-    async fn next(&mut self) -> Trigger {
+    async fn next(&mut self) -> (Trigger, Busy) {
         while let Some(outcome) = self.outcomes.join_next().await {
             // A call that was ended has no outcome.
-            let Ok((scheduled, _, outcome)) = outcome else {
+            let Ok((scheduled, outcome, busy)) = outcome else {
                 continue;
             };
-            return match outcome {
+            let trigger = match outcome {
                 TaskOutcome::Succeeded(output) => Trigger::TaskSucceeded { scheduled, output },
                 TaskOutcome::Failed(failure) => Trigger::TaskFailed { scheduled, failure },
                 TaskOutcome::Submitted(output) => Trigger::TaskSubmitted { scheduled, output },
             };
+            return (trigger, busy);
         }
         std::future::pending().await
     }
 }
 
 impl Inner {
+    /// While it waits, a hold of the caller's does not keep the clock from jumping.
     async fn run_express(self: &Arc<Self>, mut fold: Fold, input: Json) -> Result<ExpressRun, Error> {
         let machine = fold.revision.machine()?;
         let computes = fold.revision.computes;
@@ -120,16 +123,20 @@ impl Inner {
                 Trigger::Continue
             } else {
                 let due = fold.execution.due();
+                let _alarm = due.map(|due| self.clock.alarm(due));
+                let away = self.clock.away();
                 let clock = async {
                     match due {
                         Some(due) => self.clock.sleep_until(due).await,
                         None => std::future::pending().await,
                     }
                 };
-                tokio::select! {
-                    outcome = calls.next() => outcome,
-                    () = clock => Trigger::Clock,
-                }
+                let (trigger, _busy) = tokio::select! {
+                    (trigger, busy) = calls.next() => (trigger, Some(busy)),
+                    () = clock => (Trigger::Clock, None),
+                };
+                drop(away);
+                trigger
             };
         }
     }
@@ -170,11 +177,12 @@ impl Engine {
             input: start.input.clone(),
             ..fold.record()
         };
-        let engine = self.inner.clone();
+        let (engine, busy) = (self.inner.clone(), self.inner.clock.busy());
         tokio::spawn(async move {
             if let Err(error) = engine.run_express(fold, start.input).await {
                 report(&error, "cannot run an Express execution");
             }
+            drop(busy);
         });
         Ok(record)
     }

@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 
 use super::report;
 use super::{ExecutionRecord, Inner, RETRY_PAUSE};
+use crate::clock::Busy;
 use crate::history;
 
 /// Events that are delivered at the same time.
@@ -76,11 +77,12 @@ pub trait StatusEvents: Send + Sync + 'static {
 }
 
 /// Delivers what is owed, oldest first, until the engine is shut down.
-pub(super) async fn deliver(engine: Arc<Inner>) {
+pub(super) async fn deliver(engine: Arc<Inner>, mut busy: Busy) {
     loop {
         let all_delivered = match deliver_batch(&engine).await {
             Ok(Delivered::Nothing) => {
-                engine.owes_status.notified().await;
+                drop(busy);
+                busy = engine.owes_status.heard().await;
                 true
             }
             Ok(Delivered::All) => true,

@@ -4,6 +4,7 @@
 mod crash;
 mod lifecycle;
 mod simulation;
+mod skip;
 
 use std::collections::HashMap;
 use std::path::Path;

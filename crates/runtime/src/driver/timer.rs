@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 
 use super::report;
 use super::{Error, Inner, RETRY_PAUSE};
+use crate::clock::Busy;
 use crate::history;
 
 /// Executions that are woken together: enough to share commits, few enough to have in memory at once.
@@ -46,10 +47,14 @@ impl Timer {
 }
 
 /// Wakes executions at their time until the engine is shut down. What became due while nobody was there is woken first.
-pub(super) async fn run(engine: Arc<Inner>) {
+pub(super) async fn run(engine: Arc<Inner>, mut busy: Busy) {
     loop {
         match wake_due(&engine).await {
-            Ok(Woken::All) => sleep(&engine).await,
+            Ok(Woken::All) => {
+                drop(busy);
+                sleep(&engine).await;
+                busy = engine.clock.busy();
+            }
             Ok(Woken::Some) => {}
             Err(Error::History(history::Error::Closed)) => return,
             Err(error) => {
@@ -93,7 +98,9 @@ async fn wake_due(engine: &Arc<Inner>) -> Result<Woken, Error> {
         .await?;
     if due.is_empty() {
         if let Some(next) = next {
-            engine.timer.note(next);
+            // Whoever is told of an earlier moment is this loop itself, which sleeps only now.
+            let next_ms = &engine.timer.next_ms;
+            next_ms.fetch_min(next.timestamp_millis(), Ordering::SeqCst);
         }
         return Ok(Woken::All);
     }

@@ -117,11 +117,16 @@ impl Inner {
         trigger: Trigger,
         new: Option<NewExecution>,
     ) -> Result<bool, Error> {
+        let _busy = self.clock.busy();
         let status = match &new {
             None => Some(fold.execution.status()),
             Some(_) => None,
         };
         let before = fold.execution.last_event();
+        let kept_alive = match &trigger {
+            Trigger::TaskSubmitted { scheduled, .. } | Trigger::TaskHeartbeat { scheduled } => Some(*scheduled),
+            _ => None,
+        };
         if matches!(trigger, Trigger::Redrive) {
             // The moment of the event that follows.
             fold.redriven = Some(self.now());
@@ -152,7 +157,7 @@ impl Inner {
             .await?;
         self.cache.weigh(slot, fold.bytes);
         if owes_status {
-            self.owes_status.notify_one();
+            self.owes_status.ring();
         }
         if let Some(due) = due {
             self.timer.note(due);
@@ -163,8 +168,11 @@ impl Inner {
         for task in fold.execution.tasks_since(before) {
             calls::start(self, slot, &mut state.calls, &fold, task, None);
         }
+        if let Some(task) = kept_alive.and_then(|scheduled| fold.execution.task(scheduled)) {
+            calls::be_patient(self, &mut state.calls, task);
+        }
         if fold.execution.status() != Status::Running {
-            slot.closed.notify_waiters();
+            slot.closed.tell(&self.clock);
             self.finish_deleting(&fold.revision);
         }
         self.go_on(slot, state, &fold.execution);
@@ -178,8 +186,11 @@ impl Inner {
             return;
         }
         state.continuing = true;
-        let (engine, slot) = (self.clone(), slot.clone());
-        tokio::spawn(async move { engine.deliver(&slot, Trigger::Continue).await });
+        let (engine, slot, busy) = (self.clone(), slot.clone(), self.clock.busy());
+        tokio::spawn(async move {
+            engine.deliver(&slot, Trigger::Continue).await;
+            drop(busy);
+        });
     }
 
     async fn advance(&self, mut fold: Fold, trigger: Trigger) -> Result<(Fold, Vec<Event>), Error> {

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::report;
-use super::{Error, Inner, RETRY_PAUSE};
+use super::{Error, Inner, RETRY_PAUSE, skip};
+use crate::clock::Busy;
 use crate::history::executions::{RETENTION, Sweep};
 use crate::history::{self, ExecutionId, MachineStatus};
 
@@ -24,7 +25,7 @@ const EXPIRY_BATCHES: usize = 100;
 /// Takes up every execution that owes a call or can go on by itself, in the order of their starts.
 ///
 /// Those that wait for time or for a callback are left on disk.
-pub(super) async fn resume(engine: Arc<Inner>) {
+pub(super) async fn resume(engine: Arc<Inner>, busy: Busy) {
     for revision in engine.machines.all() {
         if revision.record.status == MachineStatus::Deleting {
             engine.delete_if_closed(revision.machine_id).await;
@@ -38,11 +39,20 @@ pub(super) async fn resume(engine: Arc<Inner>) {
         drop(engine.calls.acquire().await);
         match resume_batch(&engine, after).await {
             Ok(Some(last)) if last < end => after = last,
-            Ok(_) | Err(Error::History(history::Error::Closed)) => return,
+            Ok(_) => break,
+            Err(Error::History(history::Error::Closed)) => return,
             Err(error) => {
                 report(&error, "cannot take up executions in progress; trying again");
                 tokio::time::sleep(RETRY_PAUSE).await;
             }
+        }
+    }
+    if engine.clock.skips() {
+        match engine.history.read(history::log::any_token_of_open).await {
+            // Who holds one has not been able to answer for a while.
+            Ok(true) => skip::be_patient(busy, std::future::pending()).await,
+            Ok(false) => {}
+            Err(error) => report(&error, "cannot see which callbacks are awaited"),
         }
     }
 }

@@ -183,6 +183,13 @@ pub(super) fn delete(connection: &Connection, id: ExecutionId, limit: usize) -> 
         .execute(params![first, last, limit as i64])?)
 }
 
+/// Whether an open execution has given out a task token.
+pub(crate) fn any_token_of_open(connection: &Connection) -> Result<bool> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM tokens JOIN executions ON executions.id = tokens.execution
+               WHERE executions.status = 0)";
+    Ok(connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?)
+}
+
 /// The execution and the scheduling event that a task token names.
 pub(crate) fn token(connection: &Connection, token: &str) -> Result<Option<(ExecutionId, EventId)>> {
     let found = connection

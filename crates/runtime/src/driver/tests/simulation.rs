@@ -204,7 +204,7 @@ impl<'a> Simulation<'a> {
             self.call_back(engine).await?;
             let draw = self.draws.pop().unwrap_or(u8::MAX);
             self.tell_again(engine, &slot, draw).await;
-            let looked = self.look(&slot).await;
+            let looked = self.look(engine, &slot).await;
             match looked {
                 Looked::Busy => tokio::task::yield_now().await,
                 Looked::Due(due) => {
@@ -285,12 +285,13 @@ impl<'a> Simulation<'a> {
         let _ = engine.inner.take(slot, trigger).await;
     }
 
-    async fn look(&self, slot: &Arc<cache::Slot>) -> Looked {
-        let state = slot.state.lock().await;
-        let Some(fold) = &state.fold else {
+    async fn look(&self, engine: &Engine, slot: &Arc<cache::Slot>) -> Looked {
+        let mut state = slot.state.lock().await;
+        // After a failed write nothing is in memory, and where nothing is owed either, nobody else reads it again.
+        let Ok(fold) = engine.inner.fold(slot, &mut state).await else {
             return Looked::Busy;
         };
-        let execution = &fold.execution;
+        let execution = &state.fold.insert(fold).execution;
         match execution.status() {
             Status::Running => {}
             Status::Succeeded => return Looked::Ended,
