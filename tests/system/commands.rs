@@ -179,6 +179,42 @@ fn check_names_the_place_of_every_problem() {
     assert!(right.succeeded && right.err.is_empty(), "{right:?}");
 }
 
+#[test]
+fn check_tells_errors_from_warnings_and_what_to_do() {
+    let project = Project::copy().change(
+        STATE_MACHINE,
+        r#""Closed": { "Type": "Succeed" }"#,
+        r#""Closed": { "Type": "Pass", "Result": { "done": true }, "Next": "Shown" },
+    "Shown": { "Type": "Pass", "Parameters": { "at": "$.at", "when.$": "$.done.at" }, "End": true }"#,
+    );
+    let template = project.template();
+    let ran = run(&["check", "--template", &template, "--json"], b"");
+    assert!(!ran.succeeded, "{ran:?}");
+    let found: Vec<Value> = ran.lines();
+    let summary: Vec<[&str; 2]> = found
+        .iter()
+        .map(|problem| ["severity", "code"].map(|field| problem[field].as_str().unwrap_or_default()))
+        .collect();
+    assert_eq!(summary, [["warning", "LITERAL_PATH"], ["error", "UNKNOWN_FIELD"]]);
+    assert!(found.iter().all(|problem| problem["help"].is_string()), "{found:?}");
+    let ran = run(&["check", "--template", &template], b"");
+    assert!(ran.err.ends_with("1 error, 1 warning\n"), "{ran:?}");
+    assert!(
+        ran.out
+            .contains("error: '$.done.at' leads nowhere: '$.done' is neither"),
+        "{ran:?}"
+    );
+
+    let project = Project::copy().change(STATE_MACHINE, r#""fold.$": "$""#, r#""fold": "$.fold""#);
+    let template = project.template();
+    let doubtful = run(&["check", "--template", &template], b"");
+    assert!(
+        doubtful.succeeded && doubtful.err.ends_with("0 errors, 1 warning\n"),
+        "{doubtful:?}"
+    );
+    assert!(!run(&["check", "--template", &template, "--deny-warnings"], b"").succeeded);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_reached_or_had_is_said_with_a_hint() {
     // A port that was free a moment ago.

@@ -28,7 +28,7 @@ pub(crate) enum Rule {
 }
 
 /// What is asked of the variable.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(crate) enum Test {
     IsPresent(bool),
     Is(Type, bool),
@@ -37,7 +37,7 @@ pub(crate) enum Test {
     StringMatches(String),
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Type {
     Null,
     Boolean,
@@ -47,7 +47,7 @@ pub(crate) enum Type {
 }
 
 /// As what two values are compared; a value of another type never compares.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Boolean,
     Numeric,
@@ -55,7 +55,7 @@ pub(crate) enum Kind {
     Timestamp,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Comparison {
     Equals,
     LessThan,
@@ -64,7 +64,7 @@ pub(crate) enum Comparison {
     GreaterThanEquals,
 }
 
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(crate) enum Operand {
     Given(Value),
     Path(Path),

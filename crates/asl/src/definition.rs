@@ -16,6 +16,7 @@ use crate::event::{Resource, StateType};
 use crate::query::{Expression, Path, ReferencePath, Template};
 use crate::retry::{Catcher, Retrier};
 
+pub(crate) use parse::TARGET;
 pub use parse::{Problem, Severity};
 
 /// A parsed state machine.
@@ -31,6 +32,10 @@ pub use crate::query::Language as QueryLanguage;
 #[derive(Debug)]
 pub(crate) struct State {
     pub(crate) name: Arc<str>,
+    /// Where its document stands, as AWS writes it: `/States/A`.
+    pub(crate) pointer: Box<str>,
+    /// Fields of its document that this type of state does not have in this query language.
+    pub(crate) unsupported: Vec<Box<str>>,
     pub(crate) language: QueryLanguage,
     /// Whether any of its expressions looks at the Context Object, which is made only then.
     pub(crate) uses_context: bool,
@@ -162,6 +167,8 @@ pub(crate) struct Task {
 pub(crate) struct Map {
     pub(crate) items: Items,
     pub(crate) item_selector: Option<Template>,
+    /// What the document calls it: `Parameters` is its older name.
+    pub(crate) selector_field: &'static str,
     pub(crate) max_concurrency: Number,
     pub(crate) start_at: Arc<str>,
 }
@@ -180,6 +187,11 @@ impl StateMachine {
     /// The state machine of this definition, or everything that is wrong with it.
     pub fn parse(definition: &str) -> Result<Self, Vec<Problem>> {
         parse::parse(definition)
+    }
+
+    /// As much of a definition as can be understood, with what is wrong with it.
+    pub(crate) fn examine(definition: &str) -> (Option<Self>, Vec<Problem>) {
+        parse::examine(definition)
     }
 
     pub(crate) fn state(&self, name: &str) -> Option<&State> {

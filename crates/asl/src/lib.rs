@@ -12,6 +12,7 @@ mod definition;
 mod event;
 mod execution;
 mod json;
+pub mod lint;
 pub mod query;
 mod retry;
 mod state;

@@ -24,8 +24,12 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+pub(crate) use jsonata::Expression as JsonataExpression;
+pub use jsonata::FUNCTIONS as JSONATA_FUNCTIONS;
 pub use moment::Moment;
+pub(crate) use path::Step;
 pub use path::{Absent, Path, Root};
+pub(crate) use payload::Node;
 pub use payload::{Expression, IntrinsicCall, Template};
 pub use reference::ReferencePath;
 pub use text::{MAX_NESTING, nests_too_deep, to_text};

@@ -30,6 +30,16 @@ pub(crate) fn hint(text: &str) -> String {
     on_stderr(text, "1;36")
 }
 
+/// Among data, what is wrong for sure.
+pub(crate) fn severe(text: &str) -> String {
+    on_stdout(text, "1;31")
+}
+
+/// Among data, what may be wrong.
+pub(crate) fn doubtful(text: &str) -> String {
+    on_stdout(text, "1;33")
+}
+
 pub(crate) fn bold(text: &str) -> String {
     on_stdout(text, "1")
 }

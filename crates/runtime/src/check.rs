@@ -2,41 +2,86 @@
 
 use std::path::Path;
 
+use asl::lint::{self, Literal};
+
 use crate::history::MachineType;
 use crate::stepfunctions;
-use crate::template::{self, Problem, Settings, StateMachineResource, Template};
+use crate::template::{self, Problem, Settings, Severity, StateMachineResource, Template};
 
-/// The problems of the template at `path`, in order of place; none if it can be run.
+/// The code of a name that a task spells out and the template does not have.
+const NOT_IN_TEMPLATE: &str = "NOT_IN_TEMPLATE";
+
+/// The problems of the template at `path`, in order of place. It can be run if there are no errors among them.
 pub fn check(path: &Path, settings: &Settings) -> Vec<Problem> {
     let (template, mut problems) = Template::examine(path, settings);
-    problems.extend(template.state_machines.iter().flat_map(state_machine));
+    for machine in &template.state_machines {
+        problems.extend(state_machine(machine));
+        problems.extend(strangers(machine, &template));
+    }
     problems.sort();
     // What `Globals` says wrongly is found once for each function that takes it from there.
     problems.dedup();
     problems
 }
 
-fn state_machine(machine: &StateMachineResource) -> Vec<Problem> {
+/// What AWS refuses in a definition, and what it does not.
+fn state_machine(machine: &StateMachineResource) -> impl Iterator<Item = Problem> {
     let machine_type = match machine.machine_type {
         template::MachineType::Standard => MachineType::Standard,
         template::MachineType::Express => MachineType::Express,
     };
-    let problems = stepfunctions::problems(&machine.definition, machine_type);
-    let problems = problems.into_iter();
-    problems
-        .map(|problem| {
-            let place = json_pointer(&problem.pointer);
-            machine
-                .source
-                .problem(&place, format!("{}: {}", problem.code, problem.message))
-        })
-        .collect()
+    let refused = stepfunctions::problems(&machine.definition, machine_type);
+    let problems = refused.into_iter().chain(lint::check(&machine.definition));
+    problems.map(|problem| machine.source.problem(problem))
 }
 
-/// AWS writes elements as `/Choices[0]/Next`, a JSON pointer as `/Choices/0/Next`.
-fn json_pointer(place: &str) -> String {
-    match place {
-        "/" => String::new(),
-        place => place.replace('[', "/").replace(']', ""),
-    }
+/// The functions, state machines and tables that tasks name and the template does not have. They may be elsewhere.
+fn strangers<'m>(machine: &'m StateMachineResource, template: &'m Template) -> impl Iterator<Item = Problem> + 'm {
+    let literals = lint::literals(&machine.definition).into_iter();
+    literals.filter_map(|literal| {
+        let what = stranger(&literal, template)?;
+        let place = machine.source.problem(asl::Problem {
+            severity: Severity::Warning,
+            code: NOT_IN_TEMPLATE,
+            message: format!("the template has no {what} '{}'", literal.value),
+            pointer: literal.pointer,
+        });
+        Some(Problem {
+            help: Some("name one of the template's by a substitution; what lies elsewhere is not run by this template"),
+            ..place
+        })
+    })
+}
+
+/// What kind of thing is named, if the template has none of this name.
+fn stranger(literal: &Literal, template: &Template) -> Option<&'static str> {
+    let operation = literal.resource.resource.split('.').next().unwrap_or_default();
+    let field = literal.field.as_str();
+    let (what, is_known) = match (&*literal.resource.resource_type, operation, field) {
+        ("", _, "Resource") if operation.contains(":lambda:") => ("function", function(&literal.value, template)),
+        ("lambda", "invoke", "FunctionName") => ("function", function(&literal.value, template)),
+        ("states", "startExecution", "StateMachineArn") => {
+            let mut machines = template.state_machines.iter();
+            let is_known = machines.any(|machine| names(&literal.value, &machine.arn));
+            ("state machine", is_known)
+        }
+        ("dynamodb" | "aws-sdk:dynamodb", _, "TableName") => {
+            let mut tables = template.tables.iter();
+            let is_known = tables.any(|table| literal.value == table.name || literal.value == table.arn);
+            ("table", is_known)
+        }
+        _ => return None,
+    };
+    (!is_known).then_some(what)
+}
+
+fn function(name: &str, template: &Template) -> bool {
+    let mut functions = template.functions.values();
+    functions.any(|function| names(name, &function.arn) || names(name, &function.name))
+}
+
+/// Whether this is the name or ARN itself, or a version or alias of it.
+fn names(given: &str, own: &str) -> bool {
+    let after = given.strip_prefix(own);
+    after.is_some_and(|after| after.is_empty() || after.starts_with(':'))
 }

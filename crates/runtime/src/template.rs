@@ -24,7 +24,7 @@ mod loader;
 mod names;
 mod node;
 mod parameters;
-pub mod positions;
+mod positions;
 mod properties;
 mod references;
 mod resolver;
@@ -55,13 +55,23 @@ pub struct Settings {
     pub gateway_url: String,
 }
 
+pub use asl::Severity;
+
+/// What is wrong with the template itself.
+pub(crate) const INVALID_TEMPLATE: &str = "INVALID_TEMPLATE";
+
 /// Something that is wrong in a file of the user's, and where.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Problem {
     pub file: PathBuf,
     pub line: usize,
     pub column: usize,
+    pub severity: Severity,
+    /// The kind of problem; AWS's own code where AWS has one.
+    pub code: &'static str,
     pub message: String,
+    /// What to do about it.
+    pub help: Option<&'static str>,
 }
 
 impl fmt::Display for Problem {
@@ -117,7 +127,8 @@ pub struct Template {
 impl Template {
     /// Reads and resolves the template at `path`; on failure, everything that is wrong with it, in order of place.
     pub fn load(path: &Path, settings: &Settings) -> Result<Template, Vec<Problem>> {
-        let (template, problems) = loader::examine(path, settings);
+        let (template, mut problems) = loader::examine(path, settings);
+        problems.retain(|problem| problem.severity == Severity::Error);
         if problems.is_empty() {
             Ok(template)
         } else {
@@ -281,14 +292,17 @@ pub struct DefinitionSource {
 }
 
 impl DefinitionSource {
-    /// A problem at the place in the author's file that a JSON pointer into the definition names.
-    pub fn problem(&self, pointer: &str, message: impl Into<String>) -> Problem {
-        let at = positions::find(&self.root, pointer);
+    /// A problem of the definition at its place in the author's file.
+    pub fn problem(&self, problem: asl::Problem) -> Problem {
+        let at = positions::find(&self.root, &problem.pointer);
         Problem {
             file: self.file.clone(),
             line: at.line,
             column: at.column,
-            message: message.into(),
+            severity: problem.severity,
+            code: problem.code,
+            message: problem.message,
+            help: asl::lint::help(problem.code),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Reads a definition, finding every problem and not just the first.
 
 mod choice;
+mod fields;
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
@@ -39,8 +40,8 @@ pub struct Problem {
     pub pointer: String,
 }
 
-/// Whether a definition with the problem is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How bad a problem is. All that makes a definition be refused are errors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
     Error,
     Warning,
@@ -53,21 +54,33 @@ impl fmt::Display for Problem {
 }
 
 const SCHEMA: &str = "SCHEMA_VALIDATION_FAILED";
-const TARGET: &str = "MISSING_TRANSITION_TARGET";
+pub(crate) const TARGET: &str = "MISSING_TRANSITION_TARGET";
 
 pub(super) fn parse(definition: &str) -> Result<StateMachine, Vec<Problem>> {
-    let value: Value = serde_json::from_str(definition).map_err(|error| {
-        vec![Problem {
-            severity: Severity::Error,
-            code: "INVALID_JSON_DESCRIPTION",
-            message: error.to_string(),
-            pointer: "/".into(),
-        }]
-    })?;
+    match examine(definition) {
+        (Some(machine), problems) if problems.is_empty() => Ok(machine),
+        (_, problems) => Err(problems),
+    }
+}
+
+/// As much of the definition as can be understood, with what is wrong with it.
+pub(super) fn examine(definition: &str) -> (Option<StateMachine>, Vec<Problem>) {
+    let value: Value = match serde_json::from_str(definition) {
+        Ok(value) => value,
+        Err(error) => {
+            let problem = Problem {
+                severity: Severity::Error,
+                code: "INVALID_JSON_DESCRIPTION",
+                message: error.to_string(),
+                pointer: "/".into(),
+            };
+            return (None, vec![problem]);
+        }
+    };
     let mut parser = Parser::default();
     let Value::Object(document) = &value else {
         parser.schema("", "Definition must be a JSON object");
-        return Err(parser.problems);
+        return (None, parser.problems);
     };
     let language = parser.language(document, "", None);
     if let Some(version) = document.get("Version")
@@ -86,14 +99,12 @@ pub(super) fn parse(definition: &str) -> Result<StateMachine, Vec<Problem>> {
         _ => None,
     };
     let start_at = parser.flow(document, "", language, 0);
-    match start_at {
-        Some(start_at) if parser.problems.is_empty() => Ok(StateMachine {
-            start_at,
-            timeout_seconds,
-            states: parser.states,
-        }),
-        _ => Err(parser.problems),
-    }
+    let machine = start_at.map(|start_at| StateMachine {
+        start_at,
+        timeout_seconds,
+        states: parser.states,
+    });
+    (machine, parser.problems)
 }
 
 /// A state's document with where it stands.
@@ -299,6 +310,8 @@ impl Parser {
         let catch = self.catch(at, flow);
         Some(State {
             name: name.into(),
+            pointer: at.pointer.into(),
+            unsupported: fields::unsupported(at.document, state_type, at.language),
             language: at.language,
             uses_context: self.uses_context,
             kind,
@@ -638,14 +651,15 @@ impl Parser {
             }
             _ => Items::Input,
         };
-        let item_selector = match at.document.contains_key("ItemSelector") {
-            true => self.template(at, "ItemSelector"),
-            false => self.jsonpath_template(at, "Parameters"),
+        let (selector_field, item_selector) = match at.document.contains_key("ItemSelector") {
+            true => ("ItemSelector", self.template(at, "ItemSelector")),
+            false => ("Parameters", self.jsonpath_template(at, "Parameters")),
         };
         let max_concurrency = self.number(at, "MaxConcurrency");
         Some(Kind::Map(Box::new(super::Map {
             items,
             item_selector,
+            selector_field,
             max_concurrency,
             start_at,
         })))

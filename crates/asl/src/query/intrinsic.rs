@@ -89,6 +89,17 @@ impl Call {
         })
     }
 
+    /// The paths among its arguments and theirs.
+    pub(super) fn paths(&self) -> Vec<&Path> {
+        let arguments = self.arguments.iter();
+        let paths = arguments.flat_map(|argument| match argument {
+            Argument::Path(path) => vec![path],
+            Argument::Call(call) => call.paths(),
+            Argument::Literal(_) | Argument::Template(_) => Vec::new(),
+        });
+        paths.collect()
+    }
+
     /// Adds what this call looks at and which functions it uses.
     pub(super) fn references(&self, references: &mut References) {
         references.functions.insert(self.function.name().to_owned());

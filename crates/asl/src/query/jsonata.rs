@@ -6,6 +6,7 @@
 
 mod convert;
 mod functions;
+mod names;
 mod read;
 #[cfg(test)]
 mod tests;
@@ -24,6 +25,7 @@ use serde_json::Value;
 use self::convert::Unfit;
 use self::read::Reading;
 use super::{Error, References, Scope, SyntaxError};
+pub use names::FUNCTIONS;
 
 /// How deep an evaluation may nest: as at AWS 100 levels, of which jsonata-core does not count the innermost, the
 /// value itself.
@@ -40,7 +42,7 @@ const MAX_LENGTH: usize = 64 * 1024;
 
 /// A parsed expression.
 #[derive(Debug)]
-pub(super) struct Expression {
+pub(crate) struct Expression {
     /// The text between the marks, as AWS quotes it.
     source: Box<str>,
     ast: AstNode,
@@ -139,6 +141,16 @@ impl Expression {
             .functions
             .extend(self.reading.functions.iter().map(|name| format!("${name}")));
         references.states.extend(self.reading.states.keys().cloned());
+    }
+
+    /// The expression between its marks.
+    pub(crate) fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// What was found in the expression.
+    pub(crate) fn reading(&self) -> &Reading {
+        &self.reading
     }
 
     /// Follows a plain path, as long as only objects are on the way.

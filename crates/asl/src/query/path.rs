@@ -38,7 +38,7 @@ pub struct Path {
 
 /// One step of a path.
 #[derive(Debug, Clone)]
-pub(super) enum Step {
+pub(crate) enum Step {
     /// `.name`, `['name']`
     Property(Box<str>),
     /// `['a', 'b']`: as the last step the object of these properties, so far as they are there.
@@ -94,7 +94,7 @@ impl Path {
         &self.root
     }
 
-    pub(super) fn steps(&self) -> &[Step] {
+    pub(crate) fn steps(&self) -> &[Step] {
         &self.steps
     }
 
@@ -244,6 +244,13 @@ impl Path {
             write!(text, "{step}").expect("writing to a string does not fail");
         }
         text
+    }
+}
+
+/// Paths are equal if they are written the same.
+impl PartialEq for Path {
+    fn eq(&self, other: &Self) -> bool {
+        self.source == other.source
     }
 }
 

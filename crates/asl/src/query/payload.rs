@@ -18,11 +18,11 @@ use super::{Error, Language, MAX_NESTING, References, Scope, SyntaxError};
 /// A parsed payload template, or any other computed field.
 #[derive(Debug, Clone)]
 pub struct Template {
-    node: Node,
+    pub(crate) node: Node,
 }
 
 #[derive(Debug, Clone)]
-enum Node {
+pub(crate) enum Node {
     Constant(Value),
     /// The fields in their order, under the names they will have.
     Object(Vec<(String, Node)>),
@@ -110,6 +110,14 @@ impl Expression {
         match self {
             Expression::Path(path) => path.references(references),
             Expression::Call(call) => call.0.references(references),
+        }
+    }
+
+    /// The paths that are followed whenever the expression is evaluated.
+    pub(crate) fn paths(&self) -> Vec<&Path> {
+        match self {
+            Expression::Path(path) => vec![path],
+            Expression::Call(call) => call.0.paths(),
         }
     }
 }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    LogicalId, MAX_TEMPLATE_BYTES, Output, Problem, Settings, Template, api,
+    INVALID_TEMPLATE, LogicalId, MAX_TEMPLATE_BYTES, Output, Problem, Settings, Severity, Template, api,
     events::Events,
     function, globals,
     names::{self, Kind},
@@ -73,7 +73,10 @@ pub(super) fn examine(path: &Path, settings: &Settings) -> (Template, Vec<Proble
         file: path.to_owned(),
         line: at.line,
         column: at.column,
+        severity: Severity::Error,
+        code: INVALID_TEMPLATE,
         message,
+        help: None,
     };
     let unreadable = |message: String| (Template::default(), vec![at(Position::START, message)]);
     let (text, directory) = match read(path).and_then(|text| Ok((text, absolute_parent(path)?))) {

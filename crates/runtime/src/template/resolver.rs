@@ -12,7 +12,7 @@ use std::{
 use base64::{Engine, engine::general_purpose::STANDARD};
 
 use super::{
-    ACCOUNT_ID, PARTITION, Problem, STACK_NAME, Settings, URL_SUFFIX,
+    ACCOUNT_ID, INVALID_TEMPLATE, PARTITION, Problem, STACK_NAME, Settings, Severity, URL_SUFFIX,
     names::{self, Kind},
     node::{Entry, Node, Position, Value},
     parameters::Parameter,
@@ -92,20 +92,27 @@ impl<'t> Resolver<'t> {
     }
 
     pub(super) fn report_in(&self, file: PathBuf, at: Position, message: impl Into<String>) {
-        let mut message = message.into();
+        self.push(Problem {
+            file,
+            line: at.line,
+            column: at.column,
+            severity: Severity::Error,
+            code: INVALID_TEMPLATE,
+            message: message.into(),
+            help: None,
+        });
+    }
+
+    /// Adds a problem, without the values that no one may see.
+    pub(super) fn push(&self, mut problem: Problem) {
         let secrets = self.parameters.values().filter(|parameter| parameter.no_echo);
         for text in secrets
             .filter_map(|parameter| parameter.value.as_text())
             .filter(|text| !text.is_empty())
         {
-            message = message.replace(text, MASK);
+            problem.message = problem.message.replace(text, MASK);
         }
-        self.problems.borrow_mut().push(Problem {
-            file,
-            line: at.line,
-            column: at.column,
-            message,
-        });
+        self.problems.borrow_mut().push(problem);
     }
 
     pub(super) fn into_problems(self) -> Vec<Problem> {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    DefinitionSource, LogicalId, MachineType, StateMachineResource, Target,
+    DefinitionSource, LogicalId, MachineType, Problem, Severity, StateMachineResource, Target,
     events::Events,
     json,
     loader::Context,
@@ -185,9 +185,11 @@ impl Substituter<'_> {
     /// that is what DescribeStateMachine answers, and a variable may stand for a number.
     fn replace_in_file(&mut self, text: &str, file: &Path) -> Result<(String, Node), Vec<SyntaxError>> {
         if text.trim_start().starts_with('{') {
-            let text = self.replace(text, file, Position::START, &json_escaped);
-            let root = json::parse(&text).map_err(|error| vec![error])?;
-            return Ok((text, root));
+            let replaced = self.replace(text, file, Position::START, &json_escaped);
+            let root = json::parse(&replaced).map_err(|error| vec![error])?;
+            // Places are those of the text as its author wrote it, unless only what is put in makes it JSON.
+            let root = json::parse(text).unwrap_or(root);
+            return Ok((replaced, root));
         }
         let mut root = node::parse(text)?;
         self.replace_in_node(&mut root, file);
@@ -222,8 +224,15 @@ impl Substituter<'_> {
             let given = self.given.get(name);
             if given.is_none() {
                 let at = advance(start, &text[..text.len() - rest.len() - name.len() - 3]);
-                let message = format!("{}: DefinitionSubstitutions has no {name}", self.id);
-                self.context.resolver.report_in(file.to_owned(), at, message);
+                self.context.resolver.push(Problem {
+                    file: file.to_owned(),
+                    line: at.line,
+                    column: at.column,
+                    severity: Severity::Error,
+                    code: "MISSING_SUBSTITUTION",
+                    message: format!("{}: DefinitionSubstitutions has no {name}", self.id),
+                    help: Some("give it a value in DefinitionSubstitutions of the state machine"),
+                });
             }
             match given.and_then(|given| given.value.as_deref()) {
                 Some(value) => result.push_str(&escaped(value)),
@@ -240,8 +249,15 @@ impl Substituter<'_> {
 
     fn report_unused(&self) {
         for (name, substitution) in self.given.iter().filter(|(name, _)| !self.used.contains(*name)) {
-            let message = format!("{}: the definition does not use the substitution {name}", self.id);
-            self.context.resolver.report(substitution.at, message);
+            self.context.resolver.push(Problem {
+                file: self.context.file.to_owned(),
+                line: substitution.at.line,
+                column: substitution.at.column,
+                severity: Severity::Warning,
+                code: "UNUSED_SUBSTITUTION",
+                message: format!("{}: the definition does not use the substitution {name}", self.id),
+                help: Some("remove it, or write ${…} where its value belongs"),
+            });
         }
     }
 }

@@ -167,6 +167,15 @@ Outputs:
 const FLOW: &str = r#"{ "StartAt": "Read", "States": { "Read":
     { "Type": "Task", "Resource": "${ReadArn}", "End": true } } }"#;
 
+fn problem_at(pointer: &str, message: &str) -> asl::Problem {
+    asl::Problem {
+        severity: Severity::Error,
+        code: "CODE",
+        message: message.to_owned(),
+        pointer: pointer.to_owned(),
+    }
+}
+
 #[test]
 fn an_ordinary_template_is_resolved() {
     let project = Project::new(ORDINARY).write("statemachine/flow.asl.json", FLOW);
@@ -204,7 +213,7 @@ fn an_ordinary_template_is_resolved() {
         (flow.subject.as_deref(), flow.machine_type),
         (Some("$.order.id"), MachineType::Standard)
     );
-    let problem = flow.source.problem("/States/Read/Resource", "unknown");
+    let problem = flow.source.problem(problem_at("/States/Read/Resource", "unknown"));
     assert_eq!(
         shown(&[problem], project.directory.path()),
         "statemachine/flow.asl.json:2:35: unknown"
@@ -454,20 +463,24 @@ fn a_value_is_located_by_its_pointer() {
     let json = "{\n  \"a/b\": [1, {\"c\": true}],\n\t\"~\": \"\\\"}\"\n}";
     let yaml = "a/b:\n  - 1\n  - c: yes\n'~': x\n";
     let cases = [
-        ("", (1, 1), (1, 1)),
-        ("/a~1b", (2, 10), (2, 3)),
-        ("/a~1b/1", (2, 14), (3, 5)),
-        ("/a~1b/1/c", (2, 20), (3, 8)),
-        ("/~0", (3, 7), (4, 6)),
+        ("/", (1, 1), (1, 1)),
+        ("/a/b", (2, 10), (2, 3)),
+        ("/a/b[1]", (2, 14), (3, 5)),
+        ("/a/b[1]/c", (2, 20), (3, 8)),
+        ("/~", (3, 7), (4, 6)),
         // What is missing is missing in what is around it.
-        ("/a~1b/1/d/e", (2, 14), (3, 5)),
-        ("/a~1b/9", (2, 10), (2, 3)),
+        ("/a/b[1]/d/e", (2, 14), (3, 5)),
+        ("/a/b[9]", (2, 10), (2, 3)),
+        ("/a", (1, 1), (1, 1)),
     ];
     for (pointer, in_json, in_yaml) in cases {
-        let at = |text| positions::locate(text, pointer).map(|at| (at.line, at.column));
-        assert_eq!((at(json), at(yaml)), (Some(in_json), Some(in_yaml)), "{pointer}");
+        let at = |text| {
+            let root = node::parse(text).expect("it is YAML");
+            let at = positions::find(&root, pointer);
+            (at.line, at.column)
+        };
+        assert_eq!((at(json), at(yaml)), (in_json, in_yaml), "{pointer}");
     }
-    assert_eq!(positions::locate("{", ""), None);
 }
 
 #[test]
@@ -494,8 +507,10 @@ Resources:
     let expected = "\
 flow.asl.json:2:9: Flow: DefinitionSubstitutions has no Missing
 template.yaml:9:9: Flow: the definition does not use the substitution Seconds";
-    assert_eq!(project.problems(&settings()), expected);
-    let (understood, _) = Template::examine(&project.path("template.yaml"), &settings());
+    let (understood, problems) = Template::examine(&project.path("template.yaml"), &settings());
+    assert_eq!(shown(&problems, project.directory.path()), expected);
+    let severities: Vec<Severity> = problems.iter().map(|problem| problem.severity).collect();
+    assert_eq!(severities, [Severity::Error, Severity::Warning]);
     assert!(
         understood.state_machines.is_empty(),
         "what has holes is not checked any further"
@@ -532,7 +547,7 @@ Resources:
     let wait = json!({ "Type": "Wait", "Seconds": 1, "End": true, "Comment": "a \"note\"" });
     assert_eq!(definition, json!({ "StartAt": "Wait", "States": { "Wait": wait } }));
     assert_eq!(flow.machine_type, MachineType::Express);
-    let problem = flow.source.problem("/States/Wait/Seconds", "too short");
+    let problem = flow.source.problem(problem_at("/States/Wait/Seconds", "too short"));
     assert_eq!(
         shown(&[problem], project.directory.path()),
         "template.yaml:10:39: too short"

@@ -10,22 +10,22 @@ use super::functions::{CONCATENATE, GUARDED, SHORT};
 
 /// What was found in an expression.
 #[derive(Debug, Default)]
-pub(super) struct Reading {
+pub(crate) struct Reading {
     /// Every name that stands with a `$`, but for `$states`.
-    pub(super) variables: BTreeSet<String>,
+    pub(crate) variables: BTreeSet<String>,
     /// The names among them that the expression itself gives a value.
-    pub(super) bound: BTreeSet<String>,
+    pub(crate) bound: BTreeSet<String>,
     /// Names that are called.
-    pub(super) functions: BTreeSet<String>,
+    pub(crate) functions: BTreeSet<String>,
     /// The fields of `$states` that are looked at, each with the names that lead to what is: none for all of it.
-    pub(super) states: BTreeMap<String, Vec<Vec<String>>>,
+    pub(crate) states: BTreeMap<String, Vec<Vec<String>>>,
     /// Fields of the input and of the context object, as canonical paths.
     pub(super) input: BTreeSet<String>,
     pub(super) context: BTreeSet<String>,
     /// The guards that were put into the tree.
     pub(super) guards: BTreeSet<&'static str>,
     /// The expression, if it is a plain path.
-    pub(super) path: Option<PlainPath>,
+    pub(crate) path: Option<PlainPath>,
     /// Whether the expression stands in a Catcher, the one place where there is an error output.
     in_catcher: bool,
     /// What AWS does not support, if the expression has it.
@@ -34,9 +34,9 @@ pub(super) struct Reading {
 
 /// `$variable.name.name`
 #[derive(Debug)]
-pub(super) struct PlainPath {
-    pub(super) variable: String,
-    pub(super) names: Vec<String>,
+pub(crate) struct PlainPath {
+    pub(crate) variable: String,
+    pub(crate) names: Vec<String>,
 }
 
 /// What AWS refuses because there is no context item.

@@ -28,7 +28,7 @@ impl Depth {
 
 /// A condition on an element.
 #[derive(Debug, Clone)]
-pub(in crate::query) enum Filter {
+pub(crate) enum Filter {
     All(Vec<Filter>),
     Any(Vec<Filter>),
     Not(Box<Filter>),
@@ -38,7 +38,7 @@ pub(in crate::query) enum Filter {
 }
 
 #[derive(Debug, Clone)]
-pub(in crate::query) enum Operand {
+pub(crate) enum Operand {
     Literal(Value),
     Pattern(Regex),
     Path(Reach),
@@ -46,14 +46,14 @@ pub(in crate::query) enum Operand {
 
 /// A path inside a filter.
 #[derive(Debug, Clone)]
-pub(in crate::query) struct Reach {
+pub(crate) struct Reach {
     /// Whether it starts at the element (`@`), else at the whole document (`$`).
     from_element: bool,
     steps: Box<[Step]>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::query) enum Operator {
+pub(crate) enum Operator {
     Equal,
     NotEqual,
     SameTypeEqual,
