@@ -145,7 +145,10 @@ fn run(machine: &StateMachine, identity: &Arc<Identity>, input: &Json) -> Execut
     };
     let mut events = advance(machine, &mut execution, start, &moment);
     while execution.status() == Status::Running {
-        let task = execution.tasks_since(0).next().map(|task| task.scheduled);
+        let task = execution
+            .tasks_since(asl::Mark::default())
+            .next()
+            .map(|task| task.scheduled);
         let trigger = match (execution.is_runnable(), task) {
             (true, _) => Trigger::Continue,
             (false, Some(scheduled)) => Trigger::TaskSucceeded {

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use crate::Json;
 use crate::definition::{Kind, State, StateMachine};
-use crate::event::{Event, EventId, EventKind, Failure, FrameId, Identity, StateType};
+use crate::event::{Event, EventId, EventKind, Failure, FrameId, INSIDE, Identity, StateType};
 use crate::execution::{At, Entered, Execution, ROOT, Status};
 use crate::query;
 use crate::retry;
@@ -88,14 +88,27 @@ impl<'a> Transition<'a> {
             return;
         }
         let last = self.execution.last_event;
-        let kind = if last + 1 >= MAX_EVENTS && !kind.is_hidden() && !closes(&kind) {
+        let item = self.item_of(frame, &kind);
+        let full = match item {
+            Some(item) => MAX_EVENTS <= self.execution.frame(item).item_events,
+            None => MAX_EVENTS <= last + 1 && !closes(&kind),
+        };
+        let (frame, kind) = if full && !kind.is_hidden() {
             let cause = format!("The execution reached the maximum number of history events ({MAX_EVENTS}).");
-            EventKind::ExecutionFailed(Failure::new("States.Runtime", cause))
+            let failure = Failure::new("States.Runtime", cause);
+            match item {
+                Some(item) => (item, EventKind::MapItemFailed(failure)),
+                None => (frame, EventKind::ExecutionFailed(failure)),
+            }
         } else {
-            kind
+            (frame, kind)
         };
         let event = Event {
-            id: if kind.is_hidden() { last } else { last + 1 },
+            id: match item {
+                _ if kind.is_hidden() => last,
+                Some(_) => self.execution.last_inside.max(INSIDE) + 1,
+                None => last + 1,
+            },
             previous,
             time,
             frame,
@@ -103,6 +116,16 @@ impl<'a> Transition<'a> {
         };
         self.execution.apply(&event);
         self.events.push(event);
+    }
+
+    /// The item of a distributed Map that an event happens in.
+    fn item_of(&self, frame: FrameId, kind: &EventKind) -> Option<FrameId> {
+        let own = self.execution.frames.get(&frame)?;
+        match kind {
+            // The run starts its items, so its own frame has the event; which item is not there yet.
+            EventKind::MapIterationStarted { .. } if own.runs_items() => Some(frame),
+            _ => own.item_root,
+        }
     }
 
     fn is_closed(&self) -> bool {
@@ -165,6 +188,23 @@ impl<'a> Transition<'a> {
             let previous = self.execution.last_event;
             let kind = EventKind::ExecutionRedriven { redrive_count };
             self.append(ROOT, previous, self.now, kind);
+            self.redrive_map_runs(redrive_count);
+        }
+    }
+
+    /// The items of distributed Maps that failed begin anew.
+    fn redrive_map_runs(&mut self, redrive_count: u32) {
+        let runs: Vec<(FrameId, Arc<str>)> = self
+            .execution
+            .frames
+            .iter()
+            .filter_map(|(id, frame)| match &frame.at {
+                At::Children(children) => Some((*id, children.run()?.arn.clone()?)),
+                _ => None,
+            })
+            .collect();
+        for (frame, arn) in runs {
+            self.emit(frame, EventKind::MapRunRedriven { arn, redrive_count });
         }
     }
 
@@ -193,7 +233,7 @@ impl<'a> Transition<'a> {
                     let fault = state::task::timed_out(self, frame);
                     self.fail(frame, fault);
                 }
-                At::Entering { .. } | At::Entered | At::Children(_) | At::Ended { .. } => return,
+                At::Entering { .. } | At::Entered | At::Children(_) | At::Ended { .. } | At::Failed => return,
             }
         }
     }
@@ -235,7 +275,7 @@ impl<'a> Transition<'a> {
                 let output = output.clone();
                 self.end(frame, output);
             }
-            At::Task(_) | At::Waiting { .. } | At::Retrying { .. } => {}
+            At::Task(_) | At::Waiting { .. } | At::Retrying { .. } | At::Failed => {}
         }
     }
 
@@ -243,6 +283,11 @@ impl<'a> Transition<'a> {
         let state_type = match self.machine.state(&name) {
             Some(state) => state.kind.state_type(),
             None => StateType::Pass,
+        };
+        let is_first = frame == ROOT && self.execution.last_event == 1;
+        let input = match is_first && self.machine.prints_input {
+            true => Json::from(input.value().clone()),
+            false => input,
         };
         let kind = EventKind::StateEntered {
             state_type,
@@ -304,7 +349,11 @@ impl<'a> Transition<'a> {
             if self.retry(frame, state, &failure, previous) {
                 return;
             }
-            let has_children = matches!(self.execution.frame(frame).at, At::Children(_));
+            // A distributed Map has failed as such only once its run has started.
+            let has_children = match &self.execution.frame(frame).at {
+                At::Children(children) => children.run().is_none_or(|run| run.arn.is_some()),
+                _ => false,
+            };
             let is_map = matches!(state.kind, Kind::Map(_));
             // A Map whose JSONata fails counts as failed even before it has started.
             if has_children || (is_map && frame == failed_in && evaluation_failed) {
@@ -330,6 +379,10 @@ impl<'a> Transition<'a> {
             let Some((container, index)) = self.execution.frame(frame).parent else {
                 break;
             };
+            if self.execution.frame(container).runs_items() {
+                self.emit_after(frame, previous, EventKind::MapItemFailed(failure));
+                return;
+            }
             self.fail_iteration(container, index, previous);
             frame = container;
         }
@@ -415,6 +468,7 @@ impl<'a> Transition<'a> {
             hash.update(started.identity.execution_arn.as_bytes());
         }
         hash.update(self.execution.last_event.to_le_bytes());
+        hash.update(self.execution.last_inside.to_le_bytes());
         let digest = hash.finalize();
         digest
             .iter()

@@ -17,13 +17,17 @@ use crate::query::{Expression, Path, ReferencePath, Template};
 use crate::retry::{Catcher, Retrier};
 
 pub(crate) use parse::TARGET;
-pub use parse::{Problem, Severity};
+pub use parse::{INVALID_LABEL, Problem, Severity, quoted};
 
 /// A parsed state machine.
 #[derive(Debug)]
 pub struct StateMachine {
     pub start_at: Arc<str>,
     pub timeout_seconds: Option<u64>,
+    /// Whether the first state's input is printed anew, where others get the execution's as it was sent.
+    ///
+    /// AWS has done so since 2024, by the recordings: seen with a labelled Map, not with definitions of before.
+    pub(crate) prints_input: bool,
     pub(crate) states: HashMap<Arc<str>, State>,
 }
 
@@ -171,6 +175,24 @@ pub(crate) struct Map {
     pub(crate) selector_field: &'static str,
     pub(crate) max_concurrency: Number,
     pub(crate) start_at: Arc<str>,
+    pub(crate) distributed: Option<Distributed>,
+}
+
+/// What a distributed Map says beside what an inline one does.
+#[derive(Debug)]
+pub(crate) struct Distributed {
+    /// `Label`, a part of the Map Run's ARN.
+    pub(crate) label: Option<Arc<str>>,
+    pub(crate) tolerated_count: Tolerated,
+    pub(crate) tolerated_percentage: Tolerated,
+}
+
+/// How many of a distributed Map's items may fail.
+#[derive(Debug)]
+pub(crate) enum Tolerated {
+    Absent,
+    Given(f64),
+    Computed(Computed),
 }
 
 #[derive(Debug)]

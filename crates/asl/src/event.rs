@@ -19,6 +19,10 @@ use crate::Json;
 /// The number of an event in its history, from 1; AWS's `id`. 0 is "none".
 pub type EventId = u64;
 
+/// Added to the ids of events inside the items of a distributed Map, which count for themselves: on AWS these are
+/// executions of their own, so the history of the one that runs the Map does not show them.
+pub(crate) const INSIDE: EventId = 1 << 40;
+
 /// A branch or an iteration in progress; 0 is the state machine itself.
 pub type FrameId = u32;
 
@@ -34,6 +38,17 @@ pub struct Event {
     #[serde(default, skip_serializing_if = "is_root")]
     pub frame: FrameId,
     pub kind: EventKind,
+}
+
+impl Event {
+    /// Whether the event is left out of what AWS shows of the execution.
+    pub fn is_hidden(&self) -> bool {
+        INSIDE <= self.id || self.kind.is_hidden()
+    }
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 fn is_root(frame: &FrameId) -> bool {
@@ -206,6 +221,20 @@ pub enum EventKind {
         items: Json,
         max_concurrency: u32,
         start_at: Arc<str>,
+        /// Whether the items are run by a Map Run, which an event of its own starts.
+        #[serde(default, skip_serializing_if = "is_false")]
+        distributed: bool,
+    },
+    MapRunStarted {
+        arn: Arc<str>,
+        /// How many items may fail without the Map Run failing.
+        tolerated_failures: u32,
+    },
+    MapRunSucceeded,
+    MapRunFailed(Failure),
+    MapRunRedriven {
+        arn: Arc<str>,
+        redrive_count: u32,
     },
     MapIterationStarted {
         name: Arc<str>,
@@ -242,6 +271,8 @@ pub enum EventKind {
         #[serde(with = "chrono::serde::ts_milliseconds")]
         at: DateTime<Utc>,
     },
+    /// Hidden: an item of a distributed Map failed; its frame stays, to be redriven.
+    MapItemFailed(Failure),
     /// Hidden: a task reported that it is alive.
     TaskHeartbeat,
 }
@@ -251,7 +282,7 @@ impl EventKind {
     pub fn is_hidden(&self) -> bool {
         matches!(
             self,
-            Self::WaitScheduled { .. } | Self::RetryScheduled { .. } | Self::TaskHeartbeat
+            Self::WaitScheduled { .. } | Self::RetryScheduled { .. } | Self::MapItemFailed(_) | Self::TaskHeartbeat
         )
     }
 }

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::Json;
-use crate::event::{Event, EventId, EventKind, Failure, FrameId, Identity, Schedule, StateType};
+use crate::event::{Event, EventId, EventKind, Failure, FrameId, INSIDE, Identity, Schedule, StateType};
 use crate::query::Variables;
 
 /// The frame of the state machine's own flow.
@@ -54,6 +54,8 @@ pub struct Execution {
     pub(crate) stopped: Option<DateTime<Utc>>,
     pub(crate) redrive_count: u32,
     pub(crate) last_event: EventId,
+    /// The id of the last event inside the items of distributed Maps; 0 before the first.
+    pub(crate) last_inside: EventId,
     /// When the state machine's `TimeoutSeconds` are over; counted from the start or the last redrive.
     pub(crate) deadline: Option<DateTime<Utc>>,
     pub(crate) frames: BTreeMap<FrameId, Frame>,
@@ -80,6 +82,10 @@ pub(crate) struct Started {
 pub(crate) struct Frame {
     /// The frame of the Parallel or Map state, and the number of this branch or item.
     pub(crate) parent: Option<(FrameId, u32)>,
+    /// The frame of the item of a distributed Map that this one belongs to.
+    pub(crate) item_root: Option<FrameId>,
+    /// How many events such an item has had.
+    pub(crate) item_events: EventId,
     /// The item's value in a Map state.
     pub(crate) item: Option<Json>,
     /// The event that the next one of this frame follows.
@@ -127,6 +133,8 @@ pub(crate) enum At {
     Ended {
         output: Json,
     },
+    /// An item of a distributed Map that has failed.
+    Failed,
 }
 
 impl At {
@@ -136,7 +144,7 @@ impl At {
             Self::Task(task) => task.due(),
             Self::Waiting { until } => Some(*until),
             Self::Retrying { at } => Some(*at),
-            Self::Entering { .. } | Self::Entered | Self::Children(_) | Self::Ended { .. } => None,
+            Self::Entering { .. } | Self::Entered | Self::Children(_) | Self::Ended { .. } | Self::Failed => None,
         }
     }
 }
@@ -181,11 +189,38 @@ pub(crate) struct MapItems {
     /// 0 is no bound.
     pub(crate) max_concurrency: u32,
     pub(crate) start_at: Arc<str>,
+    /// What runs the items, if the Map is a distributed one.
+    pub(crate) run: Option<MapRun>,
+}
+
+/// The run of a distributed Map.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct MapRun {
+    /// Absent until it has started.
+    pub(crate) arn: Option<Arc<str>>,
+    pub(crate) tolerated_failures: u32,
+    pub(crate) failures: u32,
+}
+
+/// How far the tasks of an execution are known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Mark {
+    event: EventId,
+    inside: EventId,
 }
 
 impl Children {
     fn can_go_on(&self) -> bool {
-        self.finished == self.outputs.len() || self.can_start_another()
+        match self.run() {
+            Some(run) if run.arn.is_none() => false,
+            Some(run) if run.tolerated_failures < run.failures => true,
+            _ => self.finished == self.outputs.len() || self.can_start_another(),
+        }
+    }
+
+    /// The run of a distributed Map.
+    pub(crate) fn run(&self) -> Option<&MapRun> {
+        self.map.as_ref()?.run.as_ref()
     }
 
     /// Whether a further iteration may begin now.
@@ -255,11 +290,20 @@ impl Execution {
         }
     }
 
-    /// The tasks in progress that an event after `event` scheduled; all with 0, as after a restart.
-    pub fn tasks_since(&self, event: EventId) -> impl Iterator<Item = &Task> {
+    /// What [`Execution::tasks_since`] compares with later.
+    pub fn mark(&self) -> Mark {
+        Mark {
+            event: self.last_event,
+            inside: self.last_inside,
+        }
+    }
+
+    /// The tasks in progress that were scheduled after `mark`; all with the default, as after a restart.
+    pub fn tasks_since(&self, mark: Mark) -> impl Iterator<Item = &Task> {
         let open = self.status == Status::Running;
-        self.tasks
-            .range(event + 1..)
+        let shown = self.tasks.range(mark.event + 1..INSIDE);
+        shown
+            .chain(self.tasks.range(mark.inside.max(INSIDE) + 1..))
             .filter_map(move |(_, frame)| match &self.frames.get(frame)?.at {
                 At::Task(task) if open => Some(task),
                 _ => None,
@@ -308,7 +352,13 @@ impl Execution {
 
     /// Records one event.
     pub fn apply(&mut self, event: &Event) {
-        if !event.kind.is_hidden() {
+        if INSIDE <= event.id {
+            self.last_inside = event.id;
+            let root = self.frames.get(&event.frame).and_then(|frame| frame.item_root);
+            if let Some(item) = root.and_then(|root| self.frames.get_mut(&root)) {
+                item.item_events += 1;
+            }
+        } else if !event.kind.is_hidden() {
             self.last_event = event.id;
         }
         match &event.kind {
@@ -371,9 +421,12 @@ impl Execution {
                 self.touch(id, event.id);
                 self.set(id, At::Children(children));
                 let variables = self.frames[&id].variables.clone();
+                let item_root = self.frames[&id].item_root;
                 for (index, start_at) in branches.iter().enumerate() {
                     let parent = Some((id, index as u32));
-                    let frame = self.add_frame(Frame::new(parent, None, event.id, variables.clone()));
+                    let mut frame = Frame::new(parent, None, event.id, variables.clone());
+                    frame.item_root = item_root;
+                    let frame = self.add_frame(frame);
                     self.enter(frame, start_at, input);
                 }
             }
@@ -381,6 +434,7 @@ impl Execution {
                 items,
                 max_concurrency,
                 start_at,
+                distributed,
             } => {
                 let length = items.value().as_array().map_or(0, Vec::len);
                 let children = Children {
@@ -389,6 +443,11 @@ impl Execution {
                         next: 0,
                         max_concurrency: *max_concurrency,
                         start_at: start_at.clone(),
+                        run: distributed.then_some(MapRun {
+                            arn: None,
+                            tolerated_failures: 0,
+                            failures: 0,
+                        }),
                     }),
                     outputs: vec![None; length],
                     finished: 0,
@@ -398,6 +457,23 @@ impl Execution {
                 self.touch(id, event.id);
                 self.set(id, At::Children(children));
             }
+            EventKind::MapRunStarted {
+                arn,
+                tolerated_failures,
+            } => {
+                self.touch(id, event.id);
+                if let At::Children(children) = &mut self.frame_mut(id).at
+                    && let Some(map) = &mut children.map
+                {
+                    map.run = Some(MapRun {
+                        arn: Some(arn.clone()),
+                        tolerated_failures: *tolerated_failures,
+                        failures: 0,
+                    });
+                }
+                self.refresh(id);
+            }
+            EventKind::MapItemFailed(_) => self.fail_item(id),
             EventKind::StateEntered {
                 state_type,
                 name,
@@ -480,8 +556,11 @@ impl Execution {
             | EventKind::TaskFailed { .. }
             | EventKind::TaskTimedOut { .. }
             | EventKind::ParallelStateFailed
+            | EventKind::MapRunSucceeded
+            | EventKind::MapRunFailed(_)
             | EventKind::MapStateFailed
             | EventKind::EvaluationFailed { .. } => self.touch(id, event.id),
+            EventKind::MapRunRedriven { .. } => self.redrive_items(id, event),
             EventKind::MapIterationFailed { .. }
             | EventKind::MapIterationAborted { .. }
             | EventKind::ParallelStateSucceeded
@@ -516,7 +595,12 @@ impl Execution {
             frame.retries.clear();
             let begin_anew = match &frame.at {
                 At::Task(_) | At::Waiting { .. } | At::Retrying { .. } => true,
-                At::Children(children) => children.finished == children.outputs.len(),
+                At::Children(children) => match children.run() {
+                    Some(run) if run.arn.is_none() => true,
+                    Some(run) if 0 < run.failures => false,
+                    _ => children.finished == children.outputs.len(),
+                },
+                At::Failed => true,
                 At::Entering { .. } | At::Entered | At::Ended { .. } => false,
             };
             if begin_anew {
@@ -525,9 +609,41 @@ impl Execution {
         }
     }
 
+    /// Takes in that an item of a distributed Map has failed: the run goes on without it.
+    fn fail_item(&mut self, id: FrameId) {
+        self.drop_children(id);
+        self.set(id, At::Failed);
+        let Some((container, _)) = self.frames[&id].parent else {
+            return;
+        };
+        if let At::Children(children) = &mut self.frame_mut(container).at {
+            children.running -= 1;
+            children.finished += 1;
+            if let Some(run) = children.map.as_mut().and_then(|map| map.run.as_mut()) {
+                run.failures += 1;
+            }
+        }
+        self.refresh(container);
+    }
+
+    /// Takes in that the items of a distributed Map that had failed begin anew.
+    fn redrive_items(&mut self, id: FrameId, event: &Event) {
+        self.touch(id, event.id);
+        if let At::Children(children) = &mut self.frame_mut(id).at
+            && let Some(run) = children.map.as_mut().and_then(|map| map.run.as_mut())
+        {
+            let failures = std::mem::take(&mut run.failures);
+            children.running += failures;
+            children.finished -= failures as usize;
+        }
+        self.refresh(id);
+    }
+
     fn start_iteration(&mut self, event: &Event, index: u32, input: &Json) {
+        let next_frame = self.next_frame;
         let parent = self.frame_mut(event.frame);
-        let variables = parent.variables.clone();
+        let mut variables = parent.variables.clone();
+        let mut item_root = parent.item_root;
         let At::Children(children) = &mut parent.at else {
             return;
         };
@@ -536,11 +652,16 @@ impl Execution {
             return;
         };
         map.next = index + 1;
+        if map.run.is_some() {
+            variables = Arc::default();
+            item_root = Some(next_frame);
+        }
         let start_at = map.start_at.clone();
         let item = map.items.value().get(index as usize).cloned();
         self.refresh(event.frame);
         let mut frame = Frame::new(Some((event.frame, index)), None, event.id, variables);
         frame.item = item.map(Json::from);
+        frame.item_root = item_root;
         let child = self.add_frame(frame);
         self.enter(child, &start_at, input);
     }
@@ -554,7 +675,10 @@ impl Execution {
             return;
         };
         let container = self.frame_mut(parent);
-        container.last_event = event.id;
+        // What happens inside the items of a distributed Map brings about no event outside.
+        if event.id < INSIDE || container.item_root.is_some() {
+            container.last_event = event.id;
+        }
         if let At::Children(children) = &mut container.at {
             children.outputs[index as usize] = Some(output);
             children.finished += 1;
@@ -618,7 +742,7 @@ impl Execution {
         let can_go_on = match &frame.at {
             At::Entering { .. } | At::Entered | At::Ended { .. } => true,
             At::Children(children) => children.can_go_on(),
-            At::Task(_) | At::Waiting { .. } | At::Retrying { .. } => false,
+            At::Task(_) | At::Waiting { .. } | At::Retrying { .. } | At::Failed => false,
         };
         let due = frame.at.due();
         let task = match &frame.at {
@@ -682,11 +806,18 @@ impl Frame {
             item,
             last_event,
             variables,
+            item_root: None,
+            item_events: 0,
             state: None,
             retries: Vec::new(),
             queued: None,
             at: At::Entered,
         }
+    }
+
+    /// Whether the frame is in a distributed Map, whose items are on their own.
+    pub(crate) fn runs_items(&self) -> bool {
+        matches!(&self.at, At::Children(children) if children.run().is_some())
     }
 
     /// How often the state in progress has been retried.

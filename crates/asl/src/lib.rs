@@ -21,8 +21,8 @@ mod tests;
 mod trigger;
 
 pub use advance::{MAX_EVENTS, MAX_PAYLOAD_BYTES, advance};
-pub use definition::{Problem, QueryLanguage, Severity, StateMachine};
+pub use definition::{INVALID_LABEL, Problem, QueryLanguage, Severity, StateMachine, quoted};
 pub use event::{Event, EventId, EventKind, Failure, FrameId, Identity, Resource, Schedule, StateType};
-pub use execution::{Execution, Status, Task};
+pub use execution::{Execution, Mark, Status, Task};
 pub use json::Json;
 pub use trigger::{Moment, Trigger};

@@ -17,7 +17,7 @@ use serde_json::{Map, Value, json};
 use crate::Json;
 use crate::advance::{Fault, MAX_PAYLOAD_BYTES, Transition};
 use crate::definition::{Computed, How, Kind, Number, PathField, QueryLanguage, ResultPath, State, Text};
-use crate::event::{EventKind, Failure, FrameId, StateType};
+use crate::event::{EventKind, Failure, FrameId, INSIDE, StateType};
 use crate::execution::Entered;
 use crate::query::{self, Scope, Template};
 use crate::retry;
@@ -141,7 +141,8 @@ impl<'s> Work<'s> {
     pub(crate) fn cause(&self, message: &str) -> String {
         format!(
             "An error occurred while executing the state '{}' (entered at the event id #{}). {message}",
-            self.entered.name, self.entered.event
+            self.entered.name,
+            self.entered.event % INSIDE
         )
     }
 

@@ -8,7 +8,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
 use crate::{
-    Event, EventId, EventKind, Execution, Failure, Identity, Json, Moment, StateMachine, Status, Trigger, advance,
+    Event, EventId, EventKind, Execution, Failure, Identity, Json, Mark, Moment, StateMachine, Status, Trigger, advance,
 };
 
 /// An execution with its world: everything that happened, and what time it is.
@@ -66,7 +66,10 @@ impl Player {
 
     /// The tasks in progress, by what scheduled them.
     fn tasks(&self) -> Vec<EventId> {
-        self.execution.tasks_since(0).map(|task| task.scheduled).collect()
+        self.execution
+            .tasks_since(Mark::default())
+            .map(|task| task.scheduled)
+            .collect()
     }
 
     fn task(&self) -> EventId {
@@ -111,7 +114,7 @@ impl Player {
     fn types(&self) -> Vec<String> {
         self.events
             .iter()
-            .filter(|event| !event.kind.is_hidden())
+            .filter(|event| !event.is_hidden())
             .map(|event| event.kind.type_name())
             .collect()
     }
@@ -441,4 +444,131 @@ fn resources_are_taken_apart_as_their_events_show_them() {
         assert_eq!(&*task.schedule.resource.resource_type, resource_type, "{arn}");
         assert_eq!(&*task.schedule.resource.resource, resource, "{arn}");
     }
+}
+
+/// A distributed Map over the input that calls a function for each item, and a Catcher if one is asked for.
+fn distributed(fields: Value) -> Value {
+    let mut map = json!({
+        "Type": "Map", "Label": "Each", "End": true,
+        "ItemProcessor": {
+            "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
+            "StartAt": "Work",
+            "States": {"Work": {"Type": "Task", "Resource": "arn:aws:states:::lambda:invoke", "End": true}}}});
+    for (field, value) in fields.as_object().unwrap() {
+        map[field] = value.clone();
+    }
+    json!({"StartAt": "Map", "States": {"Map": map}})
+}
+
+#[test]
+fn the_items_of_a_distributed_map_stay_out_of_the_history() {
+    let mut player = Player::start(&distributed(json!({"MaxConcurrency": 2})), &json!(["a", "b", "c"]));
+    for output in ["A", "B", "C"] {
+        let scheduled = player.tasks()[0];
+        assert!(player.tasks().len() <= 2);
+        player.succeed(scheduled, json!(output));
+    }
+    assert_eq!(player.output(), json!(["A", "B", "C"]));
+    let shown: Vec<(EventId, EventId, String)> = player
+        .events
+        .iter()
+        .filter(|event| !event.is_hidden())
+        .map(|event| (event.id, event.previous, event.kind.type_name()))
+        .collect();
+    let names = shown.iter().map(|(id, previous, name)| (*id, *previous, name.as_str()));
+    assert_eq!(
+        names.collect::<Vec<_>>(),
+        [
+            (1, 0, "ExecutionStarted"),
+            (2, 0, "MapStateEntered"),
+            (3, 2, "MapStateStarted"),
+            (4, 3, "MapRunStarted"),
+            (5, 4, "MapRunSucceeded"),
+            (6, 5, "MapStateSucceeded"),
+            (7, 5, "MapStateExited"),
+            (8, 7, "ExecutionSucceeded"),
+        ]
+    );
+    let started = player
+        .events
+        .iter()
+        .find_map(|event| event.wire(true)?.get("mapRunStartedEventDetails").cloned());
+    let arn = started.unwrap()["mapRunArn"].as_str().unwrap().to_owned();
+    assert!(
+        arn.starts_with("arn:aws:states:us-west-2:000000000000:mapRun:machine/Each:"),
+        "{arn}"
+    );
+}
+
+#[test]
+fn a_distributed_map_tolerates_failures_up_to_its_threshold() {
+    let tolerant = distributed(json!({"ToleratedFailurePercentage": 34}));
+    let mut player = Player::start(&tolerant, &json!([1, 2, 3]));
+    player.fail(player.tasks()[1], "Broken");
+    for scheduled in player.tasks() {
+        player.succeed(scheduled, json!(scheduled % 2));
+    }
+    assert_eq!(player.output().as_array().unwrap().len(), 2);
+
+    let mut player = Player::start(&tolerant, &json!([1, 2, 3]));
+    player.fail(player.tasks()[0], "Broken");
+    player.fail(player.tasks()[0], "Broken");
+    let failure = player.execution.failure().clone();
+    assert_eq!(failure.name(), "States.ExceedToleratedFailureThreshold");
+    assert_eq!(
+        failure.cause.as_deref(),
+        Some("The specified tolerated failure threshold was exceeded")
+    );
+    assert_eq!(
+        player.types()[3..],
+        ["MapRunStarted", "MapRunFailed", "MapStateFailed", "ExecutionFailed"]
+    );
+}
+
+#[test]
+fn a_redrive_runs_only_the_items_that_failed() {
+    let mut player = Player::start(&distributed(json!({})), &json!(["a", "b", "c"]));
+    player.succeed(player.tasks()[0], json!("A"));
+    let (failing, under_way) = (player.tasks()[0], player.tasks()[1]);
+    player.fail(failing, "Broken");
+    assert_eq!(player.execution.status(), Status::Failed);
+    player.take(Trigger::Redrive);
+    assert_eq!(player.tasks().len(), 2);
+    assert!(!player.tasks().contains(&failing) && !player.tasks().contains(&under_way));
+    for scheduled in player.tasks() {
+        player.succeed(scheduled, json!("again"));
+    }
+    assert_eq!(player.output(), json!(["A", "again", "again"]));
+    assert_eq!(player.count("MapRunRedriven"), 1);
+}
+
+#[test]
+fn thresholds_are_looked_at_once_the_map_has_started() {
+    let definition = distributed(json!({"ItemsPath": "$.items", "ToleratedFailureCountPath": "$.count"}));
+    let cause = |count: Value| {
+        let player = Player::start(&definition, &json!({"items": [1], "count": count}));
+        assert_eq!(player.types()[2..], ["MapStateStarted", "ExecutionFailed"]);
+        player
+            .execution
+            .failure()
+            .cause
+            .as_deref()
+            .unwrap_or_default()
+            .to_owned()
+    };
+    assert!(cause(json!(-1)).ends_with("ToleratedFailureCount cannot be negative."));
+    assert!(cause(json!("x")).contains("refers to value \"x\" which is not a valid integer: $.count"));
+}
+
+#[test]
+fn a_label_is_refused_as_aws_tells_it() {
+    let found = |label: &str| {
+        let problems = StateMachine::parse(&distributed(json!({"Label": label})).to_string()).unwrap_err();
+        crate::quoted(&problems[0].message)
+    };
+    assert_eq!(found(&"x".repeat(41)), "'Label cannot exceed 40 characters'");
+    assert_eq!(found("a b"), r#""Label contains invalid character: ' '""#);
+    assert_eq!(found("a\u{82}"), r#""Label contains invalid character: '\\x82'""#);
+    assert_eq!(found("a\n"), r#""Label contains invalid character: '\\n'""#);
+    assert_eq!(found("a\""), r#"'Label contains invalid character: \'"\''"#);
 }

@@ -194,10 +194,21 @@ impl Builder {
                 items,
                 max_concurrency,
                 selects,
+                tolerated,
                 flow: inner,
                 handling,
             } => {
-                let processor = self.flow(inner, flow.place.below(*handling, jsonata));
+                // A Map Run that fails has an error of its own, and a failure that it tolerates is as good as caught.
+                let handling = Handling {
+                    caught: handling.caught || (tolerated.is_some() && !flow.place.is_root),
+                    ..*handling
+                };
+                let mut place = flow.place.below(handling, jsonata);
+                place.caught |= tolerated.is_some_and(|tolerated| 0 < tolerated);
+                let mut processor = self.flow(inner, place);
+                if tolerated.is_some() {
+                    processor["ProcessorConfig"] = json!({"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"});
+                }
                 let mut map = json!({"Type": "Map", "MaxConcurrency": max_concurrency, "ItemProcessor": processor});
                 match jsonata {
                     false => {
@@ -209,6 +220,9 @@ impl Builder {
                         map["Output"] = merged("mapped", "$states.result");
                     }
                 }
+                if let Some(tolerated) = tolerated {
+                    map["ToleratedFailureCount"] = json!(tolerated);
+                }
                 if *selects {
                     map["ItemSelector"] = match jsonata {
                         false => json!({"n.$": "$$.Map.Item.Value.n", "index.$": "$$.Map.Item.Index"}),
@@ -216,7 +230,7 @@ impl Builder {
                                        "index": "{% $states.context.Map.Item.Index %}"}),
                     };
                 }
-                self.handled(map, outermost(*handling, flow.place), jsonata, onward)
+                self.handled(map, outermost(handling, flow.place), jsonata, onward)
             }
         };
         if jsonata {

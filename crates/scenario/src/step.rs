@@ -69,6 +69,8 @@ pub(crate) enum Kind {
         items: u8,
         max_concurrency: u8,
         selects: bool,
+        /// Of a distributed Map: how many of its items may fail.
+        tolerated: Option<u8>,
         flow: Vec<Step>,
         handling: Handling,
     },
@@ -121,14 +123,18 @@ pub(crate) fn step() -> impl Strategy<Value = Step> {
         let flow = prop::collection::vec(inner, 1..3);
         let branches = prop::collection::vec(flow.clone(), 1..4);
         let parallel = (branches, handling()).prop_map(|(branches, handling)| Kind::Parallel { branches, handling });
-        let map = (0..=MAX_ITEMS, 0..3_u8, any::<bool>(), flow, handling());
-        let map = map.prop_map(|(items, max_concurrency, selects, flow, handling)| Kind::Map {
-            items,
-            max_concurrency,
-            selects,
-            flow,
-            handling,
-        });
+        let tolerated = prop::option::of(0..3_u8);
+        let map = (0..=MAX_ITEMS, 0..3_u8, any::<bool>(), tolerated, flow, handling());
+        let map = map.prop_map(
+            |(items, max_concurrency, selects, tolerated, flow, handling)| Kind::Map {
+                items,
+                max_concurrency,
+                selects,
+                tolerated,
+                flow,
+                handling,
+            },
+        );
         with_language(prop_oneof![parallel, map])
     })
 }

@@ -11,8 +11,8 @@ use chrono::DateTime;
 use serde_json::{Map, Value};
 
 use super::{
-    Branch, Computed, How, Items, Kind, Number, PathField, QueryLanguage, ResultPath, State, StateMachine, Task, Text,
-    Wait,
+    Branch, Computed, Distributed, How, Items, Kind, Number, PathField, QueryLanguage, ResultPath, State, StateMachine,
+    Task, Text, Tolerated, Wait,
 };
 use crate::Json;
 use crate::event::Resource;
@@ -23,6 +23,12 @@ use crate::retry::{
 
 /// AWS's quota for the length of a state's name, in characters.
 const MAX_STATE_NAME: usize = 80;
+
+/// AWS's quota for the length of a distributed Map's label, in characters.
+const MAX_LABEL: usize = 40;
+
+/// The code of a label that AWS refuses, which it tells in a form of its own.
+pub const INVALID_LABEL: &str = "INVALID_LABEL";
 
 /// How deep flows may nest: far beyond any real one, and well within the stack.
 const MAX_NESTING: usize = 32;
@@ -102,6 +108,7 @@ pub(super) fn examine(definition: &str) -> (Option<StateMachine>, Vec<Problem>) 
     let machine = start_at.map(|start_at| StateMachine {
         start_at,
         timeout_seconds,
+        prints_input: parser.is_recent,
         states: parser.states,
     });
     (machine, parser.problems)
@@ -131,6 +138,8 @@ impl At<'_> {
 struct Parser {
     problems: Vec<Problem>,
     states: HashMap<Arc<str>, State>,
+    /// Whether the definition uses variables, JSONata or a labelled Map, which are younger than the rest.
+    is_recent: bool,
     /// Whether the state being read looks at the Context Object.
     uses_context: bool,
 }
@@ -306,6 +315,7 @@ impl Parser {
             QueryLanguage::JsonPath => None,
         };
         let assign = self.template(at, "Assign");
+        self.is_recent |= assign.is_some() || at.language == QueryLanguage::Jsonata;
         let retry = self.retry(at);
         let catch = self.catch(at, flow);
         Some(State {
@@ -633,12 +643,10 @@ impl Parser {
             return None;
         };
         let mode = flow.get("ProcessorConfig").and_then(|config| config.get("Mode"));
-        if mode.and_then(Value::as_str) == Some("DISTRIBUTED") {
-            self.schema(
-                &format!("{pointer}/ProcessorConfig/Mode"),
-                "Distributed Map is not supported",
-            );
-        }
+        let distributed = match mode.and_then(Value::as_str) == Some("DISTRIBUTED") {
+            true => Some(self.distributed(at)),
+            false => None,
+        };
         let start_at = self.flow(flow, &pointer, at.language, depth + 1)?;
         let items = match (at.language, at.document.get("ItemsPath"), at.document.get("Items")) {
             (QueryLanguage::JsonPath, Some(Value::String(text)), _) => {
@@ -662,7 +670,56 @@ impl Parser {
             selector_field,
             max_concurrency,
             start_at,
+            distributed,
         })))
+    }
+
+    fn distributed(&mut self, at: At<'_>) -> Distributed {
+        for field in ["ItemReader", "ItemBatcher", "ResultWriter"] {
+            if at.document.contains_key(field) {
+                let pointer = format!("{}/{field}", at.pointer);
+                self.schema(&pointer, format!("{field} is not supported"));
+            }
+        }
+        self.is_recent |= at.document.contains_key("Label");
+        let label = match at.document.get("Label") {
+            None => None,
+            Some(Value::String(label)) => {
+                if let Err(message) = check_label(label) {
+                    self.problem(INVALID_LABEL, &format!("{}/Label", at.pointer), message);
+                }
+                Some(label.as_str().into())
+            }
+            Some(_) => {
+                self.schema(&format!("{}/Label", at.pointer), "Label must be a string");
+                None
+            }
+        };
+        Distributed {
+            label,
+            tolerated_count: self.tolerated(at, "ToleratedFailureCount"),
+            tolerated_percentage: self.tolerated(at, "ToleratedFailurePercentage"),
+        }
+    }
+
+    fn tolerated(&mut self, at: At<'_>, field: &str) -> Tolerated {
+        self.either(at, field);
+        if let Some(computed) = self.computed(at, field) {
+            return Tolerated::Computed(computed);
+        }
+        match at.document.get(field) {
+            None => Tolerated::Absent,
+            Some(value) => match value.as_f64().filter(|number| 0.0 <= *number) {
+                Some(number) => Tolerated::Given(number),
+                None => {
+                    self.schema(
+                        &format!("{}/{field}", at.pointer),
+                        format!("{field} must be a number of at least 0"),
+                    );
+                    Tolerated::Absent
+                }
+            },
+        }
     }
 
     fn choice(&mut self, at: At<'_>, flow: &Map<String, Value>) -> Option<Kind> {
@@ -839,6 +896,46 @@ impl Parser {
         }
         catchers
     }
+}
+
+/// Refuses a label that cannot be a part of an ARN, in AWS's words.
+fn check_label(label: &str) -> Result<(), String> {
+    if MAX_LABEL < label.chars().count() {
+        return Err(format!("Label cannot exceed {MAX_LABEL} characters"));
+    }
+    let refused = |character: &char| {
+        character.is_whitespace() || character.is_control() || "<>{}[]?*\"#%\\^|~`$&,;:/".contains(*character)
+    };
+    match label.chars().find(refused) {
+        Some(character) => Err(format!(
+            "Label contains invalid character: {}",
+            quoted(&character.to_string())
+        )),
+        None => Ok(()),
+    }
+}
+
+/// A text as Python quotes it, in whose form AWS tells what is wrong with a label.
+pub fn quoted(text: &str) -> String {
+    let quote = if text.contains('\'') && !text.contains('"') {
+        '"'
+    } else {
+        '\''
+    };
+    let mut out = String::from(quote);
+    for character in text.chars() {
+        match character {
+            '\n' => out.push_str("\\n"),
+            '\t' => out.push_str("\\t"),
+            '\r' => out.push_str("\\r"),
+            '\\' => out.push_str("\\\\"),
+            _ if character == quote => out.extend(['\\', quote]),
+            _ if character.is_control() => out.push_str(&format!("\\x{:02x}", u32::from(character))),
+            _ => out.push(character),
+        }
+    }
+    out.push(quote);
+    out
 }
 
 /// Whether a text is a JSONata expression: all of it between `{%` and `%}`.

@@ -10,7 +10,7 @@ impl Event {
     ///
     /// Without execution data, inputs and outputs are left out, as `includeExecutionData: false` asks.
     pub fn wire(&self, include_execution_data: bool) -> Option<Value> {
-        if self.kind.is_hidden() {
+        if self.is_hidden() {
             return None;
         }
         let mut wire = Map::new();
@@ -76,6 +76,10 @@ impl EventKind {
             Self::ParallelStateSucceeded => "ParallelStateSucceeded".into(),
             Self::ParallelStateFailed => "ParallelStateFailed".into(),
             Self::MapStateStarted { .. } => "MapStateStarted".into(),
+            Self::MapRunStarted { .. } => "MapRunStarted".into(),
+            Self::MapRunSucceeded => "MapRunSucceeded".into(),
+            Self::MapRunFailed(_) => "MapRunFailed".into(),
+            Self::MapRunRedriven { .. } => "MapRunRedriven".into(),
             Self::MapIterationStarted { .. } => "MapIterationStarted".into(),
             Self::MapIterationSucceeded { .. } => "MapIterationSucceeded".into(),
             Self::MapIterationFailed { .. } => "MapIterationFailed".into(),
@@ -83,7 +87,9 @@ impl EventKind {
             Self::MapStateSucceeded => "MapStateSucceeded".into(),
             Self::MapStateFailed => "MapStateFailed".into(),
             Self::EvaluationFailed { .. } => "EvaluationFailed".into(),
-            Self::WaitScheduled { .. } | Self::RetryScheduled { .. } | Self::TaskHeartbeat => String::new(),
+            Self::WaitScheduled { .. } | Self::RetryScheduled { .. } | Self::MapItemFailed(_) | Self::TaskHeartbeat => {
+                String::new()
+            }
         }
     }
 }
@@ -204,6 +210,19 @@ fn details(kind: &EventKind, with_data: bool) -> Option<Details> {
             map.insert("length".into(), length.into());
             "mapStateStartedEventDetails"
         }
+        EventKind::MapRunStarted { arn, .. } => {
+            map.insert("mapRunArn".into(), text(arn));
+            "mapRunStartedEventDetails"
+        }
+        EventKind::MapRunFailed(failure) => {
+            put_failure(&mut map, failure);
+            "mapRunFailedEventDetails"
+        }
+        EventKind::MapRunRedriven { arn, redrive_count } => {
+            map.insert("mapRunArn".into(), text(arn));
+            map.insert("redriveCount".into(), (*redrive_count).into());
+            "mapRunRedrivenEventDetails"
+        }
         EventKind::MapIterationStarted { name, index, .. } => {
             put_iteration(&mut map, name, *index);
             "mapIterationStartedEventDetails"
@@ -235,10 +254,12 @@ fn details(kind: &EventKind, with_data: bool) -> Option<Details> {
         EventKind::ParallelStateStarted { .. }
         | EventKind::ParallelStateSucceeded
         | EventKind::ParallelStateFailed
+        | EventKind::MapRunSucceeded
         | EventKind::MapStateSucceeded
         | EventKind::MapStateFailed
         | EventKind::WaitScheduled { .. }
         | EventKind::RetryScheduled { .. }
+        | EventKind::MapItemFailed(_)
         | EventKind::TaskHeartbeat => return None,
     };
     Some((key, map))

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use crate::Json;
 use crate::advance::{Fault, Transition};
-use crate::definition::{Items, Kind, Map, State};
-use crate::event::{EventKind, FrameId};
+use crate::definition::{Distributed, Items, Kind, Map, State, Tolerated};
+use crate::event::{EventKind, Failure, FrameId};
 use crate::execution::{At, Execution};
 use crate::query::Template;
 use crate::state::{Seen, Work};
@@ -28,13 +28,97 @@ pub(crate) fn begin_parallel(
 pub(crate) fn begin_map(work: &Work<'_>, transition: &mut Transition<'_>, map: &Map) -> Result<(), Fault> {
     let items = items(work, transition, map)?;
     let max_concurrency = work.number(transition, &map.max_concurrency)?;
+    let count = items.value().as_array().map_or(0, Vec::len);
     let kind = EventKind::MapStateStarted {
         items,
         max_concurrency: u32::try_from(max_concurrency.unwrap_or_default()).unwrap_or(u32::MAX),
         start_at: map.start_at.clone(),
+        distributed: map.distributed.is_some(),
+    };
+    transition.emit(work.frame, kind);
+    match &map.distributed {
+        Some(distributed) => start_run(work, transition, distributed, count),
+        None => Ok(()),
+    }
+}
+
+/// Starts the Map Run, once it is known how many of its items may fail.
+fn start_run(
+    work: &Work<'_>,
+    transition: &mut Transition<'_>,
+    distributed: &Distributed,
+    items: usize,
+) -> Result<(), Fault> {
+    let count = tolerated(work, transition, &distributed.tolerated_count, "integer")?;
+    if count.is_some_and(|count| count < 0.0) {
+        return Err(work.runtime("ToleratedFailureCount cannot be negative."));
+    }
+    let percentage = tolerated(work, transition, &distributed.tolerated_percentage, "float")?;
+    if percentage.is_some_and(|percentage| !(0.0..=100.0).contains(&percentage)) {
+        return Err(work.runtime("ToleratedFailurePercentage must be between 0 and 100."));
+    }
+    let percentage = percentage.map(|percentage| (items as f64 * percentage / 100.0).floor());
+    // The run fails as soon as either threshold is exceeded.
+    let tolerated = match (count, percentage) {
+        (Some(count), Some(percentage)) => count.min(percentage),
+        (count, percentage) => count.or(percentage).unwrap_or_default(),
+    };
+    let arn = run_arn(transition, distributed.label.as_deref());
+    let kind = EventKind::MapRunStarted {
+        arn,
+        tolerated_failures: tolerated as u32,
     };
     transition.emit(work.frame, kind);
     Ok(())
+}
+
+fn tolerated(
+    work: &Work<'_>,
+    transition: &Transition<'_>,
+    tolerated: &Tolerated,
+    expected: &str,
+) -> Result<Option<f64>, Fault> {
+    match tolerated {
+        Tolerated::Absent => Ok(None),
+        Tolerated::Given(number) => Ok(Some(*number)),
+        Tolerated::Computed(computed) => {
+            let value = work.compute(transition, computed)?;
+            let number = match &value {
+                Value::Number(number) => number.as_f64(),
+                Value::String(digits) => digits.parse().ok(),
+                _ => None,
+            };
+            let whole = |number: &f64| expected != "integer" || number.fract() == 0.0;
+            let number = number.filter(whole);
+            let number =
+                number.ok_or_else(|| work.unexpected_type(&computed.source, &computed.field, expected, &value))?;
+            Ok(Some(number))
+        }
+    }
+}
+
+/// The ARN of a new Map Run; without a label, a made-up one stands in it.
+fn run_arn(transition: &Transition<'_>, label: Option<&str>) -> Arc<str> {
+    let token = transition.task_token();
+    let (run, made_up) = token.split_at(token.len() / 2);
+    let started = transition.execution.started.as_ref();
+    let machine = started.map_or("", |started| &*started.identity.state_machine_arn);
+    let machine = machine.replacen(":stateMachine:", ":mapRun:", 1);
+    let label = label.map_or_else(|| uuid(made_up), str::to_owned);
+    format!("{machine}/{label}:{}", uuid(run)).into()
+}
+
+/// Hexadecimal digits in the form of a UUID.
+fn uuid(digits: &str) -> String {
+    let part = |from: usize, to: usize| digits.get(from..to).unwrap_or_default();
+    format!(
+        "{}-{}-{}-{}-{}",
+        part(0, 8),
+        part(8, 12),
+        part(12, 16),
+        part(16, 20),
+        part(20, 32)
+    )
 }
 
 fn items(work: &Work<'_>, transition: &Transition<'_>, map: &Map) -> Result<Json, Fault> {
@@ -70,8 +154,20 @@ pub(crate) fn go_on(transition: &mut Transition<'_>, frame: FrameId, state: &Sta
         let previous = children.last_inside;
         return start_iteration(transition, frame, state, map.item_selector.as_ref(), previous);
     }
+    // Items that were allowed to fail are not among the results.
     let outputs = children.outputs.iter().flatten();
     let result = Json::from(outputs.map(|output| output.value().clone()).collect::<Value>());
+    let exceeded = children.run().map(|run| run.tolerated_failures < run.failures);
+    match exceeded {
+        Some(true) => {
+            let cause = "The specified tolerated failure threshold was exceeded";
+            let failure = Failure::new("States.ExceedToleratedFailureThreshold", cause);
+            transition.emit(frame, EventKind::MapRunFailed(failure.clone()));
+            return Err(failure.into());
+        }
+        Some(false) => transition.emit(frame, EventKind::MapRunSucceeded),
+        None => {}
+    }
     let work = Work::new(transition, frame, state);
     let succeeded = match &state.kind {
         Kind::Map(_) => EventKind::MapStateSucceeded,

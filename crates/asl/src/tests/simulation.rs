@@ -13,8 +13,8 @@ use proptest::prelude::*;
 use scenario::{Answer, Scenario, scenario, simulate};
 
 use crate::{
-    Event, EventId, EventKind, Execution, Failure, FrameId, Identity, Json, Moment, StateMachine, Status, Trigger,
-    advance,
+    Event, EventId, EventKind, Execution, Failure, FrameId, Identity, Json, Mark, Moment, StateMachine, Status,
+    Trigger, advance,
 };
 
 /// How many machines the ordinary test run plays.
@@ -72,7 +72,7 @@ impl<'a> World<'a> {
 
     /// Takes a trigger in; the commit is lost if `fails`, and with it all that followed from it.
     fn take(&mut self, trigger: &Trigger, fails: bool) {
-        let before = self.execution.last_event();
+        let before = self.execution.mark();
         let moment = Moment {
             now: self.now,
             seed: self.log.len() as u128,
@@ -91,7 +91,11 @@ impl<'a> World<'a> {
     /// Everything but the log is gone; what is owed is read off the replayed execution.
     fn crash(&mut self) {
         self.execution = Execution::replay(&self.log);
-        self.calls = self.execution.tasks_since(0).map(|task| task.scheduled).collect();
+        self.calls = self
+            .execution
+            .tasks_since(Mark::default())
+            .map(|task| task.scheduled)
+            .collect();
     }
 
     fn start(&self) -> Trigger {
@@ -267,7 +271,7 @@ fn a_disturbed_run_ends_as_the_undisturbed_one() {
         let ids: Vec<EventId> = disturbed
             .log
             .iter()
-            .filter(|event| !event.kind.is_hidden())
+            .filter(|event| !event.is_hidden())
             .map(|event| event.id)
             .collect();
         prop_assert!(

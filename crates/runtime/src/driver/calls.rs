@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use asl::{EventId, EventKind, Failure, Json, Schedule, Task, Trigger};
+use asl::{EventId, EventKind, Failure, Json, Mark, Schedule, Task, Trigger};
 use tokio::sync::oneshot;
 
 use super::cache::Slot;
@@ -141,7 +141,7 @@ impl Inner {
         let fold = self.fold(slot, &mut state).await?;
         let owed: Vec<Task> = fold
             .execution
-            .tasks_since(0)
+            .tasks_since(Mark::default())
             .filter(|task| !state.calls.contains_key(&task.scheduled))
             .filter(|task| !task.submitted || !task.schedule.resource.waits_for_token())
             .cloned()

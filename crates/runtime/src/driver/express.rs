@@ -93,7 +93,7 @@ impl Inner {
         loop {
             // Nothing here need ever wait, so a busy caller would keep its thread to itself.
             tokio::task::consume_budget().await;
-            let before = fold.execution.last_event();
+            let before = fold.execution.mark();
             let submitted = match &trigger {
                 Trigger::TaskSubmitted { scheduled, output } => Some((*scheduled, output.clone())),
                 _ => None,

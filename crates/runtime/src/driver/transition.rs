@@ -122,7 +122,7 @@ impl Inner {
             None => Some(fold.execution.status()),
             Some(_) => None,
         };
-        let before = fold.execution.last_event();
+        let before = fold.execution.mark();
         let kept_alive = match &trigger {
             Trigger::TaskSubmitted { scheduled, .. } | Trigger::TaskHeartbeat { scheduled } => Some(*scheduled),
             _ => None,

@@ -65,7 +65,7 @@ impl Head {
             stopped: execution.stopped_at(),
             last_event: execution.last_event(),
             due: execution.due(),
-            pending: execution.is_runnable() || execution.tasks_since(0).any(owes_a_call),
+            pending: execution.is_runnable() || execution.tasks_since(asl::Mark::default()).any(owes_a_call),
             redrive_count: execution.redrive_count(),
             redriven,
             redrive_token,

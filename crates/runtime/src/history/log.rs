@@ -157,7 +157,7 @@ pub(crate) fn page(
         let wanted =
             |position: Position| from.is_none_or(|from| if reverse { position <= from } else { from <= position });
         let mut events: Vec<(Position, Event)> = batch
-            .filter(|(position, event)| wanted(*position) && !event.kind.is_hidden())
+            .filter(|(position, event)| wanted(*position) && !event.is_hidden())
             .collect();
         if reverse {
             events.reverse();

@@ -33,6 +33,9 @@ pub enum Error {
     InvalidName(String),
     #[error("Invalid State Machine Definition: '{}'", listed(.0))]
     InvalidDefinition(Vec<Problem>),
+    /// The one problem of a definition that AWS tells otherwise.
+    #[error("Error=ValueError Args=[{message}] in definition '{definition}'.")]
+    InvalidLabel { message: String, definition: String },
     #[error("Invalid State Machine Execution Input: '{0}'")]
     InvalidExecutionInput(String),
     #[error("Invalid Output: '{0}'")]
@@ -85,7 +88,7 @@ impl Error {
             Self::MissingRequiredParameter(_) => "MissingRequiredParameter",
             Self::InvalidArn(_) => "InvalidArn",
             Self::InvalidName(_) => "InvalidName",
-            Self::InvalidDefinition(_) => "InvalidDefinition",
+            Self::InvalidDefinition(_) | Self::InvalidLabel { .. } => "InvalidDefinition",
             Self::InvalidExecutionInput(_) => "InvalidExecutionInput",
             Self::InvalidOutput(_) => "InvalidOutput",
             Self::InvalidToken => "InvalidToken",

@@ -233,6 +233,12 @@ fn diagnostic(problem: &Problem) -> Value {
 fn refuse_problems(definition: &str, machine_type: MachineType) -> Result<(), Error> {
     let mut problems = check::problems(definition, machine_type);
     problems.retain(|problem| problem.severity == Severity::Error);
+    if let Some(label) = problems.iter().find(|problem| problem.code == asl::INVALID_LABEL) {
+        return Err(Error::InvalidLabel {
+            message: asl::quoted(&label.message),
+            definition: definition.to_owned(),
+        });
+    }
     match problems.is_empty() {
         true => Ok(()),
         false => Err(Error::InvalidDefinition(problems)),

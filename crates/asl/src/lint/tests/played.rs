@@ -343,7 +343,10 @@ fn play(machine: &StateMachine, input: &Value, answers: &[Value]) -> Vec<Event> 
         if execution.status() != Status::Running {
             break;
         }
-        let called = execution.tasks_since(0).next().map(|task| task.scheduled);
+        let called = execution
+            .tasks_since(crate::Mark::default())
+            .next()
+            .map(|task| task.scheduled);
         trigger = match called {
             _ if execution.is_runnable() => Trigger::Continue,
             Some(scheduled) if step % 4 == 3 => Trigger::TaskFailed {

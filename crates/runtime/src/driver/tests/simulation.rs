@@ -303,7 +303,7 @@ impl<'a> Simulation<'a> {
             let answer = scenario::answer(task.schedule.parameters.value(), outside.healed);
             answer == Answer::Never
         };
-        if execution.is_runnable() || !execution.tasks_since(0).all(is_silent) {
+        if execution.is_runnable() || !execution.tasks_since(asl::Mark::default()).all(is_silent) {
             return Looked::Busy;
         }
         match execution.due() {
