@@ -85,3 +85,6 @@ fn names(given: &str, own: &str) -> bool {
     let after = given.strip_prefix(own);
     after.is_some_and(|after| after.is_empty() || after.starts_with(':'))
 }
+
+#[cfg(test)]
+mod tests;

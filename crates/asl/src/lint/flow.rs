@@ -13,7 +13,7 @@ use super::shape::Shape;
 use super::{Findings, NOT_A_LIST, SHADOWED_VARIABLE, UNFIT_RESULT_PATH};
 use crate::choice::{Operand, Rule, Test};
 use crate::definition::{
-    Branch, Items, Kind, Map, Number, PathField, QueryLanguage, ResultPath, State, StateMachine, Text, Wait,
+    Branch, Items, Kind, Map, Number, PathField, QueryLanguage, ResultPath, State, StateMachine, Text, Tolerated, Wait,
 };
 use crate::query::{Node, Path, Template};
 
@@ -354,7 +354,13 @@ impl<'w, 'm> Work<'w, 'm> {
                 (scope.template(&pointer, template, self.findings), pointer)
             }
         };
-        let item = items.items().unwrap_or_else(|| {
+        // A distributed Map may read its items from elsewhere.
+        let known = if map.distributed.is_some() {
+            Some(Shape::Any)
+        } else {
+            items.items()
+        };
+        let item = known.unwrap_or_else(|| {
             let message = format!("the items of this Map are no array: what is there {}", items.describe());
             self.findings.add(&NOT_A_LIST, &pointer, message);
             Shape::Any
@@ -371,6 +377,16 @@ impl<'w, 'm> Work<'w, 'm> {
             }
         };
         self.number(&map.max_concurrency);
+        if let Some(distributed) = &map.distributed {
+            for tolerated in [&distributed.tolerated_count, &distributed.tolerated_percentage] {
+                if let Tolerated::Computed(computed) = tolerated {
+                    self.on_input().computed(&self.state.pointer, computed, self.findings);
+                }
+            }
+            self.steps.enters.push((&map.start_at, Shape::Any, Some(item)));
+            // Its result may be written elsewhere.
+            return self.complete(&Shape::Any);
+        }
         self.steps.enters.push((&map.start_at, iteration, Some(item)));
         let inner = self.analysis.inner.get(&*map.start_at);
         let result = match inner.and_then(|inner| inner.exit.clone()) {

@@ -344,7 +344,11 @@ fn literals_of(pointer: &str, value: &Value, language: QueryLanguage, findings: 
                 findings.add(&LITERAL_EXPRESSION, pointer, message);
             }
             QueryLanguage::JsonPath if looks_computed(text) => {
-                let message = format!("'{text}' stays the text that it is: the field's name does not end with .$");
+                let message = if pointer.ends_with(".$") {
+                    format!("'{text}' stays the text that it is: nothing in a Result is computed, use Parameters")
+                } else {
+                    format!("'{text}' stays the text that it is: the field's name does not end with .$")
+                };
                 findings.add(&LITERAL_PATH, pointer, message);
             }
             QueryLanguage::Jsonata if text.contains("{%") || text.starts_with("$states.") => {

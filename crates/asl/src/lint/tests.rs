@@ -173,6 +173,21 @@ fn parallel_gives_a_list_of_its_branches_and_map_one_of_its_iterations() {
 }
 
 #[test]
+fn nothing_is_said_of_the_items_of_a_distributed_map() {
+    let processor = json!({"ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}, "StartAt": "B",
+                           "States": {"B": {"Type": "Pass", "Parameters": {"x.$": "$.any"}, "End": true}}});
+    let definition = machine(json!({
+        "A": {"Type": "Pass", "Result": {"a": 1}, "Next": "M"},
+        "M": {"Type": "Map", "ItemProcessor": processor, "ToleratedFailureCountPath": "$.none", "Next": "C"},
+        "C": {"Type": "Pass", "Parameters": {"x.$": "$.written"}, "End": true},
+    }));
+    assert_eq!(
+        found(&definition),
+        ["UNKNOWN_FIELD at /States/M/ToleratedFailureCountPath"]
+    );
+}
+
+#[test]
 fn variables_are_assigned_before_they_are_read() {
     let definition = machine(json!({
         "A": {"Type": "Choice", "Default": "C", "Choices": [
@@ -424,7 +439,7 @@ fn texts_that_look_computed_and_are_not_are_found() {
     let definition = machine(json!({
         "A": {"Type": "Pass", "Parameters": {"a": "$.a", "b": ["States.UUID()"], "c": "costs $.5", "d": "{% 1 %}",
               "e.$": "$.e", "f": "$", "g": "States.Nothing()"}, "Next": "B"},
-        "B": {"Type": "Pass", "Result": {"x": "$.e"}, "End": true},
+        "B": {"Type": "Pass", "Result": {"x.$": "$.e"}, "End": true},
     }));
     assert_eq!(
         found(&definition),
@@ -432,7 +447,7 @@ fn texts_that_look_computed_and_are_not_are_found() {
             "LITERAL_EXPRESSION? at /States/A/Parameters/d",
             "LITERAL_PATH? at /States/A/Parameters/a",
             "LITERAL_PATH? at /States/A/Parameters/b[0]",
-            "LITERAL_PATH? at /States/B/Result/x",
+            "LITERAL_PATH? at /States/B/Result/x.$",
         ]
     );
     let definition = jsonata(json!({

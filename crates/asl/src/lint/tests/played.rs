@@ -15,10 +15,11 @@ use crate::lint::shape::{Items, Shape};
 use crate::{Event, EventKind, Execution, Failure, Identity, Moment, Problem, Severity, StateMachine, Status, Trigger};
 
 /// How many machines the ordinary test run plays.
-const MACHINES: u32 = 200;
+const MACHINES: u32 = 2_000;
 
-/// Loops go on for ever; what they do in so many steps is enough.
-const MAX_STEPS: usize = 60;
+/// Loops go on for ever; what they do in so many triggers and events is enough.
+const MAX_TRIGGERS: usize = 60;
+const MAX_EVENTS: usize = 400;
 
 /// What a state is made of: each number is an index into what there is to choose from.
 #[derive(Clone, Debug)]
@@ -44,6 +45,11 @@ fn value() -> impl Strategy<Value = Value> {
             prop::collection::vec(inner, 1..3).prop_map(Value::Array),
         ]
     })
+}
+
+/// An input with a list in it.
+fn input() -> impl Strategy<Value = Value> {
+    (prop::collection::vec(value(), 0..3), value()).prop_map(|(list, other)| json!({"a": list, "b": other}))
 }
 
 fn plan() -> impl Strategy<Value = Plan> {
@@ -84,7 +90,7 @@ const PATHS: [&str; 20] = [
     "$v",
     "$u.a",
     "$v.b",
-    "$$.Execution.Input",
+    "$$.Execution.Input.a",
     "$$.State.Name",
     "$$.State.RetryCount",
     "$$.Map.Item.Value",
@@ -260,7 +266,12 @@ fn state(plan: &Plan, name: &str) -> Value {
         add(plan.kind == 3, "ItemProcessor", branch(0));
     }
     let path = |n: usize| json!(PATHS[plan.pick(n, PATHS.len())]);
-    add(plan.kind == 3 && !jsonata && plan.has(0), "ItemsPath", path(1));
+    let items = if plan.has(0) {
+        path(1)
+    } else {
+        json!("$$.Execution.Input.a")
+    };
+    add(plan.kind == 3 && !jsonata, "ItemsPath", items);
     let items = format!("{{% [{}] %}}", EXPRESSIONS[plan.pick(1, EXPRESSIONS.len())]);
     add(plan.kind == 3 && jsonata, "Items", json!(items));
     add(
@@ -276,7 +287,7 @@ fn state(plan: &Plan, name: &str) -> Value {
         "Arguments",
         arguments,
     );
-    add(plan.kind == 4 && !jsonata && plan.has(5), "Result", plan.value.clone());
+    add(matches!(plan.kind, 4 | 5) && !jsonata, "Result", plan.value.clone());
     let has_result = matches!(plan.kind, 1..=6) && !jsonata;
     add(
         has_result && plan.has(6),
@@ -334,13 +345,13 @@ fn play(machine: &StateMachine, input: &Value, answers: &[Value]) -> Vec<Event> 
         identity,
         input: input.clone().into(),
     };
-    for step in 0..MAX_STEPS {
+    for step in 0..MAX_TRIGGERS {
         let moment = Moment {
             now: DateTime::UNIX_EPOCH,
             seed: step as u128,
         };
         log.extend(crate::advance(machine, &mut execution, trigger, &moment));
-        if execution.status() != Status::Running {
+        if execution.status() != Status::Running || log.len() > MAX_EVENTS {
             break;
         }
         let called = execution
@@ -411,7 +422,7 @@ proptest! {
     #[test]
     fn what_comes_to_a_state_was_known_and_errors_are_errors(
         plans in prop::collection::vec(plan(), 1..6),
-        input in value(),
+        input in prop_oneof![value(), input()],
         answers in prop::collection::vec(value(), 1..4),
     ) {
         let definition = flow(&plans, "S");

@@ -1,0 +1,99 @@
+use std::collections::BTreeMap;
+use std::fs;
+
+use tempfile::TempDir;
+
+use super::*;
+
+/// What is found in the template with this definition: `file:line:column CODE`.
+fn found(template: &str, definition: &str) -> Vec<String> {
+    let directory = TempDir::new().expect("a temporary directory");
+    let path = directory.path().join("template.yaml");
+    fs::create_dir(directory.path().join("app")).expect("a directory");
+    fs::write(directory.path().join("app/bootstrap"), "").expect("the function");
+    fs::write(&path, template).expect("the template");
+    fs::write(directory.path().join("flow.asl.json"), definition).expect("the definition");
+    let settings = Settings {
+        region: "us-west-2".into(),
+        parameters: BTreeMap::new(),
+        gateway_url: "http://127.0.0.1:3000".into(),
+    };
+    let problems = check(&path, &settings);
+    let shown = problems.iter().map(|problem| {
+        let file = problem.file.file_name().unwrap_or_default().display();
+        format!("{file}:{}:{} {}", problem.line, problem.column, problem.code)
+    });
+    shown.collect()
+}
+
+const TEMPLATE: &str = "\
+Transform: AWS::Serverless-2016-10-31
+Resources:
+  Work:
+    Type: AWS::Serverless::Function
+    Properties: {FunctionName: work, Handler: bootstrap, Runtime: provided.al2023, CodeUri: app/}
+  Flow:
+    Type: AWS::Serverless::StateMachine
+    Properties:
+      DefinitionUri: flow.asl.json
+      DefinitionSubstitutions:
+        WorkArn: !GetAtt Work.Arn
+";
+
+#[test]
+fn places_are_those_of_the_text_as_it_was_written() {
+    let definition = r#"{"StartAt": "A/B", "States": {
+  "A/B": {"Type": "Task", "Resource": "${WorkArn}", "Next": "C[0]"},
+  "C[0]": {"Type": "Task", "Resource": "${WorkArn}", "Parameters": {"a": "${WorkArn}", "b": "$.b"}, "Next": "Nowhere"}}}"#;
+    assert_eq!(
+        found(TEMPLATE, definition),
+        [
+            "flow.asl.json:3:93 LITERAL_PATH",
+            "flow.asl.json:3:109 MISSING_TRANSITION_TARGET",
+        ]
+    );
+}
+
+#[test]
+fn what_the_template_does_not_have_is_named() {
+    let task = |resource: &str, parameters: &str| {
+        let definition = format!(
+            r#"{{"StartAt": "A", "States": {{"A": {{"Type": "Task", "End": true,
+"Resource": "{resource}",
+"Parameters": {parameters}, "Comment": "${{WorkArn}}"}}}}}}"#
+        );
+        found(TEMPLATE, &definition)
+    };
+    let function = "arn:aws:lambda:us-west-2:000000000000:function";
+    let invoke = "arn:aws:states:::lambda:invoke";
+    for known in ["work", "work:live", "${WorkArn}", &format!("{function}:work:3")] {
+        let parameters = format!(r#"{{"FunctionName": "{known}"}}"#);
+        assert!(task(invoke, &parameters).is_empty(), "{known}");
+    }
+    assert!(task(&format!("{function}:work"), "{}").is_empty());
+    let not = |line: usize, column: usize| vec![format!("flow.asl.json:{line}:{column} NOT_IN_TEMPLATE")];
+    assert_eq!(task(&format!("{function}:wrok"), "{}"), not(2, 13));
+    assert_eq!(task(invoke, r#"{"FunctionName": "wrok"}"#), not(3, 32));
+    assert!(task(invoke, r#"{"FunctionName.$": "$.function"}"#).is_empty());
+    let get_item = "arn:aws:states:::dynamodb:getItem";
+    assert_eq!(task(get_item, r#"{"TableName": "tickets", "Key": {}}"#), not(3, 29));
+    let start = "arn:aws:states:::states:startExecution.sync:2";
+    let machine = r#"{"StateMachineArn": "arn:aws:states:us-west-2:000000000000:stateMachine:Other"}"#;
+    assert_eq!(task(start, machine), not(3, 35));
+}
+
+#[test]
+fn an_integration_that_is_not_there_is_named() {
+    let definition = r#"{"StartAt": "A", "States": {"A": {"Type": "Task", "Comment": "${WorkArn}", "End": true,
+"Resource": "arn:aws:states:::sqs:sendMessages"}}}"#;
+    assert_eq!(
+        found(TEMPLATE, definition),
+        ["flow.asl.json:2:13 SCHEMA_VALIDATION_FAILED"]
+    );
+}
+
+#[test]
+fn substitutions_are_warned_of_where_they_stand() {
+    let definition = r#"{"StartAt": "A", "States": {"A": {"Type": "Succeed"}}}"#;
+    assert_eq!(found(TEMPLATE, definition), ["template.yaml:11:9 UNUSED_SUBSTITUTION"]);
+}
