@@ -572,3 +572,53 @@ fn a_label_is_refused_as_aws_tells_it() {
     assert_eq!(found("a\n"), r#""Label contains invalid character: '\\n'""#);
     assert_eq!(found("a\""), r#"'Label contains invalid character: \'"\''"#);
 }
+
+#[test]
+fn a_wait_takes_the_times_that_java_does() {
+    let ends = |state: Value, value: Value| {
+        let definition = json!({"StartAt": "W", "States": {"W": state}});
+        let mut player = Player::start(&definition, &json!({ "v": value }));
+        player.now = DateTime::from_timestamp_nanos(i64::MAX);
+        player.take(Trigger::Clock);
+        match player.execution.failure().cause.as_deref() {
+            Some(cause) => cause
+                .split_once("#2). ")
+                .map_or(cause, |(_, message)| message)
+                .to_owned(),
+            None => format!("{:?}", player.execution.status()),
+        }
+    };
+    let path = json!({"Type": "Wait", "TimestampPath": "$.v", "End": true});
+    for moment in [
+        "2016-03-14T01:59:00Z",
+        "2016-03-14T01:59Z",
+        "2016-03-14T01:59+02:00",
+        "2016-03-14t01:59:00.5z",
+    ] {
+        assert_eq!(ends(path.clone(), json!(moment)), "Succeeded", "{moment}");
+    }
+    for moment in [
+        "2016-03-14 01:59:00Z",
+        "2016-03-14T01:59",
+        "2016-03-14",
+        "T",
+        "2016-03-14T01:5é",
+    ] {
+        assert!(
+            ends(path.clone(), json!(moment)).starts_with("The TimestampPath parameter does not"),
+            "{moment}"
+        );
+    }
+    let seconds = json!({"Type": "Wait", "SecondsPath": "$.v", "End": true});
+    assert_eq!(
+        ends(seconds.clone(), json!(-1)),
+        "The SecondsPath parameter references a negative value: $.v == -1"
+    );
+    assert_eq!(
+        ends(seconds, json!(-1.5)),
+        "The SecondsPath parameter cannot be parsed as a long value: $.v == -1.5"
+    );
+    let jsonata =
+        json!({"Type": "Wait", "QueryLanguage": "JSONata", "Timestamp": "{% $states.input.v %}", "End": true});
+    assert!(ends(jsonata, json!(1)).ends_with("Expected 'string', but was 'number' for value: 1"));
+}

@@ -40,6 +40,9 @@ fn until(work: &Work<'_>, transition: &Transition<'_>, wait: &Wait) -> Result<Da
         Wait::Timestamp(moment) => Ok(moment.to_utc()),
         Wait::Computed(computed) => {
             let value = work.compute(transition, computed)?;
+            if !value.is_string() && matches!(computed.how, How::Jsonata(_)) {
+                return Err(work.unexpected_type(&computed.source, &computed.field, "string", &value));
+            }
             parse(&value).ok_or_else(|| match &computed.how {
                 How::JsonPath(_) => work.runtime(&format!(
                     "The TimestampPath parameter does not reference a valid ISO-8601 extended offset date-time format \
@@ -58,13 +61,17 @@ fn until(work: &Work<'_>, transition: &Transition<'_>, wait: &Wait) -> Result<Da
         }
         Wait::Seconds(Number::Computed(computed)) if matches!(computed.how, How::JsonPath(_)) => {
             let value = work.compute(transition, computed)?;
-            let seconds = value.as_i64().or_else(|| value.as_str()?.parse().ok()).ok_or_else(|| {
-                work.runtime(&format!(
-                    "The SecondsPath parameter cannot be parsed as a long value: {} == {}",
-                    computed.source,
-                    plain(&value)
-                ))
-            })?;
+            let refuse = |what: &str| {
+                let (path, value) = (&computed.source, plain(&value));
+                work.runtime(&format!("The SecondsPath parameter {what}: {path} == {value}"))
+            };
+            let seconds: i64 = value
+                .as_i64()
+                .or_else(|| value.as_str()?.parse().ok())
+                .ok_or_else(|| refuse("cannot be parsed as a long value"))?;
+            if seconds < 0 {
+                return Err(refuse("references a negative value"));
+            }
             after(work, transition, seconds)
         }
         Wait::Seconds(seconds) => {
@@ -82,7 +89,15 @@ fn after(work: &Work<'_>, transition: &Transition<'_>, seconds: i64) -> Result<D
 
 fn parse(value: &Value) -> Option<DateTime<Utc>> {
     let text = value.as_str()?;
-    DateTime::parse_from_rfc3339(text).ok().map(|moment| moment.to_utc())
+    // RFC 3339 lets a space stand for the T, ISO 8601 does not; that lets the seconds be left out instead.
+    let (date, time) = text.split_once(['T', 't'])?;
+    let moment = match time.split_at_checked("00:00".len()) {
+        Some((minutes, offset)) if offset.starts_with(['Z', 'z', '+', '-']) => {
+            DateTime::parse_from_rfc3339(&format!("{date}T{minutes}:00{offset}"))
+        }
+        _ => DateTime::parse_from_rfc3339(text),
+    };
+    moment.ok().map(|moment| moment.to_utc())
 }
 
 /// A value as AWS shows it in a cause: a text without its quotes.

@@ -140,12 +140,12 @@ pub(super) fn apply(
     }
 }
 
-/// A number as an integer; AWS cuts off a fraction.
+/// A number as an integer: the nearest one, as AWS documents it, and of two the larger, as Java rounds.
 fn integer(value: &Value) -> Option<i64> {
     let number = value.as_number()?;
     number.as_i64().or_else(|| {
         let number = number.as_f64()?;
-        (number.abs() < i64::MAX as f64).then_some(number as i64)
+        (number.abs() < i64::MAX as f64).then_some((number + 0.5).floor() as i64)
     })
 }
 
