@@ -8,6 +8,7 @@ mod arn;
 mod check;
 mod error;
 mod executions;
+mod jackson;
 mod machines;
 mod page;
 mod request;

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::error::Error;
 use super::request::{ARN, LONG_ARN, LONG_PAGE_TOKEN, NAME, PAGE_TOKEN, Request};
-use super::{StepFunctions, arn, epoch, page, put, tasks};
+use super::{StepFunctions, arn, epoch, jackson, page, put, tasks};
 use crate::driver::{ExecutionFilter, ExecutionRecord, ExecutionSummary, HistoryRange, StartExecution};
 use crate::history::MachineType;
 
@@ -67,7 +67,9 @@ impl StepFunctions {
             arn::name(name)?;
         }
         let input = match input {
-            Some(text) => Json::parse(&text).map_err(|error| Error::InvalidExecutionInput(error.to_string()))?,
+            Some(text) => {
+                Json::parse(&text).map_err(|error| Error::InvalidExecutionInput(jackson::complaint(&text, &error)))?
+            }
             None => Json::empty_object(),
         };
         Ok(StartExecution {

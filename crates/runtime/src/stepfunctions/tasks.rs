@@ -3,16 +3,16 @@
 use asl::{Failure, Json};
 use serde_json::{Value, json};
 
-use super::StepFunctions;
 use super::error::Error;
 use super::request::{CAUSE, ERROR, Request, TASK_TOKEN};
+use super::{StepFunctions, jackson};
 
 impl StepFunctions {
     pub(super) async fn send_task_success(&self, request: &mut Request) -> Result<Value, Error> {
         let token = request.required("taskToken", TASK_TOKEN);
         let output = request.required_data("output");
         request.checked()?;
-        let output = Json::parse(&output).map_err(|error| Error::InvalidOutput(error.to_string()))?;
+        let output = Json::parse(&output).map_err(|error| Error::InvalidOutput(jackson::complaint(&output, &error)))?;
         self.engine.task_success(&token, output).await?;
         Ok(json!({}))
     }
