@@ -113,7 +113,7 @@ impl Rule {
             Self::Constant(holds) => Ok(*holds),
             Self::Condition(computed) => match work.compute(transition, computed)? {
                 Value::Bool(holds) => Ok(holds),
-                other => Err(work.unexpected_type(&computed.source, "Condition", "boolean", &other)),
+                other => Err(work.unexpected_type(&computed.source, &computed.field, "boolean", &other)),
             },
         }
     }
@@ -132,9 +132,7 @@ fn is(of_type: Type, value: &Value) -> bool {
         Type::Boolean => value.is_boolean(),
         Type::Numeric => value.is_number(),
         Type::String => value.is_string(),
-        Type::Timestamp => value
-            .as_str()
-            .is_some_and(|text| DateTime::parse_from_rfc3339(text).is_ok()),
+        Type::Timestamp => value.as_str().is_some_and(|text| rfc3339(text).is_some()),
     }
 }
 
@@ -166,7 +164,13 @@ fn compare_numbers(left: &Value, right: &Value) -> Option<Ordering> {
 }
 
 fn timestamp(value: &Value) -> Option<DateTime<chrono::FixedOffset>> {
-    DateTime::parse_from_rfc3339(value.as_str()?).ok()
+    rfc3339(value.as_str()?)
+}
+
+/// A moment as the language writes it: RFC 3339, of which it takes only the upper-case `T` between date and time.
+pub(crate) fn rfc3339(text: &str) -> Option<DateTime<chrono::FixedOffset>> {
+    let moment = DateTime::parse_from_rfc3339(text).ok()?;
+    text.contains('T').then_some(moment)
 }
 
 /// Whether the whole text fits the pattern; O(pattern × text), without recursion.

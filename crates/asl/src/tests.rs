@@ -622,3 +622,32 @@ fn a_wait_takes_the_times_that_java_does() {
         json!({"Type": "Wait", "QueryLanguage": "JSONata", "Timestamp": "{% $states.input.v %}", "End": true});
     assert!(ends(jsonata, json!(1)).ends_with("Expected 'string', but was 'number' for value: 1"));
 }
+
+#[test]
+fn a_timestamp_has_a_t_and_a_condition_is_named_with_its_place() {
+    let is_timestamp = |text: &str| {
+        let definition = json!({"StartAt": "C", "States": {
+            "C": {"Type": "Choice", "Choices": [{"Variable": "$", "IsTimestamp": true, "Next": "Yes"}], "Default": "No"},
+            "Yes": {"Type": "Pass", "Result": true, "End": true},
+            "No": {"Type": "Pass", "Result": false, "End": true}}});
+        Player::start(&definition, &json!(text)).output()
+    };
+    assert_eq!(is_timestamp("2016-03-14T01:59:00Z"), true);
+    for other in [
+        "2016-03-14 01:59:00Z",
+        "2016-03-14t01:59:00Z",
+        "2016-03-14T01:59Z",
+        "2016-03-14",
+    ] {
+        assert_eq!(is_timestamp(other), false, "{other}");
+    }
+    let definition = json!({"QueryLanguage": "JSONata", "StartAt": "C", "States": {
+        "C": {"Type": "Choice", "Choices": [{"Condition": "{% false %}", "Next": "D"}, {"Condition": "{% 1 %}", "Next": "D"}]},
+        "D": {"Type": "Succeed"}}});
+    let player = Player::start(&definition, &json!({}));
+    let cause = player.execution.failure().cause.clone().unwrap();
+    assert!(
+        cause.contains("'1' specified for the field 'Choices[1]/Condition' returned an unexpected"),
+        "{cause}"
+    );
+}

@@ -7,7 +7,6 @@ use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::sync::Arc;
 
-use chrono::DateTime;
 use serde_json::{Map, Value};
 
 use super::{
@@ -15,6 +14,7 @@ use super::{
     Task, Text, Tolerated, Wait,
 };
 use crate::Json;
+use crate::choice::rfc3339;
 use crate::event::Resource;
 use crate::query::{Expression, Path, ReferencePath, References, SyntaxError, Template};
 use crate::retry::{
@@ -560,9 +560,9 @@ impl Parser {
         match (form, value) {
             ("Seconds" | "SecondsPath", _) => Some(Wait::Seconds(self.number(at, "Seconds"))),
             _ if let Some(computed) = self.computed(at, "Timestamp") => Some(Wait::Computed(computed)),
-            ("Timestamp", Value::String(text)) => match DateTime::parse_from_rfc3339(text) {
-                Ok(moment) => Some(Wait::Timestamp(moment)),
-                Err(_) => {
+            ("Timestamp", Value::String(text)) => match rfc3339(text) {
+                Some(moment) => Some(Wait::Timestamp(moment)),
+                None => {
                     self.schema(&pointer, "String does not match RFC3339 timestamp");
                     None
                 }

@@ -93,7 +93,9 @@ impl StepFunctions {
             settings: Some(Value::Object(kept)),
             retags: false,
         };
-        let changes = update.definition.as_ref().is_some_and(|new| *new != current.definition)
+        // One that is being deleted refuses whatever it is asked, which the engine tells.
+        let changes = current.status == MachineStatus::Deleting
+            || update.definition.as_ref().is_some_and(|new| *new != current.definition)
             || update.role_arn.as_ref().is_some_and(|new| *new != current.role_arn)
             || update.settings.as_ref().is_some_and(|new| *new != *current.settings);
         let mut answer = Map::new();
