@@ -83,8 +83,9 @@ async fn a_delivery_is_posted_from_standard_input_and_followed_as_json_until_a_r
     let shown = run(&[&["ticket", "TEST-70"][..], &at].concat(), b"");
     let ticket: Value = serde_json::from_str(&shown.out).expect("JSON");
     assert_eq!(ticket, server.get("/tickets/TEST-70").await.1);
-    run(&[&["ticket", "TEST-71"][..], &at].concat(), b"").fails("404 Not Found: there is no ticket", "log");
-    run(&[&["redrive", name][..], &at].concat(), b"").fails("409", "log");
+    run(&[&["ticket", "TEST-71"][..], &at].concat(), b"")
+        .fails("404 Not Found: there is no ticket", "ticketflow executions");
+    run(&[&["redrive", name][..], &at].concat(), b"").fails("409", "ticketflow executions");
 
     let (data, template) = (server.data_dir(), root().join("template.yaml"));
     let reset = ["reset".as_ref(), "--data-dir".as_ref(), data.as_os_str()];

@@ -6,6 +6,7 @@ use runtime::Problem;
 use runtime::template::{Settings, Severity};
 use serde_json::json;
 
+use crate::output::{note, say};
 use crate::{TemplateOptions, style};
 
 #[derive(clap::Args)]
@@ -38,7 +39,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
     let problems = runtime::check(&options.template.template, &settings);
     for problem in &problems {
         if options.json {
-            println!("{}", object(problem));
+            say!("{}", object(problem));
         } else {
             print(problem);
         }
@@ -47,14 +48,14 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
     let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
     if problems.is_empty() {
         if !options.json {
-            println!(
+            say!(
                 "{} {} has no problems",
                 style::status("OK", 0),
                 options.template.template.display()
             );
         }
     } else {
-        eprintln!("{}, {}", counted(errors, "error"), counted(warnings, "warning"));
+        note!("{}, {}", counted(errors, "error"), counted(warnings, "warning"));
     }
     let is_refused = errors > 0 || (options.deny_warnings && warnings > 0);
     Ok(if is_refused {
@@ -71,9 +72,9 @@ fn print(problem: &Problem) {
         Severity::Warning => style::doubtful("warning"),
     };
     let place = style::bold(&format!("{}:{line}:{column}:", problem.file.display()));
-    println!("{place} {severity}: {} [{}]", problem.message, problem.code);
+    say!("{place} {severity}: {} [{}]", problem.message, problem.code);
     if let Some(help) = problem.help {
-        println!("    help: {help}");
+        say!("    help: {help}");
     }
 }
 

@@ -77,10 +77,12 @@ fn json_or_error(status: StatusCode, body: &[u8]) -> anyhow::Result<Value> {
     if status.is_success() {
         return serde_json::from_slice(body).context("the answer is not JSON");
     }
-    Err(with_hint(
-        describe(status, body),
-        "the server's log says more; `--json` shows its answers as they are",
-    ))
+    let hint = if status.is_server_error() {
+        "the log of `ticketflow up` says more"
+    } else {
+        "`ticketflow executions` lists what there is, and how it stands"
+    };
+    Err(with_hint(describe(status, body), hint))
 }
 
 /// An error answer in one line: its status, and the sentence of its body.

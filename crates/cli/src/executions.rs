@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use serde_json::Value;
 
 use crate::client::{Client, segment};
+use crate::output::{note, say};
 use crate::{Target, style};
 
 #[derive(clap::Args)]
@@ -27,7 +28,7 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<ExitCode> {
     if let Some(name) = &options.name {
         let execution = client.get(&format!("/executions/{}", segment(name))).await?;
         if options.target.json {
-            println!("{execution:#}");
+            say!("{execution:#}");
         } else {
             show(&execution);
         }
@@ -40,7 +41,7 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<ExitCode> {
         for execution in page["executions"].as_array().into_iter().flatten() {
             listed += 1;
             if options.target.json {
-                println!("{execution}");
+                say!("{execution}");
             } else {
                 row(execution);
             }
@@ -51,7 +52,7 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<ExitCode> {
         }
     }
     if listed == 0 && !options.target.json {
-        eprintln!(
+        note!(
             "No executions{}.",
             options
                 .status
@@ -72,7 +73,7 @@ pub(crate) async fn page(client: &Client, status: Option<&str>, cursor: Option<&
 
 fn row(execution: &Value) {
     let text = |field: &str| execution[field].as_str().unwrap_or("-");
-    println!(
+    say!(
         "{}  {:24}  {}  {}{}",
         style::status(text("status"), 9),
         text("started_at"),
@@ -86,8 +87,8 @@ fn row(execution: &Value) {
 
 fn show(execution: &Value) {
     let text = |field: &str| execution[field].as_str().unwrap_or("-");
-    println!("{}  {}", style::bold(text("name")), style::status(text("status"), 0));
-    println!(
+    say!("{}  {}", style::bold(text("name")), style::status(text("status"), 0));
+    say!(
         "ticket {}, attempt {}, started {}",
         text("ticket"),
         execution["attempts"],
@@ -95,7 +96,7 @@ fn show(execution: &Value) {
     );
     for step in execution["steps"].as_array().into_iter().flatten() {
         let text = |field: &str| step[field].as_str().unwrap_or("-");
-        println!(
+        say!(
             "  {}  {:18} attempt {}  {} {}",
             style::status(text("status"), 9),
             text("name"),
@@ -105,6 +106,6 @@ fn show(execution: &Value) {
         );
     }
     if let Some(error) = execution["error"].as_str() {
-        println!("{error}: {}", text("cause"));
+        say!("{error}: {}", text("cause"));
     }
 }

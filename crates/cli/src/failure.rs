@@ -1,5 +1,6 @@
 //! How a command says that it failed: what went wrong, why, and what to do about it.
 
+use crate::output::note;
 use std::process::ExitCode;
 
 /// An error that knows what to do next.
@@ -22,9 +23,9 @@ pub(crate) fn with_hint(message: impl Into<String>, hint: impl Into<String>) -> 
 /// Prints the whole chain of an error once, and the hint of the first that has one.
 pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
     let chain: Vec<String> = error.chain().map(ToString::to_string).collect();
-    eprintln!("{} {}", crate::style::error("error:"), chain.join(": "));
+    note!("{} {}", crate::style::error("error:"), chain.join(": "));
     if let Some(failure) = error.chain().find_map(|cause| cause.downcast_ref::<Failure>()) {
-        eprintln!("{} {}", crate::style::hint("hint:"), failure.hint);
+        note!("{} {}", crate::style::hint("hint:"), failure.hint);
     }
     ExitCode::FAILURE
 }

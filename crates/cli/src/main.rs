@@ -3,14 +3,12 @@
 //! `up` runs the embedded AWS of the `runtime` crate; every other command is a client of the HTTP API, of this machine's
 //! Ticketflow or of one deployed to AWS. Data goes to standard output, everything else to standard error.
 
-#![expect(clippy::print_stdout, reason = "a command line speaks on standard output")]
-#![expect(clippy::print_stderr, reason = "and about itself on standard error")]
-
 mod check;
 mod client;
 mod compile;
 mod executions;
 mod failure;
+mod output;
 mod post;
 mod redrive;
 mod reset;
@@ -78,11 +76,21 @@ struct TemplateOptions {
     #[arg(long, default_value = "template.yaml")]
     template: PathBuf,
     /// The AWS region that ARNs name.
-    #[arg(long, default_value = "us-west-2")]
+    #[arg(long, default_value = "us-west-2", value_parser = region)]
     region: String,
     /// A value for a parameter of the template; repeat it for several.
     #[arg(long = "parameter", value_name = "KEY=VALUE", value_parser = key_value)]
     parameters: Vec<(String, String)>,
+}
+
+/// A name that can stand in an ARN and in a host's name, as every region's does.
+fn region(text: &str) -> Result<String, String> {
+    let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    let is_word = |part: &str| !part.is_empty() && part.bytes().all(is_plain);
+    match text.split('-').all(is_word) {
+        true => Ok(text.to_owned()),
+        false => Err(format!("'{text}' is not the name of a region, such as us-west-2")),
+    }
 }
 
 fn key_value(text: &str) -> Result<(String, String), String> {

@@ -14,6 +14,7 @@ use sha2::Sha256;
 
 use crate::client::{Client, describe};
 use crate::failure::with_hint;
+use crate::output::{note, say};
 use crate::{Target, sample};
 
 /// Where deliveries are posted.
@@ -108,11 +109,9 @@ impl Job {
     fn report(&self, file: &str, status: StatusCode, answer: &[u8]) {
         if !status.is_success() {
             self.refused.fetch_add(1, Ordering::Relaxed);
-            self.progress
-                .suspend(|| eprintln!("{file}: {}", describe(status, answer)));
+            self.progress.suspend(|| note!("{file}: {}", describe(status, answer)));
         } else if self.json || self.total == self.bodies.len() {
-            self.progress
-                .suspend(|| println!("{}", String::from_utf8_lossy(answer)));
+            self.progress.suspend(|| say!("{}", String::from_utf8_lossy(answer)));
         }
     }
 }

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use anyhow::bail;
 
 use crate::client::{Client, segment};
+use crate::output::{note, say};
 use crate::{Target, executions};
 
 #[derive(clap::Args)]
@@ -28,9 +29,9 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<ExitCode> {
     if let Some(name) = &options.name {
         let answer = client.post(&format!("/executions/{}/redrive", segment(name))).await?;
         if options.target.json {
-            println!("{answer}");
+            say!("{answer}");
         } else {
-            println!("redriven {name}");
+            say!("redriven {name}");
         }
         return Ok(ExitCode::SUCCESS);
     }
@@ -38,11 +39,11 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<ExitCode> {
     let mut refused = 0;
     for name in &names {
         match client.post(&format!("/executions/{}/redrive", segment(name))).await {
-            Ok(answer) if options.target.json => println!("{answer}"),
-            Ok(_) => println!("redriven {name}"),
+            Ok(answer) if options.target.json => say!("{answer}"),
+            Ok(_) => say!("redriven {name}"),
             Err(error) => {
                 refused += 1;
-                eprintln!("{name}: {error:#}");
+                note!("{name}: {error:#}");
             }
         }
     }
@@ -50,7 +51,7 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<ExitCode> {
         bail!("{refused} of {} executions could not be redriven", names.len());
     }
     if names.is_empty() {
-        eprintln!("Nothing has failed.");
+        note!("Nothing has failed.");
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -4,11 +4,13 @@ use std::io::{BufRead, IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use runtime::ResetError;
 use runtime::template::{Settings, Template};
 use serde_json::json;
 
 use crate::TemplateOptions;
 use crate::failure::with_hint;
+use crate::output::{note, say};
 
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
@@ -46,19 +48,20 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<ExitCode> {
         )
     })?;
     if !options.yes && !agreed(&options)? {
-        eprintln!("Nothing was changed.");
+        note!("Nothing was changed.");
         return Ok(ExitCode::FAILURE);
     }
     runtime::reset(&options.data_dir, &template).await.map_err(|error| {
-        with_hint(
-            format!("{:#}", anyhow::Error::from(error)),
-            "stop the `ticketflow up` that runs on this data directory, then reset it",
-        )
+        let hint = match error {
+            ResetError::NoData(_) => "name the directory that `ticketflow up` keeps its data in with --data-dir",
+            _ => "stop the `ticketflow up` that runs on this data directory, then reset it",
+        };
+        with_hint(format!("{:#}", anyhow::Error::from(error)), hint)
     })?;
     if options.json {
-        println!("{}", json!({"data_dir": options.data_dir, "reset": true}));
+        say!("{}", json!({"data_dir": options.data_dir, "reset": true}));
     } else {
-        println!(
+        say!(
             "{} is empty again: the table is new, and there are no executions",
             options.data_dir.display()
         );

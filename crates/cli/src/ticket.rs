@@ -6,6 +6,7 @@ use chrono::TimeDelta;
 use serde_json::Value;
 
 use crate::client::{Client, segment};
+use crate::output::say;
 use crate::{Target, style};
 
 #[derive(clap::Args)]
@@ -23,12 +24,12 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<ExitCode> {
     let client = Client::new(&options.target.url)?;
     let ticket = client.get(&format!("/tickets/{}", segment(&options.ticket))).await?;
     if options.target.json {
-        println!("{ticket:#}");
+        say!("{ticket:#}");
         return Ok(ExitCode::SUCCESS);
     }
     let text = |field: &str| ticket[field].as_str().unwrap_or("-").to_owned();
-    println!("{}  {}", style::bold(&text("key")), text("summary"));
-    println!(
+    say!("{}  {}", style::bold(&text("key")), text("summary"));
+    say!(
         "{}  {}, priority {}",
         style::status(&text("state"), 0),
         text("status"),
@@ -41,22 +42,22 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<ExitCode> {
         ("deleted", "deleted_at"),
     ] {
         if let Some(moment) = ticket[field].as_str() {
-            println!("{label:12} {moment}");
+            say!("{label:12} {moment}");
         }
     }
     for (label, field) in [("lead time", "duration_ms"), ("cycle time", "cycle_time_ms")] {
         if let Some(milliseconds) = ticket[field].as_i64() {
-            println!("{label:12} {}", duration(milliseconds));
+            say!("{label:12} {}", duration(milliseconds));
         }
     }
     if let Some(count) = ticket["reopen_count"].as_u64().filter(|count| *count > 0) {
-        println!("{:12} {count} times", "reopened");
+        say!("{:12} {count} times", "reopened");
     }
     if let Some(flags) = ticket["flags"].as_array().filter(|flags| !flags.is_empty()) {
         let flags: Vec<&str> = flags.iter().filter_map(Value::as_str).collect();
-        println!("{:12} {}", "flags", flags.join(", "));
+        say!("{:12} {}", "flags", flags.join(", "));
     }
-    println!(
+    say!(
         "{:12} {} ({})",
         "workflow",
         style::status(&text("workflow_status"), 0),

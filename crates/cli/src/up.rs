@@ -12,6 +12,7 @@ use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::failure::with_hint;
+use crate::output::{Quiet, note, say};
 use crate::{TemplateOptions, compile, post, sample, style, ticket};
 
 #[derive(clap::Args)]
@@ -102,7 +103,7 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<ExitCode> {
             .iter()
             .map(|output| (output.name.clone(), output.value.clone().into()))
             .collect();
-        println!(
+        say!(
             "{}",
             json!({
                 "api": stack.gateway_url(),
@@ -122,7 +123,7 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<ExitCode> {
     }
     tracing::debug!(seconds = begun.elapsed().as_secs_f64(), "started");
     stopped().await?;
-    eprintln!("Stopping: what is in flight is finished first; again to stop at once.");
+    note!("Stopping: what is in flight is finished first; again to stop at once.");
     tokio::select! {
         () = stack.shutdown() => Ok(ExitCode::SUCCESS),
         again = stopped() => {
@@ -133,43 +134,43 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<ExitCode> {
 }
 
 fn greet(options: &Options, stack: &Stack, seconds: f64) {
-    println!("{} in {seconds:.2} s\n", style::bold("Ticketflow is ready"));
-    println!("  {:10} {}", "API", stack.gateway_url());
-    println!(
+    say!("{} in {seconds:.2} s\n", style::bold("Ticketflow is ready"));
+    say!("  {:10} {}", "API", stack.gateway_url());
+    say!(
         "  {:10} {}  (Step Functions, DynamoDB, Secrets Manager, EventBridge)",
         "AWS",
         stack.aws_url()
     );
-    println!("  {:10} {}", "Data", options.data_dir.display());
-    println!("  {:10} {}", "Template", options.template.template.display());
+    say!("  {:10} {}", "Data", options.data_dir.display());
+    say!("  {:10} {}", "Template", options.template.template.display());
     if options.time_skip {
         let what = "skipped: the clock jumps to the next timer whenever nothing else is going on";
-        println!("  {:10} {}", "Time", style::bold(what));
+        say!("  {:10} {}", "Time", style::bold(what));
     }
     let ahead = stack.ahead();
     if !ahead.is_zero() {
-        println!(
+        say!(
             "  {:10} {} ahead of this machine's clock, skipped on this data before",
             if options.time_skip { "" } else { "Time" },
             ticket::duration(ahead.num_milliseconds())
         );
     }
     for output in stack.outputs() {
-        println!("  {:10} {}", output.name, output.value);
+        say!("  {:10} {}", output.name, output.value);
     }
 }
 
 /// A command to paste that posts a signed delivery.
 fn invite(data_dir: &Path, stack: &Stack, secret: &str) -> anyhow::Result<()> {
     let (file, signature) = sample::write(data_dir, secret)?;
-    println!("\nPost a signed sample delivery:\n");
-    println!(
+    say!("\nPost a signed sample delivery:\n");
+    say!(
         "  curl -sS {}{} -H 'Content-Type: application/json' -H 'X-Hub-Signature: {signature}' --data-binary @{}",
         stack.gateway_url(),
         post::PATH,
         file.display(),
     );
-    println!(
+    say!(
         "\nand see the ticket: curl -sS {}/tickets/{}\n",
         stack.gateway_url(),
         sample::KEY
@@ -194,7 +195,7 @@ fn log() {
     let coloured = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(|| Quiet)
         .with_ansi(coloured)
         .init();
 }

@@ -21,5 +21,5 @@ pub mod stepfunctions;
 pub mod template;
 
 pub use check::check;
-pub use stack::{Config, Listeners, Stack, reset, secret};
+pub use stack::{Config, Listeners, ResetError, Stack, reset, secret};
 pub use template::Problem;

@@ -16,7 +16,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
-use crate::aws::{self, Endpoint, Services};
+use crate::aws::{Endpoint, Services};
 use crate::clock::{self, Clock};
 use crate::driver::{self, Engine, NewStateMachine, StateMachineUpdate};
 use crate::dynamodb::{self, DynamoDb};
@@ -151,9 +151,8 @@ pub struct Stack {
     host: Arc<Host>,
     engine: Engine,
     dynamodb: DynamoDb,
-    /// Told to stop listening; the servers then finish what is in flight.
-    stopping: watch::Sender<bool>,
-    servers: JoinSet<()>,
+    gateway: Server,
+    endpoint: Server,
     background: Vec<JoinHandle<()>>,
 }
 
@@ -225,42 +224,22 @@ impl Stack {
             host,
             engine,
             dynamodb: stores.dynamodb,
-            stopping: watch::Sender::new(false),
-            servers: JoinSet::new(),
+            gateway: Server::default(),
+            endpoint: Server::default(),
             background,
         };
-        stack.listen(listeners.aws, services, clock.clone());
+        let served = clock.clone();
+        stack.endpoint.run("the AWS endpoints", |stopped| {
+            listeners.aws.serve(services, served, stopped)
+        });
         if let Some(api) = template.http_api {
-            stack.serve(listeners.gateway, Gateway::new(api, invoke, clock));
+            let gateway = Gateway::new(api, invoke, clock);
+            stack.gateway.run("the HTTP API", |stopped| {
+                gateway::serve(listeners.gateway, gateway, axum::Router::new(), stopped)
+            });
         }
         drop(starting);
         Ok(stack)
-    }
-
-    fn stopped(&self) -> impl Future<Output = ()> + Send + 'static {
-        let mut stopping = self.stopping.subscribe();
-        async move {
-            // An error is that the stack is gone, which is a stop too.
-            let _ = stopping.wait_for(|stopping| *stopping).await;
-        }
-    }
-
-    fn listen(&mut self, endpoint: Endpoint, services: aws::Services, clock: Clock) {
-        let serving = endpoint.serve(services, clock, self.stopped());
-        self.servers.spawn(async move {
-            if let Err(error) = serving.await {
-                tracing::error!(%error, "the AWS endpoints stopped");
-            }
-        });
-    }
-
-    fn serve(&mut self, listener: TcpListener, gateway: Gateway) {
-        let serving = gateway::serve(listener, gateway, axum::Router::new(), self.stopped());
-        self.servers.spawn(async move {
-            if let Err(error) = serving.await {
-                tracing::error!(%error, "the HTTP API stopped");
-            }
-        });
     }
 
     /// Where the HTTP API is reached.
@@ -292,16 +271,14 @@ impl Stack {
     ///
     /// Open executions go on at the next start.
     pub async fn shutdown(mut self) {
-        self.stopping.send_replace(true);
-        let finished = async { while self.servers.join_next().await.is_some() {} };
-        if tokio::time::timeout(PATIENCE, finished).await.is_err() {
-            tracing::warn!(patience = ?PATIENCE, "requests were still in flight");
-        }
+        // From the outside in: a request of the API needs functions, and they need the AWS endpoints to their end.
+        self.gateway.stop().await;
         for task in &self.background {
             task.abort();
         }
         self.engine.shutdown().await;
         self.host.shutdown(PATIENCE).await;
+        self.endpoint.stop().await;
         let stats = self.dynamodb.stats();
         let requests: u64 = stats.requests.values().sum();
         let (read_units, write_units, commits) = (stats.read_units, stats.write_units, stats.commits);
@@ -314,6 +291,44 @@ impl Stack {
         );
     }
 }
+
+/// A server in the background.
+#[derive(Default)]
+struct Server {
+    /// Told to stop listening; it then finishes what is in flight.
+    stopping: watch::Sender<bool>,
+    tasks: JoinSet<()>,
+}
+
+impl Server {
+    /// Runs what `serve` makes of the future that resolves when the server is to stop.
+    fn run<F>(&mut self, name: &'static str, serve: impl FnOnce(Stopped) -> F)
+    where
+        F: Future<Output = std::io::Result<()>> + Send + 'static,
+    {
+        let mut stopping = self.stopping.subscribe();
+        let serving = serve(Box::pin(async move {
+            // An error is that the stack is gone, which is a stop too.
+            let _ = stopping.wait_for(|stopping| *stopping).await;
+        }));
+        self.tasks.spawn(async move {
+            if let Err(error) = serving.await {
+                tracing::error!(%error, "{name} stopped");
+            }
+        });
+    }
+
+    /// Takes nothing more, and finishes what is in flight.
+    async fn stop(&mut self) {
+        self.stopping.send_replace(true);
+        let finished = async { while self.tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout(PATIENCE, finished).await.is_err() {
+            tracing::warn!(patience = ?PATIENCE, "requests were still in flight");
+        }
+    }
+}
+
+type Stopped = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// The stores that block on the disk while they open.
 struct Stores {
@@ -437,14 +452,29 @@ pub fn secret(data_dir: &Path, name: &str) -> Result<Option<String>, secrets::Er
 /// Fails while a stack runs on the directory.
 pub async fn reset(data_dir: &Path, template: &Template) -> Result<(), ResetError> {
     let files = Files(data_dir);
+    if !files.dynamodb().exists() {
+        return Err(ResetError::NoData(data_dir.to_owned()));
+    }
     let opened = tokio::task::block_in_place(|| {
         history::reset(data_dir).map_err(|error| ResetError::Executions(error.into()))?;
         DynamoDb::open(&files.dynamodb(), &tables(template), Clock::system()).map_err(ResetError::Table)
     });
     opened?.reset().await.map_err(ResetError::Table)?;
-    remove(&files.events()).map_err(ResetError::Events)?;
+    for file in with_logs(files.events()) {
+        remove(&file).map_err(ResetError::Events)?;
+    }
     // Nothing is left that is stamped with a time to come.
     remove(&files.clock()).map_err(ResetError::Clock)
+}
+
+/// A database's file, and what SQLite may keep beside it.
+fn with_logs(file: PathBuf) -> [PathBuf; 3] {
+    let beside = |suffix: &str| {
+        let mut name = file.clone().into_os_string();
+        name.push(suffix);
+        PathBuf::from(name)
+    };
+    [beside("-wal"), beside("-shm"), file]
 }
 
 fn remove(file: &Path) -> std::io::Result<()> {
@@ -457,6 +487,8 @@ fn remove(file: &Path) -> std::io::Result<()> {
 /// What could not be dropped.
 #[derive(Debug, thiserror::Error)]
 pub enum ResetError {
+    #[error("there is no Ticketflow data in {0}")]
+    NoData(PathBuf),
     #[error("could not drop the executions")]
     Executions(#[source] driver::Error),
     #[error("could not drop the table")]

@@ -31,6 +31,10 @@ const HEAD_TIME: Duration = Duration::from_secs(30);
 /// head which is too large is answered properly and not by hanging up.
 const MAX_BUFFER_BYTES: usize = 64 * 1024;
 
+/// How many headers are read. API Gateway bounds their bytes alone; nobody sends more, and room for them is made anew for
+/// each request.
+const MAX_HEADERS: usize = 256;
+
 /// How long requests under way have to finish at shutdown: the longest that API Gateway waits for a function, and a
 /// moment to write the answer.
 const DRAIN_TIME: Duration = Duration::from_secs(35);
@@ -109,6 +113,7 @@ async fn connection<Answer, Answering>(
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIME)
         .max_buf_size(MAX_BUFFER_BYTES)
+        .max_headers(MAX_HEADERS)
         .serve_connection(TokioIo::new(stream), service);
     let mut connection = pin!(connection);
     let stop = async {
