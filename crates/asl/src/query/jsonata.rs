@@ -6,6 +6,7 @@
 
 mod convert;
 mod functions;
+mod guard;
 mod names;
 mod read;
 #[cfg(test)]
@@ -15,6 +16,7 @@ mod words;
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use jsonata_core::ast::AstNode;
 use jsonata_core::evaluator::{Context, Evaluator, EvaluatorError, EvaluatorOptions};
@@ -192,15 +194,21 @@ impl Expression {
         if !self.reading.states.is_empty() {
             context.bind("states".to_owned(), bindings.states(&self.reading.states));
         }
-        let options = EvaluatorOptions {
-            timeout_ms: Some(MAX_MILLISECONDS),
-            max_stack_depth: Some(MAX_DEPTH),
-            max_sequence_length: Some(MAX_SEQUENCE),
-            ..EvaluatorOptions::default()
-        };
-        let mut evaluator = Evaluator::with_options(context, options);
+        let mut evaluator = Evaluator::with_options(context, options());
         functions::register(&mut evaluator, &self.reading, bindings.scope.moment);
-        evaluator.evaluate(&self.ast, &JValue::Undefined)
+        // The evaluator is dropped whatever comes of it: nobody sees what a panic leaves half done.
+        let evaluate = AssertUnwindSafe(|| evaluator.evaluate(&self.ast, &JValue::Undefined));
+        catch_unwind(evaluate).unwrap_or_else(|_| Err(EvaluatorError::EvaluationError(words::BROKEN.to_owned())))
+    }
+}
+
+/// The bounds of an evaluation.
+fn options() -> EvaluatorOptions {
+    EvaluatorOptions {
+        timeout_ms: Some(MAX_MILLISECONDS),
+        max_stack_depth: Some(MAX_DEPTH),
+        max_sequence_length: Some(MAX_SEQUENCE),
+        ..EvaluatorOptions::default()
     }
 }
 

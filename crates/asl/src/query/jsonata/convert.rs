@@ -82,10 +82,50 @@ pub(super) fn to_value(value: &JValue) -> Result<Value, Unfit> {
     Budget { bytes: MAX_BYTES }.value(value, 0)
 }
 
-/// Whether a value is small enough to be written out as text. Parts of it may be shared, so that it is small in memory
-/// and endless as text.
-pub(super) fn is_small(value: &JValue) -> bool {
-    !matches!(Budget { bytes: MAX_BYTES }.value(value, 0), Err(Unfit::TooLarge))
+/// How large a value is when it is written out. Parts of it may be shared, so that it is small in memory and endless as
+/// text.
+pub(super) fn measure(value: &JValue) -> Result<usize, Unfit> {
+    let mut budget = Budget { bytes: MAX_BYTES };
+    budget.measure(value, 0)?;
+    Ok(MAX_BYTES - budget.bytes)
+}
+
+/// A text that equal values have in common, and no others: that of the fields in the order of their names.
+pub(super) fn key(value: &JValue) -> String {
+    let mut key = String::new();
+    add_key(value, &mut key);
+    key
+}
+
+fn add_key(value: &JValue, key: &mut String) {
+    use std::fmt::Write;
+    let written = match value {
+        JValue::Array(items) => {
+            key.push('[');
+            items.iter().for_each(|item| {
+                with_stack(|| add_key(item, key));
+                key.push(',');
+            });
+            write!(key, "]")
+        }
+        JValue::Object(fields) => {
+            let mut fields: Vec<_> = fields.iter().collect();
+            fields.sort_unstable_by_key(|(name, _)| *name);
+            key.push('{');
+            for (name, field) in fields {
+                // As a literal, so that no name can end it.
+                let _ = write!(key, "{name:?}:");
+                with_stack(|| add_key(field, key));
+                key.push(',');
+            }
+            write!(key, "}}")
+        }
+        JValue::String(text) => write!(key, "{text:?}"),
+        // The sign of zero makes no difference.
+        JValue::Number(number) => write!(key, "{}", number + 0.0),
+        other => write!(key, "{other:?}"),
+    };
+    written.expect("writing to memory does not fail");
 }
 
 /// What is left of the size that a result may have.
@@ -97,6 +137,29 @@ impl Budget {
     fn spend(&mut self, bytes: usize) -> Result<(), Unfit> {
         self.bytes = self.bytes.checked_sub(bytes).ok_or(Unfit::TooLarge)?;
         Ok(())
+    }
+
+    /// As [`Budget::value`], without making the value.
+    fn measure(&mut self, value: &JValue, depth: usize) -> Result<(), Unfit> {
+        if depth > MAX_NESTING {
+            return Err(Unfit::TooDeep);
+        }
+        match value {
+            JValue::Number(_) => self.spend(size_of::<f64>()),
+            JValue::String(text) => self.spend(text.len()),
+            JValue::Array(items) => {
+                self.spend(size_of::<f64>())?;
+                items.iter().try_for_each(|item| self.measure(item, depth + 1))
+            }
+            JValue::Object(fields) => {
+                self.spend(size_of::<f64>())?;
+                fields.iter().try_for_each(|(name, field)| {
+                    self.spend(name.len())?;
+                    self.measure(field, depth + 1)
+                })
+            }
+            _ => self.spend(size_of::<f64>()),
+        }
     }
 
     fn value(&mut self, value: &JValue, depth: usize) -> Result<Value, Unfit> {

@@ -1,36 +1,17 @@
 //! The functions that AWS adds to JSONata or changes in it.
 
-use std::cell::Cell;
 use std::rc::Rc;
 
 use jsonata_core::ast::AstNode;
 use jsonata_core::evaluator::{Context, Evaluator, EvaluatorError, HostFnResult};
 use jsonata_core::value::JValue;
 
-use super::convert::{self, MAX_BYTES};
+use super::guard::{self, out_of_memory};
+use super::options;
 use super::read::Reading;
-use super::{MAX_SEQUENCE, words};
 use crate::query::Moment;
 use crate::query::intrinsic::digest;
 use crate::query::moment::Seeded;
-
-/// What stands in the tree for `&`. No expression can spell the names of guards.
-pub(super) const CONCATENATE: &str = "&";
-
-/// Hands its argument on if it is small enough to be written out.
-const SMALL: &str = "small!";
-
-/// Hands its argument on if it is no number, or one that is a reasonable width.
-const WIDTH: &str = "width!";
-
-/// Hands its argument on if it is no longer than a sequence may be.
-pub(super) const SHORT: &str = "short!";
-
-/// Functions whose result can be much larger than what goes in, each with the guard before its arguments.
-pub(super) const GUARDED: [(&str, &str); 3] = [("string", SMALL), ("join", SMALL), ("pad", WIDTH)];
-
-/// How much text one evaluation may put together in all, in bytes. A second is enough to fill a machine's memory.
-const MAX_TEXT: usize = 256 * 1024 * 1024;
 
 /// How many steps `$range` may make at AWS, which accounts for its numbers otherwise than for those of `[a..b]`.
 const MAX_RANGE: i128 = 360_145;
@@ -75,33 +56,7 @@ pub(super) fn register(evaluator: &mut Evaluator, reading: &Reading, moment: &Mo
     add("random", Box::new(move |args| random(args, &drawn)));
     let drawn = Rc::clone(&moment);
     add("shuffle", Box::new(move |args| shuffle(args, &drawn)));
-
-    let spent = Rc::new(Cell::new(0));
-    for guard in &reading.guards {
-        let function = match *guard {
-            CONCATENATE => concatenate,
-            SMALL => small,
-            SHORT => short,
-            _ => width,
-        };
-        let spent = Rc::clone(&spent);
-        let guarded = move |args: Args<'_>| {
-            let value = function(args)?;
-            spent.set(spent.get() + value.as_str().map_or(0, str::len));
-            if spent.get() > MAX_TEXT {
-                Err(out_of_memory())
-            } else {
-                Ok(value)
-            }
-        };
-        evaluator
-            .register_fn_override(*guard, guarded)
-            .expect("no such function is built in");
-    }
-}
-
-fn out_of_memory() -> EvaluatorError {
-    EvaluatorError::EvaluationError(words::OUT_OF_MEMORY.to_owned())
+    guard::register(evaluator, &reading.guards, reading.mentions("zip"));
 }
 
 fn mismatch(function: &str, argument: usize) -> EvaluatorError {
@@ -109,8 +64,8 @@ fn mismatch(function: &str, argument: usize) -> EvaluatorError {
     EvaluatorError::TypeError(message)
 }
 
-/// Calls a function of the evaluator itself.
-fn builtin(name: &str, args: Args<'_>) -> HostFnResult {
+/// Calls a function of the evaluator itself, for as long as an evaluation may take.
+pub(super) fn builtin(name: &str, args: Args<'_>) -> HostFnResult {
     let mut context = Context::new();
     let mut names = Vec::with_capacity(args.len());
     for (index, value) in args.iter().enumerate() {
@@ -123,41 +78,7 @@ fn builtin(name: &str, args: Args<'_>) -> HostFnResult {
         args: names,
         is_builtin: true,
     };
-    Evaluator::with_context(context).evaluate(&call, &JValue::Undefined)
-}
-
-fn concatenate(args: Args<'_>) -> HostFnResult {
-    let texts = args.iter().map(|value| match value {
-        JValue::String(_) | JValue::Undefined => Ok(value.clone()),
-        value => builtin("string", &[small(std::slice::from_ref(value))?]),
-    });
-    let texts = texts.collect::<Result<Vec<_>, _>>()?;
-    let texts: Vec<&str> = texts.iter().map(|value| value.as_str().unwrap_or_default()).collect();
-    if texts.iter().map(|text| text.len()).sum::<usize>() > MAX_BYTES {
-        return Err(out_of_memory());
-    }
-    Ok(JValue::from(texts.concat()))
-}
-
-fn small(args: Args<'_>) -> HostFnResult {
-    match args {
-        [value] if convert::is_small(value) => Ok(value.clone()),
-        _ => Err(out_of_memory()),
-    }
-}
-
-fn short(args: Args<'_>) -> HostFnResult {
-    match args {
-        [value] if value.as_array().is_none_or(|items| items.len() <= MAX_SEQUENCE) => Ok(value.clone()),
-        _ => Err(out_of_memory()),
-    }
-}
-
-fn width(args: Args<'_>) -> HostFnResult {
-    match args {
-        [value] if value.as_f64().is_none_or(|width| width.abs() <= MAX_BYTES as f64) => Ok(value.clone()),
-        _ => Err(out_of_memory()),
-    }
+    Evaluator::with_options(context, options()).evaluate(&call, &JValue::Undefined)
 }
 
 /// The argument at `index`, or nothing if it is not given or has no value.

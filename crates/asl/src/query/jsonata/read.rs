@@ -6,7 +6,7 @@ use jsonata_core::ast::{AstNode, BinaryOp, PathStep, Stage};
 use jsonata_core::value::with_stack;
 
 use super::STATES;
-use super::functions::{CONCATENATE, GUARDED, SHORT};
+use super::guard;
 
 /// What was found in an expression.
 #[derive(Debug, Default)]
@@ -22,6 +22,9 @@ pub(crate) struct Reading {
     /// Fields of the input and of the context object, as canonical paths.
     pub(super) input: BTreeSet<String>,
     pub(super) context: BTreeSet<String>,
+    /// How many calls stand in it, and whether any part of it may be evaluated again and again.
+    calls: usize,
+    repeats: bool,
     /// The guards that were put into the tree.
     pub(super) guards: BTreeSet<&'static str>,
     /// The expression, if it is a plain path.
@@ -68,7 +71,7 @@ impl Reading {
             ..Reading::default()
         };
         reading.visit(ast, Place::Top);
-        reading.guard(ast);
+        reading.guards = guard::install(ast, &reading.bound, reading.repeats, reading.calls);
         reading
     }
 
@@ -117,76 +120,18 @@ impl Reading {
                 name, is_builtin: true, ..
             } => {
                 self.functions.insert(name.clone());
+                self.calls += 1;
+                self.repeats |= place == Place::Inner;
             }
-            AstNode::Lambda { params, .. } => self.bound.extend(params.iter().cloned()),
+            AstNode::Lambda { params, .. } => {
+                self.repeats = true;
+                self.bound.extend(params.iter().cloned());
+            }
             _ => {}
         }
         for (child, inner) in children(node) {
             let place = if inner { Place::Inner } else { place };
             with_stack(|| self.visit(child, place));
-        }
-    }
-
-    /// Has what could use up the memory go through the guards: concatenation, the arguments of the functions in
-    /// [`GUARDED`], and what array literals take in.
-    fn guard(&mut self, node: &mut AstNode) {
-        match node {
-            AstNode::Binary {
-                op: BinaryOp::Concatenate,
-                lhs,
-                rhs,
-            } => {
-                let args = [lhs, rhs].map(|side| std::mem::replace(&mut **side, AstNode::Null));
-                *node = self.guarded(CONCATENATE, args.into());
-            }
-            AstNode::Binary {
-                op: BinaryOp::ChainPipe,
-                lhs,
-                rhs,
-            } => {
-                if let AstNode::Function { name, .. } = &**rhs
-                    && let Some(guard) = guard_of(name)
-                {
-                    let argument = std::mem::replace(&mut **lhs, AstNode::Null);
-                    **lhs = self.guarded(guard, vec![argument]);
-                }
-            }
-            AstNode::Function {
-                name,
-                args,
-                is_builtin: true,
-            } => {
-                let guard = guard_of(name);
-                for argument in args
-                    .iter_mut()
-                    .filter(|argument| !matches!(argument, AstNode::Placeholder))
-                {
-                    if let Some(guard) = guard {
-                        let inner = std::mem::replace(argument, AstNode::Null);
-                        *argument = self.guarded(guard, vec![inner]);
-                    }
-                }
-            }
-            // A literal takes in the items of the arrays it is made of.
-            AstNode::Array(items) => {
-                for item in items.iter_mut().filter(|item| is_computed(item)) {
-                    let inner = std::mem::replace(item, AstNode::Null);
-                    *item = self.guarded(SHORT, vec![inner]);
-                }
-            }
-            _ => {}
-        }
-        for (child, _) in children(node) {
-            with_stack(|| self.guard(child));
-        }
-    }
-
-    fn guarded(&mut self, guard: &'static str, args: Vec<AstNode>) -> AstNode {
-        self.guards.insert(guard);
-        AstNode::Function {
-            name: guard.to_owned(),
-            args,
-            is_builtin: true,
         }
     }
 
@@ -256,24 +201,6 @@ fn trail(steps: &[PathStep]) -> Vec<String> {
     names
 }
 
-fn is_computed(item: &AstNode) -> bool {
-    matches!(
-        item,
-        AstNode::Variable(_)
-            | AstNode::Function { .. }
-            | AstNode::Call { .. }
-            | AstNode::Block(_)
-            | AstNode::Conditional { .. }
-    )
-}
-
-fn guard_of(function: &str) -> Option<&'static str> {
-    GUARDED
-        .iter()
-        .find(|(name, _)| *name == function)
-        .map(|(_, guard)| *guard)
-}
-
 fn plain_path(ast: &AstNode) -> Option<PlainPath> {
     let AstNode::Path { steps } = ast else {
         return match ast {
@@ -309,7 +236,7 @@ fn plain_path(ast: &AstNode) -> Option<PlainPath> {
 }
 
 /// The parts of a node, each with whether it is evaluated against what another part led to.
-fn children(node: &mut AstNode) -> Vec<(&mut AstNode, bool)> {
+pub(super) fn children(node: &mut AstNode) -> Vec<(&mut AstNode, bool)> {
     match node {
         AstNode::Binary { lhs, rhs, .. } => vec![(lhs, false), (rhs, false)],
         AstNode::Unary { operand, .. } => vec![(operand, false)],

@@ -14,12 +14,12 @@ fn evaluate(template: &Value, input: Value) -> Result<Value, Error> {
     template.evaluate(&world.scope()).map(|value| value.into_owned())
 }
 
-fn value(expression: &str, input: Value) -> Result<Value, String> {
+pub(super) fn value(expression: &str, input: Value) -> Result<Value, String> {
     evaluate(&json!(format!("{{% {expression} %}}")), input).map_err(|error| error.to_string())
 }
 
 /// What follows the sentence that names expression and field.
-fn failure(expression: &str, input: Value) -> String {
+pub(super) fn failure(expression: &str, input: Value) -> String {
     let failed = value(expression, input).expect_err(expression);
     let sentence = format!("The JSONata expression '{expression}' specified for the field 'Output' ");
     failed

@@ -11,6 +11,9 @@ pub(super) const OUT_OF_MEMORY: &str = "Expression evaluation memory limit excee
 pub(super) const TOO_DEEP: &str = "Stack overflow error: Check for non-terminating recursive function. Consider rewriting as \
                                    tail-recursive";
 
+/// Where the evaluator itself is at fault.
+pub(super) const BROKEN: &str = "The expression could not be evaluated";
+
 const TOO_LONG: &str = "Expression evaluation timeout: Check for infinite loop";
 
 /// A token's name in the parser with what it is in an expression.
