@@ -4,9 +4,10 @@ use std::path::Path;
 
 use asl::lint::{self, Literal};
 
+use crate::events::{Pattern, Schedule};
 use crate::history::MachineType;
 use crate::stepfunctions;
-use crate::template::{self, Problem, Settings, Severity, StateMachineResource, Template};
+use crate::template::{self, Position, Problem, Settings, Severity, StateMachineResource, Template};
 
 /// The code of a name that a task spells out and the template does not have.
 const NOT_IN_TEMPLATE: &str = "NOT_IN_TEMPLATE";
@@ -18,10 +19,41 @@ pub fn check(path: &Path, settings: &Settings) -> Vec<Problem> {
         problems.extend(state_machine(machine));
         problems.extend(strangers(machine, &template));
     }
+    problems.extend(events(path, &template));
     problems.sort();
     // What `Globals` says wrongly is found once for each function that takes it from there.
     problems.dedup();
     problems
+}
+
+/// The rules' patterns and the schedules' expressions that EventBridge would not take.
+fn events(path: &Path, template: &Template) -> Vec<Problem> {
+    let problem = |at: Position, code, message| Problem {
+        file: path.to_owned(),
+        line: at.line,
+        column: at.column,
+        severity: Severity::Error,
+        code,
+        message,
+        help: None,
+    };
+    let patterns = template.rules.iter().filter_map(|rule| {
+        let invalid = Pattern::parse(&rule.pattern).err()?;
+        Some(problem(
+            rule.position,
+            "INVALID_EVENT_PATTERN",
+            format!("{}: {invalid}", rule.name),
+        ))
+    });
+    let expressions = template.schedules.iter().filter_map(|schedule| {
+        let invalid = Schedule::parse(&schedule.expression).err()?;
+        Some(problem(
+            schedule.position,
+            "INVALID_SCHEDULE",
+            format!("{}: {invalid}", schedule.name),
+        ))
+    });
+    patterns.chain(expressions).collect()
 }
 
 /// What AWS refuses in a definition, and what it does not.

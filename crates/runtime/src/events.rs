@@ -65,13 +65,13 @@ pub enum Error {
     NotCommitted,
     #[error("the events' outbox has stopped")]
     Stopped,
-    #[error("rule {rule}: {source}")]
+    #[error("rule {rule} cannot be used")]
     Pattern {
         rule: String,
         #[source]
         source: pattern::Invalid,
     },
-    #[error("schedule {schedule}: {source}")]
+    #[error("schedule {schedule} cannot be used")]
     Schedule {
         schedule: String,
         #[source]

@@ -145,6 +145,15 @@ impl History {
         self.readers.read(work).await
     }
 
+    /// Whether what is written would stay: as long as commits succeed, without a write of its own.
+    pub(crate) async fn is_writable(&self) -> Result<()> {
+        if self.writer.is_well() {
+            return Ok(());
+        }
+        // It may have recovered since, for which somebody has to try.
+        self.write(outbox::probe).await
+    }
+
     /// Lets the writer finish what it has taken, and gives the directory up; later reads and writes fail.
     pub(crate) async fn close(&self) {
         self.writer.close().await;

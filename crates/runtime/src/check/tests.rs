@@ -97,3 +97,39 @@ fn substitutions_are_warned_of_where_they_stand() {
     let definition = r#"{"StartAt": "A", "States": {"A": {"Type": "Succeed"}}}"#;
     assert_eq!(found(TEMPLATE, definition), ["template.yaml:11:9 UNUSED_SUBSTITUTION"]);
 }
+
+#[test]
+fn rules_and_schedules_that_eventbridge_refuses_are_named_with_their_place() {
+    let template = "\
+Transform: AWS::Serverless-2016-10-31
+Resources:
+  Work:
+    Type: AWS::Serverless::Function
+    Properties:
+      FunctionName: work
+      Handler: bootstrap
+      Runtime: provided.al2023
+      CodeUri: app/
+      Events:
+        Never: {Type: Schedule, Properties: {Schedule: rate(0 minutes)}}
+        Both: {Type: Schedule, Properties: {Schedule: cron(* * * * * *)}}
+        Text: {Type: Schedule, Properties: {Schedule: daily}}
+        Right: {Type: Schedule, Properties: {Schedule: rate(5 minutes)}}
+        Source: {Type: EventBridgeRule, Properties: {Pattern: {source: aws.states}}}
+        Matcher: {Type: EventBridgeRule, Properties: {Pattern: {source: [{prefx: a}]}}}
+";
+    let found = found(template, "{}");
+    let codes: Vec<&str> = found
+        .iter()
+        .map(|problem| problem.rsplit(' ').next().unwrap_or_default())
+        .collect();
+    let (schedule, pattern) = ("INVALID_SCHEDULE", "INVALID_EVENT_PATTERN");
+    assert_eq!(codes, [schedule, schedule, schedule, pattern, pattern], "{found:?}");
+    let lines: Vec<&str> = found.iter().filter_map(|problem| problem.split(':').nth(1)).collect();
+    assert_eq!(lines, ["11", "12", "13", "15", "16"], "{found:?}");
+}
+
+#[test]
+fn of_a_definition_that_cannot_be_read_nothing_is_said_but_that() {
+    assert_eq!(found(TEMPLATE, "{\"StartAt\": ").len(), 1);
+}

@@ -333,6 +333,11 @@ impl Engine {
         Ok(())
     }
 
+    /// Whether an execution that is started now would be on disk.
+    pub async fn is_writable(&self) -> Result<(), Error> {
+        Ok(self.inner.history.is_writable().await?)
+    }
+
     pub fn state_machine(&self, arn: &str) -> Result<StateMachineRecord, Error> {
         Ok(self.inner.machines.current(arn)?.record.clone())
     }

@@ -11,6 +11,12 @@ pub(super) fn insert(connection: &Connection, event: &[u8]) -> Result<()> {
     Ok(())
 }
 
+/// Writes something that the same transaction takes back: the file changes all the same, and has to take it.
+pub(super) fn probe(connection: &Connection) -> Result<()> {
+    insert(connection, b"")?;
+    delivered(connection, &[connection.last_insert_rowid()])
+}
+
 /// The oldest events that are owed, at most `limit`, with their numbers.
 pub(crate) fn oldest(connection: &Connection, limit: usize) -> Result<Vec<(i64, Vec<u8>)>> {
     let mut statement = connection.prepare_cached("SELECT id, event FROM outbox ORDER BY id LIMIT ?1")?;

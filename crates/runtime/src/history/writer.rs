@@ -1,6 +1,7 @@
 //! The one thread that writes: group commit.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use rusqlite::Connection;
@@ -30,20 +31,31 @@ enum Request {
 
 pub(super) struct Writer {
     requests: mpsc::Sender<Request>,
+    /// Whether the last commit succeeded.
+    well: Arc<AtomicBool>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Writer {
     pub(super) fn start(connection: Connection, faults: Faults) -> Self {
         let (requests, queue) = mpsc::channel(QUEUE);
+        let well = Arc::new(AtomicBool::new(true));
         let thread = std::thread::Builder::new()
             .name("history-writer".to_owned())
-            .spawn(move || run(connection, queue, faults))
+            .spawn({
+                let well = well.clone();
+                move || run(connection, queue, faults, &well)
+            })
             .expect("a process can start one more thread");
         Self {
             requests,
+            well,
             thread: Mutex::new(Some(thread)),
         }
+    }
+
+    pub(super) fn is_well(&self) -> bool {
+        self.well.load(Ordering::Relaxed) && !self.requests.is_closed()
     }
 
     pub(super) async fn append(&self, append: Append) -> Result<()> {
@@ -85,7 +97,7 @@ impl Writer {
 }
 
 /// Takes what has arrived, commits it as one, answers; until closed.
-fn run(mut connection: Connection, mut queue: mpsc::Receiver<Request>, faults: Faults) {
+fn run(mut connection: Connection, mut queue: mpsc::Receiver<Request>, faults: Faults, well: &AtomicBool) {
     let mut closing = false;
     while !closing && let Some(first) = queue.blocking_recv() {
         let mut group = Vec::with_capacity(MAX_GROUP);
@@ -102,6 +114,7 @@ fn run(mut connection: Connection, mut queue: mpsc::Receiver<Request>, faults: F
         if faults.has_crashed() {
             return;
         }
+        well.store(committed.is_ok(), Ordering::Relaxed);
         if let Err(error) = &committed {
             tracing::error!(error = error as &dyn std::error::Error, "cannot write the history");
             // The rest of the group shares the fate of the transaction.

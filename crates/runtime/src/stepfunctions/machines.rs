@@ -126,6 +126,8 @@ impl StepFunctions {
         request.checked()?;
         arn::state_machine(&arn)?;
         let (record, version) = self.engine.machine_or_version(&arn)?;
+        // Health checks ask for it, to learn whether an execution could be started.
+        self.engine.is_writable().await?;
         let mut answer = described(&record, included);
         let status = match record.status {
             MachineStatus::Active => "ACTIVE",

@@ -76,11 +76,6 @@ impl Events {
         let input = input(&mut properties);
         let position = properties.position_of("Schedule");
         if let Some(expression) = properties.required_text("Schedule") {
-            let known =
-                (expression.starts_with("rate(") || expression.starts_with("cron(")) && expression.ends_with(')');
-            if !known {
-                properties.report(position, format!("{expression:?} is neither rate(…) nor cron(…)"));
-            }
             self.schedules.push(Schedule {
                 name,
                 expression,

@@ -69,8 +69,10 @@ pub(super) fn read(
             context,
         );
     }
+    // Of a definition that could not be read nothing is known, nor what it uses.
+    let definition = definition?;
     substituter.report_unused();
-    let (definition, source) = definition.filter(|_| substituter.complete)?;
+    let (definition, source) = Some(definition).filter(|_| substituter.complete)?;
     let subject = resource.metadata.and_then(|metadata| metadata.get("Subject"));
     Some(StateMachineResource {
         logical_id: LogicalId(resource.id.to_owned()),
