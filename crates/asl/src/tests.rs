@@ -651,3 +651,18 @@ fn a_timestamp_has_a_t_and_a_condition_is_named_with_its_place() {
         "{cause}"
     );
 }
+
+#[test]
+fn states_as_a_whole_has_the_context_in_it() {
+    for output in [
+        "{% $states %}",
+        "{% $map([1], function($v) { $states })[0] %}",
+        "{% $lookup($states, 'context') %}",
+    ] {
+        let definition = json!({"QueryLanguage": "JSONata", "StartAt": "P", "States": {
+            "P": {"Type": "Pass", "Output": output, "End": true}}});
+        let seen = Player::start(&definition, &json!({})).output();
+        let context = seen.get("context").unwrap_or(&seen);
+        assert_eq!(context["State"]["Name"], "P", "{output}");
+    }
+}

@@ -496,7 +496,8 @@ impl Parser {
     }
 
     fn look_at(&mut self, references: &References) {
-        self.uses_context |= !references.context.is_empty();
+        // `$states` as a whole has the Context Object in it without a path that leads there.
+        self.uses_context |= !references.context.is_empty() || references.states.contains("context");
     }
 
     /// Refuses a field that stands beside its `…Path` form.

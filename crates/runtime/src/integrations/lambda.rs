@@ -12,6 +12,9 @@ use crate::lambda::{Invocation, InvokeError};
 /// The version that an unpublished function has; there is no other here.
 const VERSION: &str = "$LATEST";
 
+/// Errors that Lambda's API does not list, which AWS's client has no exception for.
+const UNNAMED: [&str; 2] = ["AccessDeniedException", "ValidationException"];
+
 impl Integrations {
     /// Calls a function by its ARN; the result is its payload, the cause of a failure its error payload, to the letter.
     pub(super) async fn function(&self, arn: &str, input: &Json) -> Result<Json, Failure> {
@@ -114,6 +117,9 @@ fn function_failure(payload: &[u8], cause: String) -> Failure {
 
 /// A failure of the Lambda service, in the name that Retriers know it by.
 fn service_failure(code: &str, status: u16, message: &str) -> Failure {
-    let error = format!("Lambda.{}", exception(code));
+    let error = match UNNAMED.contains(&code) {
+        true => "Lambda.AWSLambdaException".to_owned(),
+        false => format!("Lambda.{}", exception(code)),
+    };
     Failure::new(&error, optimised_cause(message, "AWSLambda", status, code))
 }

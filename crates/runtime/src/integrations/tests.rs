@@ -236,6 +236,9 @@ async fn a_refusal_of_the_service_is_named_after_it() {
     let told =
         "Rate Exceeded. (Service: AWSLambda; Status Code: 429; Error Code: TooManyRequestsException; Request ID: ";
     assert!(cause.starts_with(told), "{cause}");
+    let script = Script::function(Ok("null"));
+    let (error, _) = failed(perform(&script, "lambda", "invoke", json!({"Payload": 1})).await);
+    assert_eq!(error, "Lambda.AWSLambdaException");
 }
 
 #[tokio::test]
