@@ -1,6 +1,6 @@
 //! Plays cases against a Step Functions endpoint: what is asked, and what must come of it, as data.
 //!
-//! Those in `tests/asl` are ours and must all pass. `TICKETFLOW_ASL_CASES` names a folder of more, recorded on AWS;
+//! Those in `tests/asl/wire` are ours and must all pass. `TICKETFLOW_ASL_CASES` names a folder of more, recorded on AWS;
 //! `tests/asl/passing.txt` lists which of them pass, and one that is listed must never fail again. With
 //! `TICKETFLOW_ASL_UPDATE` set the list is written anew.
 
@@ -38,7 +38,8 @@ struct Played {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn cases_pass() {
-    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("asl");
+    let lists = Path::new(env!("CARGO_MANIFEST_DIR")).join("asl");
+    let own = lists.join("wire");
     let functions = Functions::default();
     let lambda = functions.clone().serve().await;
     let server = Server::start_with(&["--lambda-endpoint", &lambda]);
@@ -50,7 +51,7 @@ async fn cases_pass() {
         return;
     };
     let played = play_all(&server, &functions, read(&PathBuf::from(folder).join("cases"))).await;
-    let list = own.join("passing.txt");
+    let list = lists.join("passing.txt");
     if std::env::var_os(UPDATE).is_some() {
         write_list(&list, &played);
     }

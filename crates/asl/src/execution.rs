@@ -273,6 +273,12 @@ impl Execution {
         self.last_event
     }
 
+    /// The variables of the state machine's own flow.
+    pub(crate) fn variables(&self) -> Arc<Variables> {
+        let root = self.frames.get(&ROOT);
+        root.map(|root| root.variables.clone()).unwrap_or_default()
+    }
+
     /// Whether the execution can go on without anything from the world.
     pub fn is_runnable(&self) -> bool {
         self.status == Status::Running && !self.runnable.is_empty()

@@ -15,6 +15,7 @@ mod json;
 pub mod lint;
 pub mod query;
 mod retry;
+pub mod scripted;
 mod state;
 #[cfg(test)]
 mod tests;

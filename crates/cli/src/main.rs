@@ -14,6 +14,7 @@ mod redrive;
 mod reset;
 mod sample;
 mod style;
+mod test;
 mod ticket;
 mod up;
 
@@ -56,6 +57,8 @@ enum Action {
     Reset(reset::Options),
     /// Find every problem of a template and its state machines.
     Check(check::Options),
+    /// Test state machines: scripted tasks, a clock that jumps, and what must come of it.
+    Test(test::Options),
 }
 
 /// Which Ticketflow a command talks to.
@@ -131,5 +134,6 @@ async fn run(action: Action) -> anyhow::Result<ExitCode> {
         Action::Redrive(options) => redrive::run(options).await,
         Action::Reset(options) => reset::run(options).await,
         Action::Check(options) => check::run(&options),
+        Action::Test(options) => test::run(&options),
     }
 }

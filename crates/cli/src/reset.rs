@@ -77,11 +77,13 @@ fn agreed(options: &Options) -> anyhow::Result<bool> {
             "say --yes to drop everything without a question",
         ));
     }
-    eprint!(
+    let mut stderr = std::io::stderr();
+    write!(
+        stderr,
         "Drop every ticket and every execution in {}? [y/N] ",
         options.data_dir.display()
-    );
-    std::io::stderr().flush()?;
+    )?;
+    stderr.flush()?;
     let mut answer = String::new();
     std::io::stdin().lock().read_line(&mut answer)?;
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))

@@ -54,3 +54,16 @@ pub(crate) fn status(status: &str, width: usize) -> String {
     };
     on_stdout(&format!("{status:width$}"), code)
 }
+
+/// What was expected, or is as it should be.
+pub(crate) fn good(text: &str) -> String {
+    on_stdout(text, "32")
+}
+
+pub(crate) fn bad(text: &str) -> String {
+    on_stdout(text, "31")
+}
+
+pub(crate) fn dim(text: &str) -> String {
+    on_stdout(text, "2")
+}

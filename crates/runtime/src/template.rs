@@ -24,7 +24,7 @@ mod loader;
 mod names;
 mod node;
 mod parameters;
-mod positions;
+pub mod positions;
 mod properties;
 mod references;
 mod resolver;

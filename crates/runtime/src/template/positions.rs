@@ -1,6 +1,59 @@
-//! Where in a definition's text a problem is, so that it can be shown with its line.
+//! Where in a text a problem is, so that it can be shown with its line.
 
-use super::node::{Node, Position, Value};
+use super::node::{self, Node, Position, Value};
+
+/// A JSON or YAML text of which every value's place is known.
+#[derive(Debug)]
+pub struct Document {
+    root: Node,
+    value: serde_json::Value,
+}
+
+impl Document {
+    /// The document of a text, or why it is none, with the places.
+    pub fn read(text: &str) -> Result<Self, Vec<(Position, String)>> {
+        let root = node::parse(text);
+        let root = root.map_err(|errors| {
+            errors
+                .into_iter()
+                .map(|error| (error.at, error.message))
+                .collect::<Vec<_>>()
+        })?;
+        // What is JSON keeps its numbers as they are.
+        let value = serde_json::from_str(text).unwrap_or_else(|_| root.to_json());
+        Ok(Self { root, value })
+    }
+
+    pub fn value(&self) -> &serde_json::Value {
+        &self.value
+    }
+
+    /// The place of the value that a JSON pointer (RFC 6901) names, or of the nearest one around it.
+    pub fn locate(&self, pointer: &str) -> Position {
+        self.nearest(pointer).at
+    }
+
+    /// The place that `pointer` names, as AWS writes it, in the definition at a JSON pointer of this document.
+    pub fn locate_in_definition(&self, definition: &str, pointer: &str) -> Position {
+        find(self.nearest(definition), pointer)
+    }
+
+    fn nearest(&self, pointer: &str) -> &Node {
+        let mut node = &self.root;
+        for token in pointer.split('/').skip(1) {
+            let token = token.replace("~1", "/").replace("~0", "~");
+            let inner = match &node.value {
+                Value::List(items) => token.parse::<usize>().ok().and_then(|index| items.get(index)),
+                _ => node.get(&token),
+            };
+            match inner {
+                Some(inner) => node = inner,
+                None => break,
+            }
+        }
+        node
+    }
+}
 
 /// The place of what `pointer` names, as AWS writes it: `/States/A/Choices[0]/Next`, `/` for the definition itself.
 ///
