@@ -13,5 +13,6 @@ mod project;
 mod recorded;
 mod recorded_jira;
 mod server;
+mod shutdown;
 mod table;
 mod time_skip;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
+pub(crate) use system_tests::root;
 
 use hmac::{Hmac, Mac};
 use serde_json::Value;
@@ -31,28 +32,17 @@ pub(crate) struct Server {
     pub(crate) http: reqwest::Client,
 }
 
-/// The root of the workspace.
-pub(crate) fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .expect("the tests lie in the workspace")
-        .to_path_buf()
-}
-
 /// The program under test, built first: `cargo test` does not build the binaries of other packages.
 pub(crate) fn ticketflow() -> PathBuf {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT
         .get_or_init(|| {
             let release = !cfg!(debug_assertions);
-            let mut cargo = Command::new(env!("CARGO"));
-            cargo
-                .current_dir(root())
-                .args(["build", "--quiet", "--workspace", "--bins"]);
+            let mut cargo = system_tests::cargo();
+            cargo.args(["build", "--quiet", "--workspace", "--bins"]);
             if release {
                 cargo.arg("--release");
             }
-            as_from_a_shell(&mut cargo);
             assert!(
                 cargo.status().expect("cargo runs").success(),
                 "the programs under test must build"
@@ -65,18 +55,6 @@ pub(crate) fn ticketflow() -> PathBuf {
                 .join("ticketflow")
         })
         .clone()
-}
-
-/// Takes away what cargo tells a test of its package.
-///
-/// Build scripts, ring's for one, run again when they see it, and with them all that lies above would be built anew.
-fn as_from_a_shell(command: &mut Command) {
-    for (name, _) in std::env::vars_os() {
-        let text = name.to_string_lossy();
-        if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
-            command.env_remove(&name);
-        }
-    }
 }
 
 impl Server {
@@ -114,6 +92,15 @@ impl Server {
     pub(crate) fn kill(&mut self) {
         self.child.kill().expect("the process can be killed");
         self.child.wait().expect("the process ends");
+    }
+
+    /// SIGTERM: it is asked to end, and whether it then says that it did so as it should.
+    pub(crate) fn terminate(&mut self) -> impl FnOnce(&mut Self) -> bool + use<> {
+        let sent = Command::new("kill")
+            .args(["-TERM", &self.child.id().to_string()])
+            .status();
+        assert!(sent.expect("kill runs").success());
+        |server| server.child.wait().expect("the process ends").success()
     }
 
     /// Starts again on the same data, with the same arguments.
