@@ -155,3 +155,37 @@ fn assert_safe(path: &Path, connection: &Connection) -> Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::history::{ExecutionId, executions};
+
+    #[test]
+    fn a_file_of_the_first_version_is_brought_up_to_date_with_what_is_in_it() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let path = directory.path().join("history.db");
+        let old = Connection::open(&path).expect("a new file");
+        old.execute_batch(MIGRATIONS[0]).expect("the first version's tables");
+        old.execute_batch(
+            "INSERT INTO state_machines VALUES (1, 'arn', 'm', 0, 0, 0, 1);
+             INSERT INTO executions VALUES (7, 1, 1, 'one', 0, 0, NULL, 1, NULL, 0, 0, NULL, NULL);
+             PRAGMA user_version = 1;",
+        )
+        .expect("rows of the first version");
+        drop(old);
+
+        let connection = open(&path).expect("the file is taken over");
+        let found: i64 = connection
+            .query_row("PRAGMA user_version", [], |row| row.get(0))
+            .expect("a version");
+        assert_eq!(found, VERSION);
+        let row = executions::get(&connection, ExecutionId(7)).expect("a readable row");
+        let row = row.expect("the execution is still there");
+        assert_eq!((&*row.name, row.version), ("one", None));
+        let last: u32 = connection
+            .query_row("SELECT last_version FROM state_machines", [], |row| row.get(0))
+            .expect("the machine is still there");
+        assert_eq!(last, 0);
+    }
+}
