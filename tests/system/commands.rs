@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::io::Write;
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use serde_json::{Value, json};
 
@@ -237,4 +237,63 @@ async fn what_cannot_be_reached_or_had_is_said_with_a_hint() {
     // The AWS port answers, but is not the API.
     let wrong = run(&["ticket", "TEST-72", "--url", &server.aws], b"");
     assert!(!wrong.succeeded && wrong.err.contains("hint: "), "{wrong:?}");
+}
+
+/// `ticketflow test`, with its exit code.
+fn test(arguments: &[&str]) -> Output {
+    let mut command = Command::new(ticketflow());
+    command.current_dir(root()).arg("test").args(arguments);
+    command.output().expect("ticketflow runs")
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).expect("text")
+}
+
+#[test]
+fn test_tells_the_projects_cases_in_lines_or_json() {
+    let output = test(&["tests/asl"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let lines: Vec<&str> = text(&output.stdout).lines().collect();
+    let (summary, cases) = lines.split_last().expect("a summary");
+    assert!(
+        cases.iter().all(|line| line.starts_with("PASS  tests/asl/")),
+        "{cases:#?}"
+    );
+    assert!(summary.starts_with(&format!("{} passed in ", cases.len())), "{summary}");
+
+    let output = test(&["tests/asl", "--json"]);
+    let objects: Vec<Value> = text(&output.stdout)
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect();
+    assert_eq!(objects.len(), cases.len());
+    assert!(objects.iter().all(|case| case["passed"] == true));
+}
+
+#[test]
+fn test_exits_with_1_for_a_failed_case_and_2_for_an_unusable_file() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("own.json");
+    let path = file.to_str().expect("a path");
+    let machine = json!({"StartAt": "A", "States": {"A": {"Type": "Pass", "Result": 1, "End": true}}});
+    let case = json!({"name": "a", "expect": {"output": 2}});
+    std::fs::write(&file, json!({"definition": machine, "cases": [case]}).to_string()).expect("it is written");
+    let output = test(&[path]);
+    assert_eq!(output.status.code(), Some(1));
+    let told = text(&output.stdout);
+    assert!(
+        told.contains("expected 2\n") && told.contains("was      1\n"),
+        "no colour in a pipe: {told:?}"
+    );
+    assert!(told.contains("0 passed, 1 failed in "), "{told}");
+
+    std::fs::write(&file, "{}").expect("it is written");
+    let output = test(&[path]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        text(&output.stderr).contains("own.json:1:1: "),
+        "{}",
+        text(&output.stderr)
+    );
 }

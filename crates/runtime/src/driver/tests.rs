@@ -116,6 +116,16 @@ impl Heard {
     }
 }
 
+impl Heard {
+    /// Waits for a status however often others are told again, as a death before their delivery is noted has it.
+    async fn until_told(&self, status: &str) {
+        let mut count = 1;
+        while !self.until(count).await.iter().any(|told| told == status) {
+            count += 1;
+        }
+    }
+}
+
 impl StatusEvents for Heard {
     fn wants(&self, _state_machine_arn: &str, _status: Status) -> bool {
         true
