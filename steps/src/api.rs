@@ -53,7 +53,7 @@ async fn take(api: &Api, request: &Request, now: Time) -> Result<Response, Probl
             ));
         }
     };
-    start(&api.executions, &event).await
+    start(&api.executions, event, now).await
 }
 
 /// The ticket that a request is about, if it is there and is ours to change.

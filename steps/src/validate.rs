@@ -122,11 +122,11 @@ fn check(event: &TicketEvent, stored: &Stored) -> Result<(), Rejection> {
     let Some(created_at) = fold.view.created_at else {
         return Ok(());
     };
-    let changes = event.facts.iter().filter_map(|fact| match fact {
-        Fact::Change(change) => Some(change.at),
+    let completions = event.facts.iter().filter_map(|fact| match fact {
+        Fact::Completion { at, .. } => *at,
         _ => None,
     });
-    match changes.min().filter(|at| *at < created_at) {
+    match completions.min().filter(|at| *at < created_at) {
         Some(at) => Err(Rejection::BeforeCreation { ticket, at, created_at }),
         None => Ok(()),
     }

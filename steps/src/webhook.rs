@@ -4,7 +4,7 @@
 //! retry can make right, 5xx what one may.
 
 use serde_json::json;
-use ticket::{Delivery, TicketEvent, jira};
+use ticket::{Delivery, TicketEvent, Time, jira};
 
 use crate::environment::{self, Environment};
 use crate::execution::{self, Executions, Start};
@@ -74,7 +74,7 @@ async fn take(webhook: &Webhook, request: &Request) -> Result<Response, Problem>
         return Err(Problem::new(401, Kind::BadSignature, detail).field("X-Hub-Signature"));
     }
     match jira::read(&body).map_err(unfit)? {
-        Delivery::Event(event) => start(&webhook.executions, &event).await,
+        Delivery::Event(event) => start(&webhook.executions, event, crate::now()).await,
         Delivery::Ignored { reason } => {
             let body = json!({ "execution": null, "ticket": null, "outcome": "ignored", "reason": reason });
             Ok(Response::json(200, &body))
@@ -83,9 +83,12 @@ async fn take(webhook: &Webhook, request: &Request) -> Result<Response, Problem>
 }
 
 /// Starts an event's execution and says so.
-pub(crate) async fn start(executions: &Executions, event: &TicketEvent) -> Result<Response, Problem> {
-    let name = execution::name(event);
-    let started = executions.start(&name, event).await.map_err(|error| {
+///
+/// The name is that of what was sent, not of when it was received: the same again is a duplicate.
+pub(crate) async fn start(executions: &Executions, event: TicketEvent, now: Time) -> Result<Response, Problem> {
+    let name = execution::name(&event);
+    let event = event.received(now);
+    let started = executions.start(&name, &event).await.map_err(|error| {
         tracing::error!(execution = name, error = crate::chain(&error));
         Problem::unavailable()
     })?;

@@ -159,13 +159,21 @@ async fn what_carries_no_fact_or_is_no_delivery_starts_nothing_and_says_why() {
         .header("x-hub-signature", forged);
     assert_eq!(request.body(body).send().await.expect("an answer").status(), 401);
     assert_eq!(server.get("/tickets/TEST-3").await.0, 404);
+    for unknown in [
+        "/tickets/flat~0",
+        "/tickets/flat~0/history",
+        "/tickets/flat~0/executions",
+    ] {
+        let (status, problem) = server.get(unknown).await;
+        assert_eq!((status, &problem["field"]), (404, &json!("id")), "{unknown}: {problem}");
+    }
     assert_eq!(server.get("/nowhere").await, (404, json!({"message": "Not Found"})));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_flat_payload_becomes_a_ticket() {
     let server = Server::start();
-    let body = json!({"summary": "Import", "created": "2026-11-20T08:00:00Z", "completed": "2026-11-20T09:00:00Z",
+    let mut body = json!({"summary": "Import", "created": "2026-11-20T08:00:00Z", "completed": "2026-11-20T09:00:00Z",
                       "description": "", "priority": "Low"});
     let (status, answer) = server.post(body.to_string().as_bytes()).await;
     assert_eq!(status, 202, "{answer}");
@@ -175,6 +183,26 @@ async fn the_flat_payload_becomes_a_ticket() {
     let (_, ticket) = server.get(&format!("/tickets/{id}")).await;
     assert_eq!(ticket["state"], "closed", "{ticket}");
     assert_eq!(ticket["duration_ms"], 3_600_000);
+    let (status, answer) = server.post(body.to_string().as_bytes()).await;
+    assert_eq!(
+        (status, &answer["execution"]),
+        (200, &json!(name)),
+        "the same is a duplicate, whenever it comes"
+    );
+    // Another completion is a correction, although it was said of an earlier time.
+    body["completed"] = json!("2026-11-20T08:30:00Z");
+    let (status, answer) = server.post(body.to_string().as_bytes()).await;
+    assert_eq!(status, 202, "{answer}");
+    server
+        .execution(answer["execution"].as_str().expect("a name"), "SUCCEEDED")
+        .await;
+    let (_, ticket) = server.get(&format!("/tickets/{id}")).await;
+    let seen = ["duration_ms", "first_duration_ms", "reopen_count", "flags"].map(|name| &ticket[name]);
+    assert_eq!(
+        seen,
+        [&json!(1_800_000), &json!(1_800_000), &json!(0), &json!([])],
+        "{ticket}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

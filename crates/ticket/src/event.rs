@@ -61,6 +61,36 @@ impl TicketEvent {
         }
     }
 
+    /// The event as received at `at`, for one that has no time of its own: the flat payload, of which two that
+    /// contradict each other are told apart by it.
+    ///
+    /// It changes the [`hash`](Self::hash), which names the event: take that of the event as it was sent, so that the
+    /// same payload again is no other event.
+    #[must_use]
+    pub fn received(mut self, at: Time) -> Self {
+        let is_flat_payload =
+            self.source == Source::Api && self.facts.iter().any(|fact| matches!(fact, Fact::Created { .. }));
+        if !is_flat_payload {
+            return self;
+        }
+        self.observed = at;
+        for fact in &mut self.facts {
+            match fact {
+                Fact::Completion { said, .. } => *said = at,
+                Fact::Snapshot(snapshot) => snapshot.observed = at,
+                Fact::Created { .. } | Fact::Change(_) | Fact::Category { .. } | Fact::Deleted { .. } => {}
+            }
+        }
+        self.facts.sort();
+        for seen in [&mut self.texts.summary, &mut self.texts.description]
+            .into_iter()
+            .flatten()
+        {
+            seen.observed = at;
+        }
+        self
+    }
+
     /// SHA-256 in hex of what the event says about which ticket.
     ///
     /// The same delivery again has the same hash, and so has the same content by another way: the source is not in it.

@@ -28,6 +28,14 @@ pub enum Fact {
         category: Category,
         observed: Time,
     },
+    /// Somebody said at `said` that a ticket without a Jira was completed at `at`, or that it is not completed.
+    ///
+    /// Unlike a change, which happened whatever is said later, it may be corrected: the latest word counts.
+    Completion {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        at: Option<Time>,
+        said: Time,
+    },
     /// The issue was deleted at this time.
     Deleted { at: Time },
 }
@@ -194,6 +202,8 @@ impl Fact {
             }
             Self::Snapshot(snapshot) => format!("snapshot#{}#{}", snapshot.observed, self.digest()),
             Self::Category { status, observed, .. } => format!("category#{status}#{observed}#{}", self.digest()),
+            Self::Completion { at: Some(at), said } => format!("completion#{said}#{at}"),
+            Self::Completion { at: None, said } => format!("completion#{said}#none"),
             Self::Deleted { at } => format!("deleted#{at}"),
         }
     }

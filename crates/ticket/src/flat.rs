@@ -2,6 +2,11 @@
 //!
 //! A flat ticket has no Jira behind it. Its identity is the hash of summary and creation, so that the same payload
 //! again is the same ticket, and it has two statuses: [`OPEN`] until it is [`COMPLETED`].
+//!
+//! No changelog numbers its changes. Its completion is therefore what was said of it last, and saying another time
+//! corrects it; only saying that it is not completed, and then that it is, completes it anew.
+
+use std::collections::BTreeSet;
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -56,15 +61,27 @@ pub fn read(body: &[u8]) -> Result<TicketEvent, Error> {
         issue: id.parse::<IssueId>().expect("a hash in hex is an issue id"),
     };
     let observed = completed.unwrap_or(created);
-    let mut facts = vec![Fact::Created { at: created }];
-    facts.extend(completed.map(|at| transition(&ticket, OPEN, COMPLETED, at)));
-    facts.push(Fact::Snapshot(snapshot(&payload, observed, Some(completed.is_some()))?));
+    let mut facts = vec![Fact::Created { at: created }, beginning_open(&ticket, created)];
+    facts.extend(
+        [(OPEN, Category::New), (COMPLETED, Category::Done)].map(|(name, category)| Fact::Category {
+            status: name.to_owned(),
+            category,
+            observed: created,
+        }),
+    );
+    // A payload without a completion is the ticket's beginning, however late it comes, and opens nothing again.
+    facts.extend(completed.map(|at| Fact::Completion {
+        at: Some(at),
+        said: observed,
+    }));
+    facts.push(Fact::Snapshot(snapshot(&payload, observed)?));
     Ok(event(ticket, observed, facts, texts(&payload, observed)?))
 }
 
 /// Reads a change of a flat ticket: any of `summary`, `completed`, `description`, `priority`, as seen at `observed`.
 ///
-/// `completed` closes the ticket at that time; empty or null it opens it again, at `observed`.
+/// `completed` closes the ticket at that time, or corrects when it was closed; empty or null it opens it again, at
+/// `observed`.
 pub fn edit(ticket: &TicketId, body: &[u8], observed: Time) -> Result<TicketEvent, Error> {
     let payload: Payload = wire::parse(body)?;
     if ticket.site.as_str() != SITE {
@@ -98,17 +115,8 @@ pub fn edit(ticket: &TicketId, body: &[u8], observed: Time) -> Result<TicketEven
         None => None,
         value => Some(wire::time(path("completed"), value.as_ref())?),
     };
-    // What shows the ticket completed is not older than its completion, which may have been announced.
-    let observed = observed.max(completed.flatten().unwrap_or(observed));
-    let mut facts = vec![Fact::Snapshot(snapshot(
-        &payload,
-        observed,
-        completed.map(|at| at.is_some()),
-    )?)];
-    facts.extend(completed.map(|completed| match completed {
-        Some(at) => transition(ticket, OPEN, COMPLETED, at),
-        None => transition(ticket, COMPLETED, OPEN, observed),
-    }));
+    let mut facts = vec![Fact::Snapshot(snapshot(&payload, observed)?)];
+    facts.extend(completed.map(|at| Fact::Completion { at, said: observed }));
     Ok(event(ticket.clone(), observed, facts, texts(&payload, observed)?))
 }
 
@@ -137,8 +145,8 @@ fn event(ticket: TicketId, observed: Time, mut facts: Vec<Fact>, texts: Texts) -
     }
 }
 
-/// What the payload shows; `completed` where it says whether the ticket is.
-fn snapshot(payload: &Payload, observed: Time, completed: Option<bool>) -> Result<Snapshot, Error> {
+/// What the payload shows, but for the completion.
+fn snapshot(payload: &Payload, observed: Time) -> Result<Snapshot, Error> {
     let priority = match &payload.priority {
         None => None,
         value => {
@@ -151,8 +159,8 @@ fn snapshot(payload: &Payload, observed: Time, completed: Option<bool>) -> Resul
     };
     Ok(Snapshot {
         observed,
-        status: completed.map(|completed| status(if completed { COMPLETED } else { OPEN })),
-        category: completed.map(|completed| if completed { Category::Done } else { Category::New }),
+        status: None,
+        category: None,
         category_changed: None,
         resolution: None,
         resolved: None,
@@ -177,17 +185,63 @@ fn texts(payload: &Payload, observed: Time) -> Result<Texts, Error> {
     })
 }
 
-fn transition(ticket: &TicketId, from: &str, to: &str, at: Time) -> Fact {
+/// The status that every flat ticket is created with.
+fn beginning_open(ticket: &TicketId, created: Time) -> Fact {
     Fact::Change(Change {
         field: Field::Status,
-        changelog: ChangelogId(sha256_hex(&(ticket, from, to, at))),
+        changelog: ChangelogId(sha256_hex(&(ticket, created))),
         item: 0,
-        from: Some(status(from)),
-        to: Some(status(to)),
-        at,
+        from: None,
+        to: Some(status(OPEN)),
+        at: created,
         clock: Clock::History,
-        initial: false,
+        initial: true,
     })
+}
+
+/// The changes of status that follow from what was said, each with when it was: the completions that nobody corrected,
+/// and the reopenings between them.
+///
+/// A reopening is dated by when it was said. What is said later is right: where it is about an earlier time, what was
+/// said before happened no later.
+pub(crate) fn changes(said: &BTreeSet<(Time, Option<Time>)>) -> Vec<Change> {
+    let mut changes: Vec<Change> = Vec::new();
+    for (said, completed) in said {
+        let (to, at) = match completed {
+            Some(at) => (COMPLETED, *at),
+            None => (OPEN, *said),
+        };
+        let last = changes.last();
+        let before = last.and_then(|change| change.to.as_ref()).map_or(OPEN, Named::identity);
+        match (before == to, completed) {
+            // It is open, and stays so.
+            (true, None) => continue,
+            (true, Some(_)) => {
+                changes.pop();
+            }
+            (false, _) => {}
+        }
+        let from = if to == OPEN { COMPLETED } else { OPEN };
+        changes.push(Change {
+            field: Field::Status,
+            changelog: ChangelogId(said.to_string()),
+            item: 0,
+            from: Some(status(from)),
+            to: Some(status(to)),
+            at,
+            clock: Clock::History,
+            initial: false,
+        });
+    }
+    let mut latest = Time::LAST;
+    for change in changes.iter_mut().rev() {
+        latest = latest.min(change.at);
+        change.at = latest;
+    }
+    for (item, change) in (0..).zip(&mut changes) {
+        change.item = item;
+    }
+    changes
 }
 
 fn status(name: &str) -> Named {

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::chain::{self, Evidence, Known, Origin, Shown, first_between};
 use crate::fact::{Category, Change, Fact, Field, Named, Snapshot, sha256_hex};
+use crate::flat;
 use crate::ids::IssueKey;
 use crate::policy::{Done, Policy};
 use crate::time::Time;
@@ -199,6 +200,7 @@ impl<'a> Facts<'a> {
             conflict: false,
         };
         let mut told: Vec<&Change> = Vec::new();
+        let mut completions = BTreeSet::new();
         // The set is sorted: snapshots by when they were observed, and all that is told about one change together.
         for fact in set {
             match fact {
@@ -217,6 +219,9 @@ impl<'a> Facts<'a> {
                     category,
                     observed,
                 } => facts.learn(status, *observed, *category),
+                Fact::Completion { at, said } => {
+                    completions.insert((*said, *at));
+                }
                 Fact::Deleted { at } => facts.deleted = Some(facts.deleted.map_or(*at, |deleted| deleted.min(*at))),
             }
         }
@@ -227,6 +232,10 @@ impl<'a> Facts<'a> {
             let (change, is_contradicted) = agree(told);
             facts.conflict |= is_contradicted;
             facts.changes.entry(change.field).or_default().push(change);
+        }
+        if !completions.is_empty() {
+            let changes = facts.changes.entry(Field::Status).or_default();
+            changes.extend(flat::changes(&completions));
         }
         for changes in facts.changes.values_mut() {
             changes.sort_by(|a, b| a.order().cmp(&b.order()));

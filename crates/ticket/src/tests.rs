@@ -1,5 +1,6 @@
 //! Bodies of our own in Jira's shapes, and what becomes of them.
 
+mod flat;
 mod lifecycle;
 mod properties;
 mod reading;

@@ -4,7 +4,8 @@ use serde::Serialize;
 use serde_json::json;
 use ticket::{TicketId, Time};
 
-use super::{Read, page, resolve, unavailable};
+use super::ticket::is_known;
+use super::{Read, no_such_ticket, page, resolve, unavailable};
 use crate::execution::Description;
 use crate::http::{Kind, Problem, Request, Response};
 use crate::table::{Page, Progress, Status, Step};
@@ -157,12 +158,18 @@ pub(super) async fn list(read: &Read, request: &Request) -> Result<Response, Pro
 pub(super) async fn of_ticket(read: &Read, request: &Request) -> Result<Response, Problem> {
     request.only_parameters(&["limit", "cursor"])?;
     let (limit, cursor) = page(&request.query_string_parameters)?;
-    let id = resolve(&read.table, request.path_parameter("id")).await?;
-    read.table
+    let wanted = request.path_parameter("id");
+    let id = resolve(&read.table, wanted).await?;
+    let page = read
+        .table
         .executions_of(&id, limit, cursor.as_ref())
         .await
-        .map(listing)
-        .map_err(unavailable)
+        .map_err(unavailable)?;
+    // An empty page may be that of a ticket whose executions have expired, or the one after the last.
+    if page.items.is_empty() && !is_known(read, &id).await.map_err(unavailable)? {
+        return Err(no_such_ticket(wanted));
+    }
+    Ok(listing(page))
 }
 
 fn listing(page: Page<Progress>) -> Response {

@@ -64,6 +64,11 @@ pub(super) async fn history(read: &Read, request: &Request) -> Result<Response, 
     Ok(Response::json(200, &body))
 }
 
+/// Whether anything was ever said or tried about a ticket.
+pub(super) async fn is_known(read: &Read, id: &TicketId) -> Result<bool, table::Error> {
+    Ok(read.table.fact_count(id).await? != 0 || !read.table.statuses_of(id).await?.is_empty())
+}
+
 async fn view(read: &Read, id: &TicketId) -> Result<Option<View>, table::Error> {
     let (fold, seen) = read.table.shown(id).await?;
     let executions = read.table.statuses_of(id).await?;
