@@ -45,7 +45,7 @@ struct Payload {
 
 /// Reads the flat payload.
 pub fn read(body: &[u8]) -> Result<TicketEvent, Error> {
-    let payload: Payload = wire::parse(body)?;
+    let payload: Payload = wire::object(body)?;
     let summary = summary(payload.summary.as_ref())?;
     let created = wire::time(path("created"), payload.created.as_ref())?
         .ok_or_else(|| path("created").missing(time::EXPECTED))?;
@@ -83,7 +83,7 @@ pub fn read(body: &[u8]) -> Result<TicketEvent, Error> {
 /// `completed` closes the ticket at that time, or corrects when it was closed; empty or null it opens it again, at
 /// `observed`.
 pub fn edit(ticket: &TicketId, body: &[u8], observed: Time) -> Result<TicketEvent, Error> {
-    let payload: Payload = wire::parse(body)?;
+    let payload: Payload = wire::object(body)?;
     if ticket.site.as_str() != SITE {
         return Err(path("id").invalid(
             &Value::from(ticket.to_string()),

@@ -18,7 +18,7 @@ use crate::flat;
 use crate::ids::{IssueId, IssueKey, SiteId};
 use crate::text::{DESCRIPTION_BYTES, NAME_BYTES, SUMMARY_BYTES, Seen, Text, Texts, beginning, excerpt};
 use crate::time::Time;
-use crate::wire::{self, Path, leaf};
+use crate::wire::{self, Object, Path, Shaped, leaf};
 
 pub use crate::wire::{Error, Kind};
 
@@ -28,13 +28,13 @@ pub use crate::wire::{Error, Kind};
 struct Body {
     webhook_event: Option<Value>,
     timestamp: Option<Value>,
-    issue: Option<Issue>,
-    changelog: Option<Changelog>,
+    issue: Option<Shaped<Object<Issue>>>,
+    changelog: Option<Shaped<Object<Changelog>>>,
     id: Option<Value>,
     key: Option<Value>,
     #[serde(rename = "self")]
     link: Option<Value>,
-    fields: Option<Fields>,
+    fields: Option<Shaped<Object<Fields>>>,
     summary: Option<IgnoredAny>,
     created: Option<IgnoredAny>,
 }
@@ -45,8 +45,8 @@ struct Issue {
     key: Option<Value>,
     #[serde(rename = "self")]
     link: Option<Value>,
-    fields: Option<Fields>,
-    changelog: Option<Changelog>,
+    fields: Option<Shaped<Object<Fields>>>,
+    changelog: Option<Shaped<Object<Changelog>>>,
 }
 
 /// The fields that matter. Of those a body may say that there is nothing, `Some(Null)` is one that says so.
@@ -72,16 +72,18 @@ struct Fields {
 #[derive(Default, Deserialize)]
 struct Changelog {
     id: Option<Value>,
-    items: Option<Vec<Item>>,
-    histories: Option<Vec<History>>,
+    items: Option<Items>,
+    histories: Option<Shaped<Vec<Shaped<Object<History>>>>>,
 }
 
 #[derive(Deserialize)]
 struct History {
     id: Option<Value>,
     created: Option<Value>,
-    items: Option<Vec<Item>>,
+    items: Option<Items>,
 }
+
+type Items = Shaped<Vec<Shaped<Object<Item>>>>;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -108,8 +110,9 @@ enum Happening {
 /// The same bytes always give the same event. Whatever the bytes are, the event is at most
 /// [`MAX_EVENT_BYTES`](crate::event::MAX_EVENT_BYTES) long.
 pub fn read(bytes: &[u8]) -> Result<Delivery, Error> {
-    let body: Body = wire::parse(bytes)?;
-    let (source, happening, issue) = match (body.webhook_event, body.issue, body.fields) {
+    let body: Body = wire::object(bytes)?;
+    let issue = body.issue.map(|issue| issue.object(top("issue"))).transpose()?;
+    let (source, happening, issue) = match (body.webhook_event, issue, body.fields) {
         (Some(event), issue, _) => {
             let happening = match event.as_str() {
                 Some("jira:issue_created") => Happening::Created,
@@ -151,8 +154,10 @@ pub fn read(bytes: &[u8]) -> Result<Delivery, Error> {
     };
     let prefix = if source == Source::Issue { "" } else { "issue." };
     let mut changelogs = Vec::new();
-    changelogs.extend(body.changelog.map(|changelog| ("changelog", changelog)));
-    changelogs.extend(issue.changelog.map(|changelog| ("issue.changelog", changelog)));
+    for (path, changelog) in [("changelog", body.changelog), ("issue.changelog", issue.changelog)] {
+        let changelog = changelog.map(|changelog| changelog.object(top(path))).transpose()?;
+        changelogs.extend(changelog.map(|changelog| (path, changelog)));
+    }
     let issue = Issue {
         changelog: None,
         ..issue
@@ -163,7 +168,7 @@ pub fn read(bytes: &[u8]) -> Result<Delivery, Error> {
 
 /// Reads the answer of Jira's `GET /status`: the categories of all statuses, as facts for any of its tickets.
 pub fn read_statuses(bytes: &[u8], observed: Time) -> Result<Vec<Fact>, Error> {
-    let statuses: Vec<Value> = wire::parse(bytes)?;
+    let statuses: Vec<Value> = wire::list(bytes)?;
     let mut facts = Vec::new();
     for (index, status) in statuses.iter().enumerate() {
         let prefix = &format!("[{index}].");
@@ -202,7 +207,10 @@ struct Reading<'a> {
 impl<'a> Reading<'a> {
     fn of(prefix: &'a str, issue: Issue, delivered: Option<Time>) -> Result<Self, Error> {
         let fields_prefix = &format!("{prefix}fields.");
-        let fields = issue.fields.unwrap_or_default();
+        let fields = match issue.fields {
+            Some(fields) => fields.object(leaf(prefix, "fields"))?,
+            None => Fields::default(),
+        };
         let link = leaf(prefix, "self");
         let expected = "a URL whose host names the site";
         let site = match wire::string(link, issue.link.as_ref())? {
@@ -337,8 +345,14 @@ impl<'a> Reading<'a> {
             items: changelog.items,
         };
         changes.extend(self.read_history(&format!("{path}."), edit, (at, clock), initial)?);
-        for (index, history) in changelog.histories.unwrap_or_default().into_iter().enumerate() {
-            let prefix = &format!("{path}.histories[{index}].");
+        let histories = match changelog.histories {
+            Some(histories) => histories.list(leaf(&format!("{path}."), "histories"))?,
+            None => Vec::new(),
+        };
+        for (index, history) in histories.into_iter().enumerate() {
+            let path = format!("{path}.histories[{index}]");
+            let history = history.object(top(&path))?;
+            let prefix = &format!("{path}.");
             let created = wire::time(leaf(prefix, "created"), history.created.as_ref())?;
             let dated = created.map_or((at, clock), |created| (created, Clock::History));
             changes.extend(self.read_history(prefix, history, dated, false)?);
@@ -359,9 +373,15 @@ impl<'a> Reading<'a> {
         let changelog = ChangelogId(id.map_or_else(String::new, String::from));
         let mut changes: Vec<Change> = Vec::new();
         let mut item_counts = BTreeMap::new();
-        for (index, item) in history.items.unwrap_or_default().iter().enumerate() {
+        let items = match history.items {
+            Some(items) => items.list(leaf(prefix, "items"))?,
+            None => Vec::new(),
+        };
+        for (index, item) in items.into_iter().enumerate() {
+            let path = format!("{prefix}items[{index}]");
+            let item = item.object(top(&path))?;
             let Some(field) = item.field() else { continue };
-            let prefix = &format!("{prefix}items[{index}].");
+            let prefix = &format!("{path}.");
             let value = |id, id_value: &Option<Value>, name, name_value: &Option<Value>| {
                 let id = scalar(leaf(prefix, id), id_value.as_ref())?;
                 let name = scalar(leaf(prefix, name), name_value.as_ref())?;

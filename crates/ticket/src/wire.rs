@@ -1,5 +1,10 @@
 //! Reading JSON that others wrote: each error names the field, the value, and what would be right.
 
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+use serde::de::{DeserializeOwned, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
@@ -14,6 +19,12 @@ pub enum Error {
     NotJson(#[source] serde_json::Error),
     #[error("the body is JSON, but no shape of an issue: {0}")]
     NoKnownShape(String),
+    #[error("the body is JSON, but no shape of an issue: {field} is {value}; it should be {expected}")]
+    WrongShape {
+        field: String,
+        value: String,
+        expected: &'static str,
+    },
     #[error("{field} is missing; it should be {expected}")]
     Missing { field: String, expected: &'static str },
     #[error("{field} is {value}; it should be {expected}")]
@@ -36,7 +47,7 @@ pub enum Kind {
 impl Error {
     pub fn kind(&self) -> Kind {
         match self {
-            Self::NotJson(_) | Self::NoKnownShape(_) => Kind::Unreadable,
+            Self::NotJson(_) | Self::NoKnownShape(_) | Self::WrongShape { .. } => Kind::Unreadable,
             Self::Missing { .. } | Self::Invalid { .. } => Kind::Unprocessable,
         }
     }
@@ -45,20 +56,186 @@ impl Error {
     pub fn field(&self) -> Option<&str> {
         match self {
             Self::NotJson(_) | Self::NoKnownShape(_) => None,
-            Self::Missing { field, .. } | Self::Invalid { field, .. } => Some(field),
+            Self::Missing { field, .. } | Self::Invalid { field, .. } | Self::WrongShape { field, .. } => Some(field),
         }
     }
 }
 
+/// Parses a body that is an object.
+pub(crate) fn object<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
+    match parse(body)? {
+        Shaped::Right(Object(object)) => Ok(object),
+        Shaped::Wrong(value) => Err(not_a_body(&value, AN_OBJECT)),
+    }
+}
+
+/// Parses a body that is a list.
+pub(crate) fn list<T: DeserializeOwned>(body: &[u8]) -> Result<Vec<T>, Error> {
+    match parse(body)? {
+        Shaped::Right(list) => Ok(list),
+        Shaped::Wrong(value) => Err(not_a_body(&value, A_LIST)),
+    }
+}
+
+fn not_a_body(value: &Value, expected: &str) -> Error {
+    Error::NoKnownShape(format!(
+        "it is {}; it should be {expected}",
+        excerpt(&value.to_string())
+    ))
+}
+
 /// Parses a body, telling apart what is no JSON and what is JSON of another shape.
-pub(crate) fn parse<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, Error> {
-    serde_json::from_slice(body).map_err(|error| {
+///
+/// Half a surrogate pair, which cutting a text can leave, is no Unicode and no reason to lose a delivery: it is read
+/// as U+FFFD.
+fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
+    let mut read = serde_json::from_slice(body);
+    if read.as_ref().is_err_and(serde_json::Error::is_syntax)
+        && let Some(mended) = without_lone_surrogates(body)
+    {
+        read = serde_json::from_slice(&mended);
+    }
+    read.map_err(|error| {
         if error.is_data() {
             Error::NoKnownShape(error.to_string())
         } else {
             Error::NotJson(error)
         }
     })
+}
+
+/// The body with every escaped half of a surrogate pair replaced, byte for byte in its place; `None` if it has none.
+fn without_lone_surrogates(body: &[u8]) -> Option<Vec<u8>> {
+    const ESCAPE: usize = "\\uXXXX".len();
+    const REPLACEMENT: &[u8; ESCAPE] = b"\\ufffd";
+    let unit = |at: usize| -> Option<u16> {
+        let digits = body.get(at..at + ESCAPE)?.strip_prefix(b"\\u")?;
+        let digits = std::str::from_utf8(digits).ok()?;
+        let is_hex = digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+        is_hex.then(|| u16::from_str_radix(digits, 16).ok())?
+    };
+    let mut mended = None;
+    let mut at = 0;
+    while let Some(found) = body
+        .get(at..)
+        .and_then(|rest| rest.iter().position(|byte| *byte == b'\\'))
+    {
+        at += found;
+        at += match (unit(at), unit(at + ESCAPE)) {
+            (Some(0xD800..=0xDBFF), Some(0xDC00..=0xDFFF)) => 2 * ESCAPE,
+            (Some(0xD800..=0xDFFF), _) => {
+                mended.get_or_insert_with(|| body.to_vec())[at..at + ESCAPE].copy_from_slice(REPLACEMENT);
+                ESCAPE
+            }
+            (Some(_), _) => ESCAPE,
+            // The backslash and what it escapes, which may be a backslash.
+            (None, _) => 2,
+        };
+    }
+    mended
+}
+
+const AN_OBJECT: &str = "an object";
+const A_LIST: &str = "a list";
+
+/// A part of a body's structure: of the shape that it should have, or whatever else it is, kept for the one who knows
+/// its name.
+pub(crate) enum Shaped<T> {
+    Right(T),
+    Wrong(Value),
+}
+
+/// An object, and nothing else: of itself, serde reads a list into a struct, too, by the order of the fields.
+pub(crate) struct Object<T>(pub(crate) T);
+
+impl<T> Shaped<Object<T>> {
+    pub(crate) fn object(self, path: Path<'_>) -> Result<T, Error> {
+        match self {
+            Self::Right(Object(object)) => Ok(object),
+            Self::Wrong(value) => Err(path.misshapen(&value, AN_OBJECT)),
+        }
+    }
+}
+
+impl<T> Shaped<Vec<T>> {
+    pub(crate) fn list(self, path: Path<'_>) -> Result<Vec<T>, Error> {
+        match self {
+            Self::Right(list) => Ok(list),
+            Self::Wrong(value) => Err(path.misshapen(&value, A_LIST)),
+        }
+    }
+}
+
+/// How a shape is read from the two structures of JSON; what it does not take is kept as it is.
+pub(crate) trait Shape<'de>: Sized {
+    fn of_map<A: MapAccess<'de>>(map: A) -> Result<Shaped<Self>, A::Error> {
+        Value::deserialize(MapAccessDeserializer::new(map)).map(Shaped::Wrong)
+    }
+
+    fn of_list<A: SeqAccess<'de>>(list: A) -> Result<Shaped<Self>, A::Error> {
+        Value::deserialize(SeqAccessDeserializer::new(list)).map(Shaped::Wrong)
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Shape<'de> for Object<T> {
+    fn of_map<A: MapAccess<'de>>(map: A) -> Result<Shaped<Self>, A::Error> {
+        let object = T::deserialize(MapAccessDeserializer::new(map))?;
+        Ok(Shaped::Right(Self(object)))
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Shape<'de> for Vec<T> {
+    fn of_list<A: SeqAccess<'de>>(list: A) -> Result<Shaped<Self>, A::Error> {
+        Self::deserialize(SeqAccessDeserializer::new(list)).map(Shaped::Right)
+    }
+}
+
+impl<'de, T: Shape<'de>> Deserialize<'de> for Shaped<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ShapeVisitor(PhantomData))
+    }
+}
+
+struct ShapeVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Shape<'de>> Visitor<'de> for ShapeVisitor<T> {
+    type Value = Shaped<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Shaped<T>, A::Error> {
+        T::of_map(map)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Shaped<T>, A::Error> {
+        T::of_list(list)
+    }
+
+    fn visit_unit<E>(self) -> Result<Shaped<T>, E> {
+        Ok(Shaped::Wrong(Value::Null))
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Shaped<T>, E> {
+        Ok(Shaped::Wrong(value.into()))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Shaped<T>, E> {
+        Ok(Shaped::Wrong(value.into()))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Shaped<T>, E> {
+        Ok(Shaped::Wrong(value.into()))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Shaped<T>, E> {
+        Ok(Shaped::Wrong(value.into()))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Shaped<T>, E> {
+        Ok(Shaped::Wrong(value.into()))
+    }
 }
 
 /// Keeps a field that is there, also when it is `null`: that is then what the body says.
@@ -79,6 +256,14 @@ pub(crate) fn leaf<'a>(prefix: &'a str, name: &'a str) -> Path<'a> {
 }
 
 impl Path<'_> {
+    fn misshapen(self, value: &Value, expected: &'static str) -> Error {
+        Error::WrongShape {
+            field: self.to_string(),
+            value: excerpt(&value.to_string()),
+            expected,
+        }
+    }
+
     pub(crate) fn missing(self, expected: &'static str) -> Error {
         Error::Missing {
             field: self.to_string(),
