@@ -557,7 +557,9 @@ fn picture(args: Args<'_>, _: &Meter) -> HostFnResult {
     let Some(text) = value.as_str() else {
         return Ok(value.clone());
     };
-    let is_large = |digits: &str| digits.parse::<usize>().is_ok_and(|number| number > MAX_PICTURE);
+    // What is too large for a number is large.
+    let is_large =
+        |digits: &str| !digits.is_empty() && digits.parse().map_or(true, |number: usize| number > MAX_PICTURE);
     // The text to be read as a moment stands before its picture, and has large numbers too.
     let asks = text
         .split_once('[')

@@ -51,6 +51,7 @@ fn one_call_cannot_fill_the_memory() {
         "$map([1e15], $formatInteger(?, 'I'))",
         "$fromMillis(0, '[Y,*-1000000000]')",
         "$fromMillis(0, '[f,1000000000-1000000000]')",
+        "$fromMillis(0, '[Y0 44444444444444444444444444444401]')",
         "$formatNumber(1, $pad('', 1000000, '0'))",
     ] {
         is_refused(expression, &input);
