@@ -566,3 +566,42 @@ async fn activities_are_kept() {
     assert!(!engine.retag_activity(&created.arn, Default::default()).await.unwrap());
     engine.shutdown().await;
 }
+
+/// An expression that goes on until its time is over.
+fn endless() -> Value {
+    json!({ "QueryLanguage": "JSONata", "StartAt": "Compute", "States": {
+        "Compute": { "Type": "Pass", "Output": "{% ($f := function($n) { $f($n + 1) }; $f(1)) %}", "End": true } } })
+}
+
+#[tokio::test]
+async fn an_endless_expression_holds_up_no_other_execution() {
+    let world = World::new(Script::new([]));
+    let engine = world.open().await;
+    let created = engine.create_state_machine(machine("slow", &endless())).await;
+    let slow = created.expect("a valid definition").arn;
+    let quick = create(
+        &engine,
+        &json!({ "QueryLanguage": "JSONata", "StartAt": "Compute", "States": {
+            "Compute": { "Type": "Pass", "Output": "{% $states.input.n + 1 %}", "End": true } } }),
+    )
+    .await;
+    let slow_engine = engine.clone();
+    let endless = tokio::spawn(async move {
+        let started = slow_engine.start_execution(start(&slow, "one", json!({}))).await;
+        slow_engine.wait_closed(&started.expect("it starts").arn).await
+    });
+    // By what is done meanwhile, not by the clock: one is enough to show it, and there is time for many.
+    let mut done = 0;
+    while !endless.is_finished() {
+        let name = format!("quick-{done}");
+        let started = engine.start_execution(start(&quick, &name, json!({ "n": done }))).await;
+        let closed = engine.wait_closed(&started.expect("it starts").arn).await.unwrap();
+        assert_eq!(closed.output, Some(json!(done + 1).into()));
+        done += 1;
+    }
+    assert!(done > 3, "{done} executions while one computed");
+    let closed = endless.await.unwrap().unwrap();
+    assert_eq!(closed.status, Status::Failed);
+    assert_eq!(closed.failure.name(), "States.QueryEvaluationError");
+    engine.shutdown().await;
+}
