@@ -135,6 +135,8 @@ async fn what_carries_no_fact_or_is_no_delivery_starts_nothing_and_says_why() {
     for (body, status) in [
         (&b"no JSON"[..], 400),
         (b"{\"hello\": \"world\"}", 400),
+        (b"[\"jira:issue_created\", 1577836800000, [\"10\"]]", 400),
+        (b"{\"webhookEvent\": \"jira:issue_updated\", \"issue\": 5}", 400),
         (
             b"{\"summary\": \"\", \"created\": \"yesterday\", \"completed\": null, \"priority\": \"High\"}",
             422,
@@ -203,6 +205,18 @@ async fn the_flat_payload_becomes_a_ticket() {
         [&json!(1_800_000), &json!(1_800_000), &json!(0), &json!([])],
         "{ticket}"
     );
+
+    for (completed, state) in [("", "open"), ("2026-11-20T08:45:00Z", "closed")] {
+        let request = server.http.patch(format!("{}/tickets/{id}", server.api));
+        let answer = request.body(json!({"completed": completed}).to_string()).send().await;
+        let answer: Value = answer.expect("an answer").json().await.expect("JSON");
+        server
+            .execution(answer["execution"].as_str().expect("a name"), "SUCCEEDED")
+            .await;
+        let (_, ticket) = server.get(&format!("/tickets/{id}")).await;
+        let seen = ["state", "reopen_count", "flags"].map(|name| &ticket[name]);
+        assert_eq!(seen, [&json!(state), &json!(1), &json!([])], "{ticket}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
