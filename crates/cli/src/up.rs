@@ -19,7 +19,7 @@ use crate::{TemplateOptions, compile, post, sample, style, ticket};
 #[command(after_help = "Examples:
   ticketflow up
   ticketflow up --port 8080 --data-dir ~/tickets
-  ticketflow up --time-skip --data-dir /tmp/test    a test run: workflows do not wait
+  ticketflow up --time-skip --data-dir skipped      a test run: workflows do not wait
   ticketflow up --template .aws-sam/build/template.yaml --parameter Architecture=x86_64
 
 JIRA_WEBHOOK_SECRET is the secret that JIRA signs with; without it, one is made at the first start and kept in the
