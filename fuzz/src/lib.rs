@@ -7,6 +7,7 @@ use asl::{EventId, Execution, Failure, Identity, Json, Mark, Moment, StateMachin
 use chrono::{DateTime, Utc};
 use scenario::Answer;
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 /// A trigger is at most a thousand steps, so this is a long life; whoever loops for ever is left alone.
 const MAX_TRIGGERS: usize = 200;
@@ -128,4 +129,9 @@ pub fn follow(text: &str, input: &Value) {
         };
         let _ = expression.evaluate("field.$", &scope);
     }
+}
+
+/// A directory in memory: thousands of stores a minute are nothing for a disk.
+pub fn directory() -> TempDir {
+    tempfile::tempdir_in("/dev/shm").expect("a directory in memory")
 }
