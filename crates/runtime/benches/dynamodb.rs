@@ -1,6 +1,6 @@
 //! Requests a second of the embedded DynamoDB, in process, every write on disk before its answer.
 //!
-//! `cargo bench -p runtime --bench dynamodb`. The disk's own fsync is measured beside it: that is the ceiling of one
+//! `cargo bench --workspace --bench dynamodb`. The disk's own fsync is measured beside it: that is the ceiling of one
 //! caller, and what many callers share.
 
 #![expect(clippy::print_stdout, reason = "a table of figures is what this is for")]

@@ -1,4 +1,4 @@
-//! What the Lambda host costs: `cargo bench -p runtime --bench lambda`.
+//! What the Lambda host costs: `cargo bench --workspace --bench lambda`.
 //!
 //! The function only echoes, so that the time of an invocation is the host's share, two ways through loopback, and what
 //! `lambda_runtime` itself takes. This program is the bench, the launcher and the function, whichever is asked for.

@@ -1,4 +1,4 @@
-//! What those who start executions notice of the deletion of old ones: `cargo bench -p runtime --bench retention`.
+//! What those who start executions notice of the deletion of old ones: `cargo bench --workspace --bench retention`.
 
 #![expect(clippy::print_stdout, reason = "the table is what a bench is for")]
 

@@ -1,7 +1,7 @@
 //! What the pure interpreter costs for each state entered, by state type and query language: time by criterion, and the
 //! allocations, which do not vary, counted.
 //!
-//!     cargo bench -p asl --bench interpreter
+//!     cargo bench --workspace --bench interpreter
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
