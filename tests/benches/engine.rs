@@ -2,7 +2,7 @@
 //!
 //! The client is part of the machine's load; its share of the processor time is printed beside each rate.
 //!
-//!     cargo bench --workspace --bench engine [rates] [long] [waiting] [closed]
+//!     cargo bench --workspace --bench engine [-- rates long waiting closed]
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
