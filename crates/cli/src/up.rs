@@ -9,7 +9,7 @@ use anyhow::Context;
 use runtime::template::{Settings, Template};
 use runtime::{Config, Listeners, Stack};
 use serde_json::json;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::failure::with_hint;
 use crate::output::{Quiet, note, say};
@@ -83,6 +83,7 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<ExitCode> {
     });
     std::fs::create_dir_all(&options.data_dir)
         .with_context(|| format!("could not make the data directory {}", options.data_dir.display()))?;
+    let mut stop = Stop::listen()?;
     let stack = Stack::start(
         listeners,
         template,
@@ -122,14 +123,11 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<ExitCode> {
         }
     }
     tracing::debug!(seconds = begun.elapsed().as_secs_f64(), "started");
-    stopped().await?;
+    stop.asked().await;
     note!("Stopping: what is in flight is finished first; again to stop at once.");
     tokio::select! {
         () = stack.shutdown() => Ok(ExitCode::SUCCESS),
-        again = stopped() => {
-            again?;
-            Ok(ExitCode::FAILURE)
-        }
+        () = stop.asked() => Ok(ExitCode::FAILURE),
     }
 }
 
@@ -178,15 +176,27 @@ fn invite(data_dir: &Path, stack: &Stack, secret: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Waits until someone asks the process to stop.
-async fn stopped() -> anyhow::Result<()> {
-    let mut interrupted = signal(SignalKind::interrupt()).context("could not listen for SIGINT")?;
-    let mut terminated = signal(SignalKind::terminate()).context("could not listen for SIGTERM")?;
-    tokio::select! {
-        _ = interrupted.recv() => {}
-        _ = terminated.recv() => {}
+/// The signals that ask the process to stop, heard from the moment this is made: whoever reads that `up` is ready may
+/// send one at once.
+struct Stop {
+    interrupted: Signal,
+    terminated: Signal,
+}
+
+impl Stop {
+    fn listen() -> anyhow::Result<Self> {
+        Ok(Self {
+            interrupted: signal(SignalKind::interrupt()).context("could not listen for SIGINT")?,
+            terminated: signal(SignalKind::terminate()).context("could not listen for SIGTERM")?,
+        })
     }
-    Ok(())
+
+    async fn asked(&mut self) {
+        tokio::select! {
+            _ = self.interrupted.recv() => {}
+            _ = self.terminated.recv() => {}
+        }
+    }
 }
 
 fn log() {
