@@ -90,6 +90,7 @@ impl<'a> Transition<'a> {
         let last = self.execution.last_event;
         let item = self.item_of(frame, &kind);
         let full = match item {
+            _ if !self.machine.keeps_history => false,
             Some(item) => MAX_EVENTS <= self.execution.frame(item).item_events,
             None => MAX_EVENTS <= last + 1 && !closes(&kind),
         };
@@ -162,6 +163,10 @@ impl<'a> Transition<'a> {
                 }
             }
             Trigger::Stop(failure) => self.append(ROOT, 0, self.now, EventKind::ExecutionAborted(failure)),
+            Trigger::Break(failure) => {
+                let last = self.execution.last_event;
+                self.append(ROOT, last, self.now, EventKind::ExecutionFailed(failure));
+            }
         }
     }
 

@@ -24,6 +24,8 @@ pub use parse::{INVALID_LABEL, Problem, Severity, quoted};
 pub struct StateMachine {
     pub start_at: Arc<str>,
     pub timeout_seconds: Option<u64>,
+    /// Whether an execution's history is kept, and therefore has its quota of events: not in an Express workflow.
+    pub keeps_history: bool,
     /// Whether the first state's input is printed anew, where others get the execution's as it was sent.
     ///
     /// AWS has done so since 2024, by the recordings: seen with a labelled Map, not with definitions of before.

@@ -40,6 +40,8 @@ pub enum Trigger {
     },
     /// StopExecution.
     Stop(Failure),
+    /// Whoever advances the execution cannot go on with it.
+    Break(Failure),
     /// RedriveExecution of an execution that did not succeed.
     Redrive,
 }

@@ -24,7 +24,7 @@ mod upkeep;
 mod versions;
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -43,13 +43,13 @@ pub use executions::{
     ExecutionFilter, ExecutionRecord, ExecutionSummary, ExecutionsPage, HistoryPage, HistoryRange, Redriven,
     StartExecution,
 };
-pub use express::ExpressRun;
 pub use machines::{INITIAL_REVISION, NewStateMachine, StateMachineUpdate};
 pub use status::{PublishError, PublishFuture, StatusChange, StatusEvents};
 pub(crate) use versions::split_version;
 pub use versions::{Publish, VersionRecord};
 
 use cache::Cache;
+use calls::Calls;
 use machines::Machines;
 use timer::Timer;
 
@@ -58,6 +58,13 @@ const ACCOUNT: &str = "000000000000";
 
 /// Task calls in progress at the same time: AWS's default concurrency of an account's functions. Further calls wait.
 const MAX_CALLS: usize = 1_000;
+
+/// Standard executions in progress at the same time: AWS's quota of an account.
+const MAX_OPEN: usize = if cfg!(test) { 2_000 } else { 1_000_000 };
+
+/// Express executions in progress at the same time. They live in memory, payloads and all, so that there is a bound
+/// where AWS has none but its own size.
+const MAX_EXPRESS: usize = 10_000;
 
 /// Evaluations of JSONata at the same time. Each has a thread, so that a slow one holds up none of the others; more of
 /// them than this wait.
@@ -96,7 +103,10 @@ struct Inner {
     status_events: Arc<dyn StatusEvents>,
     /// The number of the next execution.
     next_execution: AtomicI64,
-    calls: Semaphore,
+    calls: Calls,
+    /// Standard executions in progress.
+    open: AtomicUsize,
+    express_turns: Arc<Semaphore>,
     evaluations: Arc<Semaphore>,
     timer: Timer,
     /// Told when a status event has been written.
@@ -115,11 +125,12 @@ impl Engine {
         let data_dir = config.data_dir;
         let opened = tokio::task::spawn_blocking(move || History::open(&data_dir, faults)).await;
         let history = opened.map_err(|_| history::Error::Closed)??;
-        let (machines, next) = history
+        let (machines, next, open) = history
             .read(|connection| {
                 let revisions = history::machines::all(connection)?;
                 let machines = Machines::new(revisions, history::machines::versions(connection)?);
-                Ok((machines, history::executions::next_id(connection)?))
+                let next = history::executions::next_id(connection)?;
+                Ok((machines, next, history::executions::count_open(connection)?))
             })
             .await?;
         let inner = Arc::new(Inner {
@@ -132,7 +143,9 @@ impl Engine {
             tasks: config.tasks,
             status_events: config.status_events,
             next_execution: AtomicI64::new(next),
-            calls: Semaphore::new(MAX_CALLS),
+            calls: Calls::default(),
+            open: AtomicUsize::new(open),
+            express_turns: Arc::new(Semaphore::new(MAX_EXPRESS)),
             evaluations: Arc::new(Semaphore::new(MAX_EVALUATIONS)),
             timer: Timer::default(),
             owes_status: Bell::new(config.clock.clone()),
@@ -142,6 +155,7 @@ impl Engine {
         // Each first looks at what is there, and the clock waits for that.
         let busy = || inner.clock.busy();
         inner.in_background(timer::run(inner.clone(), busy()));
+        inner.in_background(calls::take_turns(inner.clone()));
         inner.in_background(status::deliver(inner.clone(), busy()));
         inner.in_background(upkeep::resume(inner.clone(), busy()));
         inner.in_background(upkeep::expire(inner.clone()));

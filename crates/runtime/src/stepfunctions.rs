@@ -125,8 +125,14 @@ impl From<driver::Error> for Error {
             driver::Error::ExecutionDoesNotExist { arn } => Self::ExecutionDoesNotExist(owned(arn)),
             driver::Error::ExecutionAlreadyExists { arn } => Self::ExecutionAlreadyExists(owned(arn)),
             driver::Error::ExecutionNotRedrivable { reason, .. } => Self::ExecutionNotRedrivable(reason.to_string()),
+            driver::Error::TooManyOpen => Self::ExecutionLimitExceeded,
+            driver::Error::Throttled => Self::Throttling,
             driver::Error::InvalidToken => Self::InvalidToken,
             driver::Error::TaskTimedOut => Self::TaskTimedOut,
+            driver::Error::BrokenOff { .. } => {
+                tracing::error!(error = &error as &dyn std::error::Error, "the interpreter is at fault");
+                Self::Internal
+            }
             driver::Error::History(source) => {
                 tracing::error!(error = source as &dyn std::error::Error, "the execution store failed");
                 Self::Internal

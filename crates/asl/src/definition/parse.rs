@@ -107,6 +107,7 @@ pub(super) fn examine(definition: &str) -> (Option<StateMachine>, Vec<Problem>) 
     let machine = start_at.map(|start_at| StateMachine {
         start_at,
         timeout_seconds,
+        keeps_history: true,
         prints_input: parser.is_recent,
         states: parser.states,
     });

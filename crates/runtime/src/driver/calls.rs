@@ -1,17 +1,17 @@
 //! Calls of tasks: performed outside, answered as triggers.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use asl::{EventId, EventKind, Failure, Json, Mark, Schedule, Task, Trigger};
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::cache::Slot;
 use super::transition::Fold;
-use super::{Inner, skip};
+use super::{Error, Inner, MAX_CALLS, RETRY_PAUSE, report, skip};
 use crate::clock::Busy;
-use crate::history;
+use crate::history::{self, ExecutionId};
 
 /// A task to perform, or, once it is submitted, a job to await.
 #[derive(Clone, Debug)]
@@ -45,7 +45,93 @@ pub trait Tasks: Send + Sync + 'static {
     fn perform(&self, call: TaskCall) -> TaskFuture<'_>;
 }
 
-/// Begins a call that is owed.
+/// The calls in progress, and those that wait for a turn.
+///
+/// What waits is only named here: its payload is on disk with its execution, however many there are.
+pub(super) struct Calls {
+    pub(super) turns: Arc<Semaphore>,
+    waiting: Mutex<VecDeque<Waiting>>,
+    added: Notify,
+}
+
+struct Waiting {
+    execution: ExecutionId,
+    scheduled: EventId,
+    /// What waits for a turn is at work, for a clock that skips time.
+    _busy: Busy,
+}
+
+impl Default for Calls {
+    fn default() -> Self {
+        Self {
+            turns: Arc::new(Semaphore::new(MAX_CALLS)),
+            waiting: Mutex::default(),
+            added: Notify::new(),
+        }
+    }
+}
+
+impl Calls {
+    fn wait(&self, waiting: Waiting) {
+        let mut queue = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        queue.push_back(waiting);
+        drop(queue);
+        self.added.notify_one();
+    }
+
+    fn is_awaited(&self) -> bool {
+        !self.waiting.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
+    /// How many calls wait for a turn.
+    #[cfg(test)]
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    fn next(&self) -> Option<Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
+    }
+}
+
+/// Gives the calls that wait their turns, first come, first served, until the engine is shut down.
+pub(super) async fn take_turns(engine: Arc<Inner>) {
+    loop {
+        while engine.calls.is_awaited() {
+            let Ok(turn) = engine.calls.turns.clone().acquire_owned().await else {
+                return;
+            };
+            if let Some(waiting) = engine.calls.next() {
+                tokio::spawn(take_up(engine.clone(), waiting, turn));
+            }
+        }
+        engine.calls.added.notified().await;
+    }
+}
+
+/// Begins a call that has waited, if it is still to be made.
+async fn take_up(engine: Arc<Inner>, waiting: Waiting, turn: OwnedSemaphorePermit) {
+    let slot = engine.cache.slot(waiting.execution);
+    loop {
+        let mut state = slot.state.lock().await;
+        match engine.fold(&slot, &mut state).await {
+            Ok(fold) => {
+                let task = fold.execution.task(waiting.scheduled).cloned();
+                if let Some(task) = task.filter(|task| !task.submitted && !state.calls.contains_key(&task.scheduled)) {
+                    begin(&engine, &slot, &mut state.calls, &fold, &task, Turn::Has(turn));
+                }
+                state.fold = Some(fold);
+                return;
+            }
+            Err(Error::ExecutionDoesNotExist { .. } | Error::History(history::Error::Closed)) => return,
+            Err(error) => report(&error, "cannot read an execution whose call is due; trying again"),
+        }
+        drop(state);
+        tokio::time::sleep(RETRY_PAUSE).await;
+    }
+}
+
+/// Begins a call that is owed, or has it wait for its turn.
 pub(super) fn start(
     engine: &Arc<Inner>,
     slot: &Arc<Slot>,
@@ -54,6 +140,38 @@ pub(super) fn start(
     task: &Task,
     submitted: Option<Json>,
 ) {
+    if let Some(answer) = submitted {
+        return begin(engine, slot, calls, fold, task, Turn::NeedsNone(answer));
+    }
+    match engine.calls.turns.clone().try_acquire_owned() {
+        Ok(turn) => begin(engine, slot, calls, fold, task, Turn::Has(turn)),
+        Err(_) => engine.calls.wait(Waiting {
+            execution: slot.id,
+            scheduled: task.scheduled,
+            _busy: engine.clock.busy(),
+        }),
+    }
+}
+
+/// What a call that begins has.
+enum Turn {
+    Has(OwnedSemaphorePermit),
+    /// It was made before and answered with this; its job's end may need turns of its own to come about.
+    NeedsNone(Json),
+}
+
+fn begin(
+    engine: &Arc<Inner>,
+    slot: &Arc<Slot>,
+    calls: &mut HashMap<EventId, oneshot::Sender<()>>,
+    fold: &Fold,
+    task: &Task,
+    turn: Turn,
+) {
+    let (turn, submitted) = match turn {
+        Turn::Has(turn) => (Some(turn), None),
+        Turn::NeedsNone(answer) => (None, Some(answer)),
+    };
     let call = TaskCall {
         execution_arn: fold.arn.clone(),
         state_machine_arn: fold.revision.record.arn.clone(),
@@ -63,7 +181,8 @@ pub(super) fn start(
     };
     let (sender, cancelled) = oneshot::channel();
     calls.insert(task.scheduled, sender);
-    tokio::spawn(run(engine.clone(), slot.clone(), call, cancelled, engine.clock.busy()));
+    let busy = engine.clock.busy();
+    tokio::spawn(run(engine.clone(), slot.clone(), call, turn, cancelled, busy));
 }
 
 /// Performs a call and brings its outcome to the execution, unless it is cancelled before.
@@ -71,25 +190,19 @@ async fn run(
     engine: Arc<Inner>,
     slot: Arc<Slot>,
     mut call: TaskCall,
+    mut turn: Option<OwnedSemaphorePermit>,
     mut cancelled: oneshot::Receiver<()>,
     _busy: Busy,
 ) {
     let mut stopping = engine.stopping.subscribe();
     loop {
-        let perform = async {
-            // A job's end is awaited without a turn: it may need turns of its own to come about.
-            let _turn = match call.submitted {
-                None => engine.calls.acquire().await.ok(),
-                Some(_) => None,
-            };
-            engine.tasks.perform(call.clone()).await
-        };
         let outcome = tokio::select! {
             biased;
             _ = &mut cancelled => return,
             _ = stopping.wait_for(|stopping| *stopping) => return,
-            outcome = perform => outcome,
+            outcome = engine.tasks.perform(call.clone()) => outcome,
         };
+        turn.take();
         let scheduled = call.scheduled;
         match outcome {
             TaskOutcome::Succeeded(output) => {

@@ -30,6 +30,14 @@ pub enum Error {
     ExecutionAlreadyExists { arn: Arc<str> },
     #[error("execution {arn} cannot be redriven: {reason}")]
     ExecutionNotRedrivable { arn: Arc<str>, reason: NotRedrivable },
+    /// As many executions are in progress as there may be.
+    #[error("as many executions run as can run at once")]
+    TooManyOpen,
+    /// As many Express executions are in memory as there may be.
+    #[error("as many Express executions run as can run at once")]
+    Throttled,
+    #[error("the interpreter broke off at {arn}: a defect of the engine; a redrive tries again")]
+    BrokenOff { arn: Arc<str> },
     /// No task was ever given this token.
     #[error("invalid task token")]
     InvalidToken,

@@ -1,6 +1,7 @@
 //! Executions as the API sees them: started, stopped, redriven, called back, described, listed.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use asl::{Event, EventId, EventKind, Failure, Identity, Json, Status, Trigger};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -9,7 +10,7 @@ use super::cache::Slot;
 use super::machines::Revision;
 use super::transition::Fold;
 use super::versions::version_arn;
-use super::{ACCOUNT, Engine, Error, Inner, NotRedrivable};
+use super::{ACCOUNT, Engine, Error, Inner, MAX_OPEN, NotRedrivable};
 use crate::history::{self, ExecutionId, ListFilter, MachineType, NewExecution, Position, Row, StateMachineRecord};
 
 /// How long after its end an execution can be redriven, as on AWS.
@@ -206,6 +207,9 @@ impl Inner {
     async fn start(self: Arc<Self>, start: StartExecution) -> Result<ExecutionRecord, Error> {
         let named = self.named(&start.state_machine_arn)?;
         named.startable()?;
+        if MAX_OPEN <= self.open.load(Ordering::Relaxed) {
+            return Err(Error::TooManyOpen);
+        }
         let (revision, version) = (named.revision(), named.number());
         let name = start.name.unwrap_or_else(|| uuid::Uuid::new_v4().to_string().into());
         let machine = revision.machine_id;

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use asl::{Event, EventId, Execution, Json, Status, Task, Trigger};
+use asl::{EventId, Execution, Json, Status, Task, Trigger};
 use tokio::task::{AbortHandle, JoinSet};
 
 use super::executions::identity;
@@ -12,13 +12,6 @@ use super::transition::Fold;
 use super::{Engine, Error, ExecutionRecord, Inner, StartExecution, TaskCall, TaskOutcome};
 use crate::clock::Busy;
 use crate::history::MachineType;
-
-/// An Express execution that has come to its end.
-#[derive(Debug)]
-pub struct ExpressRun {
-    pub record: ExecutionRecord,
-    pub events: Vec<Event>,
-}
 
 /// An outcome holds the clock until it is taken in.
 type Outcomes = JoinSet<(EventId, TaskOutcome, Busy)>;
@@ -42,7 +35,7 @@ impl Calls {
         let (engine, busy) = (engine.clone(), engine.clock.busy());
         let handle = self.outcomes.spawn(async move {
             let _turn = match call.submitted {
-                None => engine.calls.acquire().await.ok(),
+                None => engine.calls.turns.acquire().await.ok(),
                 Some(_) => None,
             };
             (call.scheduled, engine.tasks.perform(call).await, busy)
@@ -81,11 +74,10 @@ impl Calls {
 
 impl Inner {
     /// While it waits, a hold of the caller's does not keep the clock from jumping.
-    async fn run_express(self: &Arc<Self>, mut fold: Fold, input: Json) -> Result<ExpressRun, Error> {
+    async fn run_express(self: &Arc<Self>, mut fold: Fold, input: Json) -> Result<ExecutionRecord, Error> {
         let machine = fold.revision.machine()?;
         let computes = fold.revision.computes;
         let mut calls = Calls::default();
-        let mut history = Vec::new();
         let mut trigger = Trigger::Start {
             identity: identity(&fold),
             input,
@@ -98,16 +90,13 @@ impl Inner {
                 Trigger::TaskSubmitted { scheduled, output } => Some((*scheduled, output.clone())),
                 _ => None,
             };
-            let (execution, events) = self
-                .advance_execution(machine.clone(), computes, fold.execution, trigger)
+            // Nobody can ask for the events of an Express execution: they are not kept.
+            let (execution, _) = self
+                .advance_execution(&fold.arn, machine.clone(), computes, fold.execution, trigger)
                 .await?;
             fold.execution = execution;
-            history.extend(events);
             if fold.execution.status() != Status::Running {
-                return Ok(ExpressRun {
-                    record: fold.record(),
-                    events: history,
-                });
+                return Ok(fold.record());
             }
             calls.prune(&fold.execution);
             for task in fold.execution.tasks_since(before) {
@@ -164,14 +153,17 @@ impl Inner {
 
 impl Engine {
     /// Runs an Express execution to its end, as StartSyncExecution does.
-    pub async fn run_express(&self, start: StartExecution) -> Result<ExpressRun, Error> {
+    pub async fn run_express(&self, start: StartExecution) -> Result<ExecutionRecord, Error> {
         let fold = self.inner.express(&start)?;
+        let _turn = self.inner.express_turns.try_acquire().map_err(|_| Error::Throttled)?;
         self.inner.run_express(fold, start.input).await
     }
 
     /// Starts an Express execution and lets it run; what becomes of it only its own tasks tell.
     pub(super) async fn start_express(&self, start: StartExecution) -> Result<ExecutionRecord, Error> {
         let fold = self.inner.express(&start)?;
+        let turn = self.inner.express_turns.clone().try_acquire_owned();
+        let turn = turn.map_err(|_| Error::Throttled)?;
         let record = ExecutionRecord {
             started: self.inner.now(),
             input: start.input.clone(),
@@ -182,7 +174,7 @@ impl Engine {
             if let Err(error) = engine.run_express(fold, start.input).await {
                 report(&error, "cannot run an Express execution");
             }
-            drop(busy);
+            drop((turn, busy));
         });
         Ok(record)
     }

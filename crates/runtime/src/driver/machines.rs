@@ -75,6 +75,7 @@ fn parse(definition: &str, machine_type: MachineType) -> Result<asl::StateMachin
     let mut machine = parsed.map_err(|problems| Error::InvalidDefinition { problems })?;
     if machine_type == MachineType::Express {
         let longest = EXPRESS_TIMEOUT.as_secs();
+        machine.keeps_history = false;
         machine.timeout_seconds = Some(machine.timeout_seconds.map_or(longest, |own| own.min(longest)));
     }
     Ok(machine)

@@ -1,6 +1,7 @@
 //! The engine over a real store: what it promises its callers, and what it keeps of it when writes fail and processes
 //! die.
 
+mod bounds;
 mod crash;
 mod lifecycle;
 mod simulation;
@@ -17,6 +18,15 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::history::{Faults, MachineType};
+
+/// A state machine that starts at this state panics whenever it goes on.
+const PANICS: &str = "Panics";
+
+/// The interpreter's one way to panic, as there is no other that is known.
+pub(super) fn panic_if_asked(machine: &asl::StateMachine, trigger: &asl::Trigger) {
+    let goes_on = matches!(trigger, asl::Trigger::Clock | asl::Trigger::TaskSucceeded { .. });
+    assert!(&*machine.start_at != PANICS || !goes_on, "as the test asked");
+}
 
 /// The moment at which tests begin.
 fn dawn() -> DateTime<Utc> {
@@ -239,4 +249,15 @@ async fn events(engine: &Engine, name: &str) -> Vec<asl::Event> {
 async fn types(engine: &Engine, name: &str) -> Vec<String> {
     let events = events(engine, name).await;
     events.iter().map(|event| event.kind.type_name().to_string()).collect()
+}
+
+fn two_steps() -> Value {
+    json!({ "StartAt": "First", "States": {
+        "First": task("first", json!({ "Next": "Second" })),
+        "Second": task("second", json!({ "End": true })),
+    }})
+}
+
+fn waits(seconds: u64) -> Value {
+    json!({ "StartAt": "Wait", "States": { "Wait": { "Type": "Wait", "Seconds": seconds, "End": true } } })
 }

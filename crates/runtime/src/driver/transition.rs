@@ -1,8 +1,10 @@
 //! One trigger of one execution: load, advance, append, perform.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
-use asl::{Event, EventKind, Execution, Moment, Status, Trigger};
+use asl::{Event, EventKind, Execution, Failure, Moment, Status, Trigger};
 use chrono::{DateTime, Utc};
 
 use super::cache::{Slot, SlotState};
@@ -68,7 +70,17 @@ impl Inner {
             state.continuing = false;
         }
         let fold = self.fold(slot, &mut state).await?;
-        self.transition(slot, &mut state, fold, trigger, None).await
+        match self.transition(slot, &mut state, fold, trigger, None).await {
+            Err(error @ Error::BrokenOff { .. }) => {
+                // The log does not know of what was tried: the execution fails where it was before.
+                report(&error, "an execution fails by a defect of the interpreter");
+                let fold = self.fold(slot, &mut state).await?;
+                let failure = Failure::new("States.Runtime", error.to_string());
+                let trigger = Trigger::Break(failure);
+                self.transition(slot, &mut state, fold, trigger, None).await
+            }
+            result => result,
+        }
     }
 
     /// Takes the fold out of its slot, reading the log if it is not there.
@@ -156,6 +168,14 @@ impl Inner {
             })
             .await?;
         self.cache.weigh(slot, fold.bytes);
+        match (
+            status == Some(Status::Running),
+            fold.execution.status() == Status::Running,
+        ) {
+            (false, true) => self.open.fetch_add(1, Ordering::Relaxed),
+            (true, false) => self.open.fetch_sub(1, Ordering::Relaxed),
+            _ => 0,
+        };
         if owes_status {
             self.owes_status.ring();
         }
@@ -196,7 +216,7 @@ impl Inner {
     async fn advance(&self, mut fold: Fold, trigger: Trigger) -> Result<(Fold, Vec<Event>), Error> {
         let machine = fold.revision.machine()?;
         let (execution, events) = self
-            .advance_execution(machine, fold.revision.computes, fold.execution, trigger)
+            .advance_execution(&fold.arn, machine, fold.revision.computes, fold.execution, trigger)
             .await?;
         fold.execution = execution;
         Ok((fold, events))
@@ -205,23 +225,24 @@ impl Inner {
     /// Advances on this thread, or on one of its own if the state machine computes for as long as it likes.
     pub(super) async fn advance_execution(
         &self,
+        arn: &Arc<str>,
         machine: Arc<asl::StateMachine>,
         computes: bool,
-        mut execution: Execution,
+        execution: Execution,
         trigger: Trigger,
     ) -> Result<(Execution, Vec<Event>), Error> {
-        if !computes {
-            let events = asl::advance(&machine, &mut execution, trigger, &self.moment());
-            return Ok((execution, events));
-        }
-        let turn = self.evaluations.clone().acquire_owned().await;
-        let moment: Moment = self.moment();
-        let advanced = tokio::task::spawn_blocking(move || {
-            let _turn = turn;
-            let events = asl::advance(&machine, &mut execution, trigger, &moment);
-            (execution, events)
-        });
-        Ok(advanced.await.map_err(|_| history::Error::Closed)?)
+        let advanced = if computes {
+            let turn = self.evaluations.clone().acquire_owned().await;
+            let moment = self.moment();
+            let advanced = tokio::task::spawn_blocking(move || {
+                let _turn = turn;
+                interpret(&machine, execution, trigger, &moment)
+            });
+            advanced.await.map_err(|_| history::Error::Closed)?
+        } else {
+            interpret(&machine, execution, trigger, &self.moment())
+        };
+        advanced.ok_or_else(|| Error::BrokenOff { arn: arn.clone() })
     }
 
     /// The status event that a batch owes, encoded; `before` is absent for an execution that starts.
@@ -246,6 +267,23 @@ impl Inner {
             .map(|status| StatusChange::of(&fold.record(), status).encode())
             .collect()
     }
+}
+
+/// Advances an execution; nothing if the interpreter panics, which no definition and no data should bring it to.
+fn interpret(
+    machine: &asl::StateMachine,
+    mut execution: Execution,
+    trigger: Trigger,
+    moment: &Moment,
+) -> Option<(Execution, Vec<Event>)> {
+    // What a panic may leave half done goes with it.
+    let advanced = catch_unwind(AssertUnwindSafe(move || {
+        #[cfg(test)]
+        super::tests::panic_if_asked(machine, &trigger);
+        let events = asl::advance(machine, &mut execution, trigger, moment);
+        (execution, events)
+    }));
+    advanced.ok()
 }
 
 /// The task tokens that a batch gives out.

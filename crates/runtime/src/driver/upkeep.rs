@@ -36,7 +36,7 @@ pub(super) async fn resume(engine: Arc<Inner>, busy: Busy) {
     let mut after = ExecutionId(0);
     loop {
         // Behind the calls that already wait for their turn: what is in memory stays bounded.
-        drop(engine.calls.acquire().await);
+        drop(engine.calls.turns.acquire().await);
         match resume_batch(&engine, after).await {
             Ok(Some(last)) if last < end => after = last,
             Ok(_) => break,

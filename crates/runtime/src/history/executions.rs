@@ -229,6 +229,13 @@ pub(crate) fn next_id(connection: &Connection) -> Result<i64> {
     Ok(connection.query_row(sql, [], |row| row.get(0))?)
 }
 
+/// How many executions are open.
+pub(crate) fn count_open(connection: &Connection) -> Result<usize> {
+    let sql = "SELECT count(*) FROM state_machines JOIN executions ON executions.machine = state_machines.id \
+               AND executions.status = 0";
+    Ok(connection.query_row(sql, [], |row| row.get(0))?)
+}
+
 /// Which executions a list shows.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ListFilter {

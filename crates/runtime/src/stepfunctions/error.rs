@@ -62,6 +62,13 @@ pub enum Error {
     StateMachineTypeNotSupported,
     #[error("Execution Already Exists: '{0}'")]
     ExecutionAlreadyExists(String),
+    #[error(
+        "The maximum number of running executions has been reached. Running executions must end or be stopped before a \
+         new execution can be started."
+    )]
+    ExecutionLimitExceeded,
+    #[error("Rate exceeded")]
+    Throttling,
     #[error("Execution Does Not Exist: '{0}'")]
     ExecutionDoesNotExist(String),
     #[error("{0}")]
@@ -102,6 +109,8 @@ impl Error {
             Self::StateMachineDeleting(_) => "StateMachineDeleting",
             Self::StateMachineTypeNotSupported => "StateMachineTypeNotSupported",
             Self::ExecutionAlreadyExists(_) => "ExecutionAlreadyExists",
+            Self::ExecutionLimitExceeded => "ExecutionLimitExceeded",
+            Self::Throttling => "ThrottlingException",
             Self::ExecutionDoesNotExist(_) => "ExecutionDoesNotExist",
             Self::ExecutionNotRedrivable(_) => "ExecutionNotRedrivable",
             Self::TaskTimedOut => "TaskTimedOut",

@@ -36,7 +36,7 @@ impl StepFunctions {
     pub(super) async fn start_sync_execution(&self, request: &mut Request) -> Result<Value, Error> {
         let included = request.one_of("includedData", &[("ALL_DATA", true), ("METADATA_ONLY", false)]);
         let start = self.read_start(request)?;
-        let record = self.engine.run_express(start).await?.record;
+        let record = self.engine.run_express(start).await?;
         let mut answer = described(&record, included.unwrap_or(true));
         let stopped = record.stopped.unwrap_or(record.started);
         let milliseconds = (stopped - record.started).num_milliseconds().max(1);

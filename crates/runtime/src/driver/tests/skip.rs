@@ -141,8 +141,8 @@ async fn express_executions_skip_their_waits_too() {
     let machine = engine.create_state_machine(new).await.unwrap().arn;
     let _busy = world.clock.busy();
     let run = engine.run_express(start(&machine, "one", json!({}))).await.unwrap();
-    assert_eq!(run.record.status, Status::Succeeded);
-    assert_eq!(run.record.stopped, Some(dawn() + TimeDelta::seconds(200)));
+    assert_eq!(run.status, Status::Succeeded);
+    assert_eq!(run.stopped, Some(dawn() + TimeDelta::seconds(200)));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
