@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::fact::Category;
@@ -9,7 +10,7 @@ use crate::fold::{State, Ticket};
 use crate::time::Time;
 
 /// The durations that no clock can change.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Durations {
     /// Lead time: creation to closing. Null while the ticket is open.
     pub duration_ms: Option<i64>,

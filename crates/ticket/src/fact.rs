@@ -5,6 +5,7 @@
 
 use std::cmp::Ordering;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -12,7 +13,7 @@ use crate::ids::IssueKey;
 use crate::time::Time;
 
 /// One thing that was said about a ticket.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "fact", rename_all = "snake_case")]
 pub enum Fact {
     /// The issue was created at this time.
@@ -41,7 +42,7 @@ pub enum Fact {
 }
 
 /// A changed field, as a changelog tells it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct Change {
     pub field: Field,
     /// The changelog's id, or for one without an id the hash of what it says.
@@ -68,7 +69,7 @@ impl Change {
 }
 
 /// The fields whose changes are facts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Field {
     Status,
@@ -79,7 +80,7 @@ pub enum Field {
 }
 
 /// Which clock dated a change, the best first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Clock {
     /// `created` of the history: when Jira wrote the change down.
@@ -91,7 +92,7 @@ pub enum Clock {
 }
 
 /// A changelog's id. Numbers sort as numbers, before all else.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct ChangelogId(pub(crate) String);
 
@@ -115,7 +116,7 @@ impl PartialOrd for ChangelogId {
 }
 
 /// Something with an id and a name; either may be missing on the wire.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct Named {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
@@ -140,7 +141,7 @@ impl Named {
 }
 
 /// Jira's three kinds of status.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Category {
     New,
@@ -151,7 +152,7 @@ pub enum Category {
 /// What one body showed of an issue.
 ///
 /// Where a body may say that there is nothing, `None` is a body that does not say, and `Some(None)` one that says so.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct Snapshot {
     /// The later of the delivery's `timestamp` and `fields.updated`.
     pub observed: Time,

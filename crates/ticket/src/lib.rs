@@ -6,6 +6,7 @@
 //! - A [`Fact`] is one thing that was said about a ticket. Facts are only ever added.
 //! - [`fold()`] makes a [`Ticket`] of a *set* of facts: their order and their repetition cannot change it.
 //!   [`durations`] and [`times`] measure it, [`TicketView`] is what an API client sees of it.
+//! - [`metrics`] counts many tickets: percentiles, histograms, tickets per minute, what is doubtful.
 
 pub mod adf;
 pub mod chain;
@@ -16,6 +17,7 @@ pub mod flat;
 pub mod fold;
 pub mod ids;
 pub mod jira;
+pub mod metrics;
 pub mod policy;
 pub mod text;
 pub mod time;

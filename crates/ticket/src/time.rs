@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use chrono::{DateTime, SecondsFormat, Utc};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The first moment a [`Time`] can be: 0001-01-01T00:00:00.000Z.
@@ -14,8 +15,9 @@ const LAST_MS: i64 = 253_402_300_799_999;
 /// A moment in whole milliseconds, in the years 1 to 9999.
 ///
 /// The bounds keep its text at 24 characters, sorted as the moments are, and the difference of any two within an `i64`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
+#[schemars(extend("format" = "date-time"))]
 pub struct Time(i64);
 
 /// Why something is not a moment.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::duration::{Durations, durations};
@@ -12,7 +13,7 @@ use crate::text::Texts;
 use crate::time::Time;
 
 /// The answer of `GET /tickets/{key or id}`, as far as the domain knows it: flatten it into what else there is to say.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TicketView {
     pub id: TicketId,
     pub key: Option<IssueKey>,
