@@ -64,13 +64,15 @@ fn state_machine(machine: &StateMachineResource) -> impl Iterator<Item = Problem
     };
     let refused = stepfunctions::problems(&machine.definition, machine_type);
     let problems = refused.into_iter().chain(lint::check(&machine.definition));
-    problems.map(|problem| machine.source.problem(problem))
+    let known = problems.filter(|problem| !machine.source.is_unknown(&problem.pointer));
+    known.map(|problem| machine.source.problem(problem))
 }
 
 /// The functions, state machines and tables that tasks name and the template does not have. They may be elsewhere.
 fn strangers<'m>(machine: &'m StateMachineResource, template: &'m Template) -> impl Iterator<Item = Problem> + 'm {
     let literals = lint::literals(&machine.definition).into_iter();
-    literals.filter_map(|literal| {
+    let known = literals.filter(|literal| !machine.source.is_unknown(&literal.pointer));
+    known.filter_map(|literal| {
         let what = stranger(&literal, template)?;
         let place = machine.source.problem(asl::Problem {
             severity: Severity::Warning,

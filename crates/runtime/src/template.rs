@@ -6,7 +6,7 @@
 //! It does not run anything, and apart from the template and the definitions it names it reads no file.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fmt,
     path::{Path, PathBuf},
     time::Duration,
@@ -288,13 +288,23 @@ pub enum MachineType {
 #[derive(Debug)]
 pub struct DefinitionSource {
     pub file: PathBuf,
+    /// With the substitutions still to be made, where the text is well-formed without them.
     root: node::Node,
+    /// The substitutions that have no value. The definition has a stopgap in their places.
+    missing: BTreeSet<String>,
 }
 
 impl DefinitionSource {
+    /// Whether what is at this place of the definition is not known, for want of a substitution.
+    pub fn is_unknown(&self, pointer: &str) -> bool {
+        let node = positions::find(&self.root, pointer);
+        let text = node.as_text().unwrap_or_default();
+        self.missing.iter().any(|name| text.contains(&format!("${{{name}}}")))
+    }
+
     /// A problem of the definition at its place in the author's file.
     pub fn problem(&self, problem: asl::Problem) -> Problem {
-        let at = positions::find(&self.root, &problem.pointer);
+        let at = positions::find(&self.root, &problem.pointer).at;
         Problem {
             file: self.file.clone(),
             line: at.line,

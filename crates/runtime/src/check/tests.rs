@@ -55,6 +55,26 @@ fn places_are_those_of_the_text_as_it_was_written() {
 }
 
 #[test]
+fn a_missing_substitution_hides_nothing_else() {
+    let definition = r#"{"StartAt": "A", "States": {
+  "A": {"Type": "Task", "Resource": "${MissingArn}", "TimeoutSeconds": "soon", "Next": "B"},
+  "B": {"Type": "Wait", "Seconds": ${Pause}, "Next": "${After}"},
+  "C": {"Type": "Task", "Resource": "${WorkArn}", "Next": "Nowhere"}}}"#;
+    assert_eq!(
+        found(TEMPLATE, definition),
+        [
+            "flow.asl.json:2:38 MISSING_SUBSTITUTION",
+            "flow.asl.json:2:72 SCHEMA_VALIDATION_FAILED",
+            "flow.asl.json:3:36 MISSING_SUBSTITUTION",
+            "flow.asl.json:3:55 MISSING_SUBSTITUTION",
+            // C, which nothing leads to, as AWS says it; then what its own Next lacks.
+            "flow.asl.json:4:8 MISSING_TRANSITION_TARGET",
+            "flow.asl.json:4:59 MISSING_TRANSITION_TARGET",
+        ]
+    );
+}
+
+#[test]
 fn what_the_template_does_not_have_is_named() {
     let task = |resource: &str, parameters: &str| {
         let definition = format!(

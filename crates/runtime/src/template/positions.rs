@@ -35,7 +35,7 @@ impl Document {
 
     /// The place that `pointer` names, as AWS writes it, in the definition at a JSON pointer of this document.
     pub fn locate_in_definition(&self, definition: &str, pointer: &str) -> Position {
-        find(self.nearest(definition), pointer)
+        find(self.nearest(definition), pointer).at
     }
 
     fn nearest(&self, pointer: &str) -> &Node {
@@ -55,16 +55,16 @@ impl Document {
     }
 }
 
-/// The place of what `pointer` names, as AWS writes it: `/States/A/Choices[0]/Next`, `/` for the definition itself.
+/// What `pointer` names, as AWS writes it: `/States/A/Choices[0]/Next`, `/` for the definition itself.
 ///
-/// Where there is no such value, the place of the nearest one around it: what is missing is missing there.
-pub(super) fn find(root: &Node, pointer: &str) -> Position {
+/// Where there is no such value, the nearest one around it: what is missing is missing there.
+pub(super) fn find<'n>(root: &'n Node, pointer: &str) -> &'n Node {
     let mut node = root;
     let mut rest = pointer;
     while let Some((inner, after)) = step(node, rest) {
         (node, rest) = (inner, after);
     }
-    node.at
+    node
 }
 
 /// The value that the pointer's first part names, with what is left of the pointer.

@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use super::{
@@ -53,7 +53,7 @@ pub(super) fn read(
         context,
         given: substitutions,
         used: BTreeSet::new(),
-        complete: true,
+        missing: BTreeSet::new(),
     };
     let definition = definition(&mut properties, &mut substituter);
     let declared = properties.raw("Events");
@@ -70,9 +70,9 @@ pub(super) fn read(
         );
     }
     // Of a definition that could not be read nothing is known, nor what it uses.
-    let definition = definition?;
+    let (definition, mut source) = definition?;
     substituter.report_unused();
-    let (definition, source) = Some(definition).filter(|_| substituter.complete)?;
+    source.missing = substituter.missing;
     let subject = resource.metadata.and_then(|metadata| metadata.get("Subject"));
     Some(StateMachineResource {
         logical_id: LogicalId(resource.id.to_owned()),
@@ -126,8 +126,9 @@ fn definition(
         (Some(uri), None) => uri,
         (None, Some(mut root)) => {
             let file = substituter.context.file.to_owned();
+            let written = root.clone();
             substituter.replace_in_node(&mut root, &file);
-            return Some((root.to_json().to_string(), DefinitionSource { file, root }));
+            return Some((root.to_json().to_string(), source(file, written)));
         }
         _ => {
             properties.report(properties.at, "a state machine has either DefinitionUri or Definition");
@@ -149,7 +150,7 @@ fn definition(
         .unwrap_or(Path::new(""))
         .join(file.trim_start_matches("./"));
     match substituter.replace_in_file(&text, &file) {
-        Ok((definition, root)) => Some((definition, DefinitionSource { file, root })),
+        Ok((definition, root)) => Some((definition, source(file, root))),
         Err(errors) => {
             for error in errors {
                 substituter
@@ -159,6 +160,14 @@ fn definition(
             }
             None
         }
+    }
+}
+
+fn source(file: PathBuf, root: Node) -> DefinitionSource {
+    DefinitionSource {
+        file,
+        root,
+        missing: BTreeSet::new(),
     }
 }
 
@@ -178,8 +187,8 @@ struct Substituter<'c> {
     context: &'c Context<'c>,
     given: BTreeMap<String, Substitution>,
     used: BTreeSet<String>,
-    /// Every name had a value.
-    complete: bool,
+    /// Those of them that have no value.
+    missing: BTreeSet<String>,
 }
 
 impl Substituter<'_> {
@@ -190,12 +199,13 @@ impl Substituter<'_> {
             let replaced = self.replace(text, file, Position::START, &json_escaped);
             let root = json::parse(&replaced).map_err(|error| vec![error])?;
             // Places are those of the text as its author wrote it, unless only what is put in makes it JSON.
-            let root = json::parse(text).unwrap_or(root);
+            let root = json::parse(&with_variables_as_text(text)).unwrap_or(root);
             return Ok((replaced, root));
         }
         let mut root = node::parse(text)?;
+        let written = root.clone();
         self.replace_in_node(&mut root, file);
-        Ok((root.to_json().to_string(), root))
+        Ok((root.to_json().to_string(), written))
     }
 
     fn replace_in_node(&mut self, node: &mut Node, file: &Path) {
@@ -239,7 +249,7 @@ impl Substituter<'_> {
             match given.and_then(|given| given.value.as_deref()) {
                 Some(value) => result.push_str(&escaped(value)),
                 None => {
-                    self.complete = false;
+                    self.missing.insert(name.to_owned());
                     // JSON with quotes around it and without, so that what else is wrong is found too.
                     result.push('0');
                 }
@@ -269,6 +279,28 @@ fn variable_name(text: &str) -> Option<&str> {
     let (name, _) = text.strip_prefix("${")?.split_once('}')?;
     let allowed = |character: char| character.is_ascii_alphanumeric() || character == '_';
     (!name.is_empty() && name.chars().all(allowed)).then_some(name)
+}
+
+/// JSON in which each `${Name}` that stands outside of a text has become one: `{"Seconds": ${Pause}}`.
+fn with_variables_as_text(json: &str) -> String {
+    let mut result = String::with_capacity(json.len());
+    let (mut rest, mut inside) = (json, false);
+    while let Some(next) = rest.chars().next() {
+        let length = match next {
+            '\\' if inside => 1 + rest[1..].chars().next().map_or(0, char::len_utf8),
+            '$' => variable_name(rest).map_or(1, |name| name.len() + "${}".len()),
+            _ => next.len_utf8(),
+        };
+        let (part, after) = rest.split_at(length);
+        if inside || length == 1 || next != '$' {
+            result.push_str(part);
+        } else {
+            result.extend(["\"", part, "\""]);
+        }
+        inside ^= next == '"';
+        rest = after;
+    }
+    result
 }
 
 fn json_escaped(value: &str) -> String {
