@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::Json;
 use crate::advance::{Fault, Transition};
 use crate::definition::Computed;
-use crate::query::Path;
+use crate::query::{Error, Path};
 use crate::state::{Seen, Work};
 
 /// A Choice Rule without where it leads.
@@ -93,6 +93,9 @@ impl Rule {
             Self::Test { variable, test } => {
                 let scope = work.scope(transition, input, Seen::default());
                 let value = variable.evaluate(&scope);
+                if let Err(error @ Error::TooMuch) = value {
+                    return Err(work.fault(&error));
+                }
                 if let Test::IsPresent(expected) = test {
                     return Ok(value.is_ok() == *expected);
                 }

@@ -9,6 +9,7 @@
 //!   in either query language.
 //! - [`Expression`]: a single computed value of a JSONPath state that is no template (`CausePath`, `ErrorPath`).
 
+mod budget;
 mod intrinsic;
 mod jsonata;
 mod moment;
@@ -24,6 +25,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+pub use budget::Budget;
 pub(crate) use jsonata::Expression as JsonataExpression;
 pub use jsonata::FUNCTIONS as JSONATA_FUNCTIONS;
 pub use moment::Moment;
@@ -61,6 +63,8 @@ pub struct Scope<'a> {
     pub error_output: Option<&'a Value>,
     /// The time and the randomness of this transition.
     pub moment: &'a Moment,
+    /// What JSONPath may still cost.
+    pub budget: &'a Budget,
 }
 
 impl Scope<'_> {
@@ -117,6 +121,9 @@ pub enum Error {
         field: String,
         failure: String,
     },
+    /// Following a path or filling in a template takes longer, or gives more, than any payload can be worth.
+    #[error("Query evaluation limit exceeded: Check for paths that name too many values")]
+    TooMuch,
     /// What a template gives could not be read back from the history.
     #[error("The result nests deeper than {MAX_NESTING} levels")]
     TooDeep,
@@ -139,7 +146,7 @@ impl Error {
             | Error::ArgumentNotFound { .. }
             | Error::ArgumentInvalid { .. }
             | Error::InvalidArguments { .. } => "States.Runtime",
-            Error::Undefined { .. } | Error::Unsupported { .. } | Error::Evaluation { .. } => {
+            Error::Undefined { .. } | Error::Unsupported { .. } | Error::Evaluation { .. } | Error::TooMuch => {
                 "States.QueryEvaluationError"
             }
             Error::ResultPathMismatch { .. } => "States.ResultPathMatchFailure",

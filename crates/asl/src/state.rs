@@ -56,6 +56,7 @@ pub(crate) struct Work<'s> {
     /// The Context Object as the transition began; empty for a state whose expressions do not look at it.
     pub(crate) context: Value,
     pub(crate) variables: Arc<query::Variables>,
+    budget: query::Budget,
 }
 
 /// What the expressions of one step see beside the input.
@@ -78,6 +79,7 @@ impl<'s> Work<'s> {
             entered: transition.entered(frame),
             context,
             variables: transition.execution.frame(frame).variables.clone(),
+            budget: query::Budget::default(),
         }
     }
 
@@ -113,6 +115,7 @@ impl<'s> Work<'s> {
             result: seen.result,
             error_output: seen.error_output,
             moment: &transition.draws,
+            budget: &self.budget,
         }
     }
 

@@ -67,6 +67,7 @@ impl Call {
                 Argument::Template(template) => Ok(Cow::Borrowed(&template.text)),
                 Argument::Call(call) => call.evaluate_within(outermost, scope).map(Cow::Owned),
                 Argument::Path(path) => path.find(scope).map_err(|absent| match absent {
+                    Absent::TooMuch => Error::TooMuch,
                     Absent::NotAnArray { .. } | Absent::InnerProperties { .. } => Error::ArgumentInvalid {
                         call: outermost.to_owned(),
                         absent,
@@ -79,6 +80,10 @@ impl Call {
                 }),
             })
             .collect::<Result<_, _>>()?;
+        // No function makes more than it is given, but several times in a row that adds up.
+        if !arguments.iter().all(|argument| scope.budget.copy(argument)) {
+            return Err(Error::TooMuch);
+        }
         let parts = match self.arguments.first() {
             Some(Argument::Template(template)) => Some(&*template.parts),
             _ => None,

@@ -72,6 +72,9 @@ pub enum Absent {
     Leaf { path: String },
     #[error("Multi properties can only be used as path leafs: {path}")]
     InnerProperties { path: String },
+    /// The budget is spent: nobody knows what the path names.
+    #[error("too many values")]
+    TooMuch,
     /// The variable itself has never been assigned.
     #[error("No results for path: ${name}")]
     Variable { name: String },
@@ -123,18 +126,19 @@ impl Path {
             self.find_one(document)
         } else {
             self.refuse_inner_properties()?;
-            let found = select::all(&self.steps, document, document);
-            Ok(Cow::Owned(Value::Array(
-                found.into_iter().map(Cow::into_owned).collect(),
-            )))
+            let found = select::all(&self.steps, document, document, scope.budget);
+            select::list(found, scope.budget).map(Cow::Owned).ok_or(Absent::TooMuch)
         }
     }
 
     /// [`Path::find`] for the fields that hold a path and nothing else: `InputPath`, `OutputPath`, `Variable`, ….
     pub fn evaluate<'a>(&self, scope: &Scope<'a>) -> Result<Cow<'a, Value>, Error> {
-        self.find(scope).map_err(|absent| Error::InvalidPath {
-            path: self.source.to_string(),
-            absent,
+        self.find(scope).map_err(|absent| match absent {
+            Absent::TooMuch => Error::TooMuch,
+            absent => Error::InvalidPath {
+                path: self.source.to_string(),
+                absent,
+            },
         })
     }
 

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 use super::intrinsic::Call;
 use super::jsonata::{self, Bindings};
-use super::path::Path;
+use super::path::{Absent, Path};
 use super::text::is_deeper;
 use super::{Error, Language, MAX_NESTING, References, Scope, SyntaxError};
 
@@ -96,10 +96,13 @@ impl Expression {
     /// The value of the expression, which stands in the definition as the field `field`.
     pub fn evaluate<'a>(&self, field: &str, scope: &Scope<'a>) -> Result<Cow<'a, Value>, Error> {
         match self {
-            Expression::Path(path) => path.find(scope).map_err(|_| Error::NotFound {
-                path: path.to_string(),
-                field: field.to_owned(),
-                input: scope.quoted(path.root()),
+            Expression::Path(path) => path.find(scope).map_err(|absent| match absent {
+                Absent::TooMuch => Error::TooMuch,
+                _ => Error::NotFound {
+                    path: path.to_string(),
+                    field: field.to_owned(),
+                    input: scope.quoted(path.root()),
+                },
             }),
             Expression::Call(call) => call.0.evaluate(scope).map(Cow::Owned),
         }
@@ -221,16 +224,22 @@ impl Node {
             Node::Object(nodes) => {
                 let mut fields = Map::with_capacity(nodes.len());
                 for (name, node) in nodes {
-                    fields.insert(name.clone(), node.evaluate(scope, bindings)?.into_owned());
+                    fields.insert(name.clone(), node.fill(scope, bindings)?);
                 }
                 Ok(Cow::Owned(Value::Object(fields)))
             }
             Node::Array(nodes) => {
-                let items = nodes
-                    .iter()
-                    .map(|node| node.evaluate(scope, bindings).map(Cow::into_owned));
+                let items = nodes.iter().map(|node| node.fill(scope, bindings));
                 Ok(Cow::Owned(Value::Array(items.collect::<Result<_, _>>()?)))
             }
+        }
+    }
+
+    /// The value of a part of a larger one.
+    fn fill<'a>(&'a self, scope: &Scope<'a>, bindings: &Bindings<'_, 'a>) -> Result<Value, Error> {
+        match self.evaluate(scope, bindings)? {
+            Cow::Borrowed(value) if !scope.budget.copy(value) => Err(Error::TooMuch),
+            value => Ok(value.into_owned()),
         }
     }
 

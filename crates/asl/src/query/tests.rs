@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use proptest::prelude::*;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::*;
 
@@ -11,6 +11,7 @@ pub(super) struct World {
     context: Value,
     variables: Variables,
     moment: Moment,
+    budget: Budget,
 }
 
 impl World {
@@ -20,6 +21,7 @@ impl World {
             context: json!({"Execution": {"Id": "arn:1", "Input": {"list": "a,b"}}, "State": {"Name": "Here"}}),
             variables: Variables::from([("order".to_owned(), Arc::new(json!({"id": 7, "lines": [1, 2]})))]),
             moment: Moment::new(1_700_000_000_000, 1),
+            budget: Budget::default(),
         }
     }
 
@@ -32,6 +34,7 @@ impl World {
             result: None,
             error_output: None,
             moment: &self.moment,
+            budget: &self.budget,
         }
     }
 }
@@ -616,6 +619,39 @@ fn any_text() -> impl Strategy<Value = String> {
         "\\PC{0,3}",
     ];
     proptest::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat())
+}
+
+/// Paths, calls and templates of a line each that name more than there is time or memory for.
+#[test]
+fn what_names_too_much_is_given_up() {
+    let numbers: Value = (0..40_000).collect();
+    let deep = (0..100).fold(json!([1, 2, 3]), |inner, _| json!([inner, [0, 0, 0, 0, 0, 0, 0, 0]]));
+    let input = json!({ "n": numbers, "deep": deep, "text": "x".repeat(200_000) });
+    let path = |path: &str| evaluate(json!({ "value.$": path }), input.clone());
+    let spent = Err(Error::TooMuch.to_string());
+    for costly in [
+        "$.deep..*..*..*..*",
+        "$.n[?($.n[?($.n[?(@ == 1)])])]",
+        "$.n[?(@ in $.n)]",
+        "$.n[?($.n == $.n)]",
+        "$.n[?($.n subsetof $.n)]",
+        "States.ArrayLength($.deep..*..*..*..*)",
+    ] {
+        assert_eq!(path(costly), spent, "{costly}");
+    }
+    let copies: Value = (0..50_000)
+        .map(|index| (format!("{index}.$"), json!("$.n")))
+        .collect::<Map<_, _>>()
+        .into();
+    assert_eq!(evaluate(copies, input.clone()), spent);
+    let arguments = vec!["$.text"; 50_000].join(",");
+    assert_eq!(path(&format!("States.Array({arguments})")), spent);
+    // What anyone would write is far from the bounds.
+    assert_eq!(path("$.n[?(@ >= 39999)]"), Ok(json!({ "value": [39_999] })));
+    assert_eq!(
+        path("$..*").map(|found| found["value"].as_array().map(Vec::len)),
+        Ok(Some(3 + 40_000 + 100 * (2 + 8) + 3))
+    );
 }
 
 proptest! {

@@ -11,6 +11,10 @@ use crate::history::{
     self, MachineId, MachineStatus, MachineType, RevisionId, StateMachineRecord, StoredRevision, StoredVersion,
 };
 
+/// What a definition spells out if its expressions may take longer than a look at each value: the language, and
+/// JSONPath's filters and descents.
+const COMPUTING: [&str; 3] = ["JSONata", "[?", ".."];
+
 /// AWS's bound of an Express execution's duration.
 const EXPRESS_TIMEOUT: Duration = Duration::from_secs(5 * 60);
 
@@ -54,8 +58,7 @@ impl Revision {
         Self {
             machine_id: stored.machine,
             id: stored.revision,
-            // A definition has to spell the word to be in that language.
-            computes: stored.record.definition.contains("JSONata"),
+            computes: COMPUTING.iter().any(|sign| stored.record.definition.contains(sign)),
             record: stored.record,
             parsed: OnceLock::new(),
         }

@@ -8,6 +8,7 @@ use serde_json::{Number, Value};
 
 use super::parse::{self, Cursor, Failure, Parsed};
 use super::{Step, select};
+use crate::query::Budget;
 
 /// How deep filters and parentheses may stand inside one another: far more than anyone writes, far less than would
 /// use up a stack.
@@ -286,20 +287,23 @@ fn pattern(cursor: &mut Cursor<'_>) -> Parsed<Operand> {
 
 impl Filter {
     /// Whether `element` fulfils the condition; `document` is what `$` means in it.
-    pub(super) fn accepts(&self, element: &Value, document: &Value) -> bool {
+    pub(super) fn accepts(&self, element: &Value, document: &Value, budget: &Budget) -> bool {
+        if !budget.look(1) {
+            return false;
+        }
         match self {
-            Filter::All(filters) => filters.iter().all(|filter| filter.accepts(element, document)),
-            Filter::Any(filters) => filters.iter().any(|filter| filter.accepts(element, document)),
-            Filter::Not(filter) => !filter.accepts(element, document),
-            Filter::Exists(reach) => reach.value(element, document).is_some(),
-            Filter::Compare(left, operator, right) => compare(left, *operator, right, element, document),
+            Filter::All(filters) => filters.iter().all(|filter| filter.accepts(element, document, budget)),
+            Filter::Any(filters) => filters.iter().any(|filter| filter.accepts(element, document, budget)),
+            Filter::Not(filter) => !filter.accepts(element, document, budget),
+            Filter::Exists(reach) => reach.value(element, document, budget).is_some(),
+            Filter::Compare(left, operator, right) => compare(left, *operator, right, element, document, budget),
         }
     }
 }
 
 impl Reach {
     /// The value at the end of the path: a list if it is indefinite, nothing if it leads nowhere.
-    fn value<'a>(&self, element: &'a Value, document: &'a Value) -> Option<Cow<'a, Value>> {
+    fn value<'a>(&self, element: &'a Value, document: &'a Value, budget: &Budget) -> Option<Cow<'a, Value>> {
         let start = if self.from_element { element } else { document };
         let last = self.steps.len().saturating_sub(1);
         let definite = self
@@ -307,32 +311,43 @@ impl Reach {
             .iter()
             .enumerate()
             .all(|(index, step)| step.is_definite(index == last));
-        let mut found = select::all(&self.steps, start, document);
+        let mut found = select::all(&self.steps, start, document, budget);
         if definite {
             return found.pop();
         }
-        Some(Cow::Owned(Value::Array(
-            found.into_iter().map(Cow::into_owned).collect(),
-        )))
+        select::list(found, budget).map(Cow::Owned)
     }
 }
 
 impl Operand {
-    fn value<'a>(&'a self, element: &'a Value, document: &'a Value) -> Option<Cow<'a, Value>> {
+    fn value<'a>(&'a self, element: &'a Value, document: &'a Value, budget: &Budget) -> Option<Cow<'a, Value>> {
         match self {
             Operand::Literal(value) => Some(Cow::Borrowed(value)),
-            Operand::Path(reach) => reach.value(element, document),
+            Operand::Path(reach) => reach.value(element, document, budget),
             Operand::Pattern(_) => None,
         }
     }
 }
 
-fn compare(left: &Operand, operator: Operator, right: &Operand, element: &Value, document: &Value) -> bool {
+fn compare(
+    left: &Operand,
+    operator: Operator,
+    right: &Operand,
+    element: &Value,
+    document: &Value,
+    budget: &Budget,
+) -> bool {
     if let (Operand::Pattern(pattern), other) | (other, Operand::Pattern(pattern)) = (left, right) {
-        let value = other.value(element, document);
+        let value = other
+            .value(element, document, budget)
+            .filter(|value| budget.look_through(value, 1));
         return operator == Operator::Matches && value.is_some_and(|value| matches(pattern, &value));
     }
-    let (left, right) = (left.value(element, document), right.value(element, document));
+    let left = left.value(element, document, budget);
+    let right = right.value(element, document, budget);
+    if !affords(left.as_deref(), operator, right.as_deref(), budget) {
+        return false;
+    }
     match (operator, left.as_deref(), right.as_deref()) {
         // A value that is missing equals nothing but another one.
         (Operator::Equal, left, right) => same(left, right, equal),
@@ -345,6 +360,24 @@ fn compare(left: &Operand, operator: Operator, right: &Operand, element: &Value,
         (operator, Some(left), Some(right)) => compare_values(left, operator, right),
         _ => false,
     }
+}
+
+/// Whether comparing two values is within the budget, which it spends: the smaller one, or each element of the one
+/// with all of the other.
+fn affords(left: Option<&Value>, operator: Operator, right: Option<&Value>, budget: &Budget) -> bool {
+    let (Some(left), Some(right)) = (left, right) else {
+        return true;
+    };
+    let times = |items: &Value| items.as_array().map_or(1, Vec::len);
+    let (through, times) = match operator {
+        Operator::Size | Operator::Empty | Operator::Exists => return true,
+        Operator::In | Operator::NotIn => (left, times(right)),
+        Operator::Contains => (right, times(left)),
+        Operator::All | Operator::AnyOf | Operator::NoneOf | Operator::SubsetOf => (right, times(left)),
+        _ if left.is_array() || left.is_object() => (right, 1),
+        _ => (left, 1),
+    };
+    budget.look_through(through, times)
 }
 
 fn compare_values(left: &Value, operator: Operator, right: &Value) -> bool {

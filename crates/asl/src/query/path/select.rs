@@ -5,9 +5,11 @@ use std::borrow::Cow;
 use serde_json::{Map, Value};
 
 use super::Step;
+use crate::query::Budget;
 
-/// All values that `steps` name from `start`, in document order. `document` is what `$` means inside a filter.
-pub(super) fn all<'a>(steps: &[Step], start: &'a Value, document: &'a Value) -> Vec<Cow<'a, Value>> {
+/// All values that `steps` name from `start`, in document order, as far as the budget goes. `document` is what `$`
+/// means inside a filter.
+pub(super) fn all<'a>(steps: &[Step], start: &'a Value, document: &'a Value, budget: &Budget) -> Vec<Cow<'a, Value>> {
     let Some((last, inner)) = steps.split_last() else {
         return vec![Cow::Borrowed(start)];
     };
@@ -15,7 +17,7 @@ pub(super) fn all<'a>(steps: &[Step], start: &'a Value, document: &'a Value) -> 
     for step in inner {
         let mut next = Vec::new();
         for value in found {
-            take(step, value, document, &mut next);
+            take(step, value, document, budget, &mut next);
         }
         found = next;
     }
@@ -28,11 +30,12 @@ pub(super) fn all<'a>(steps: &[Step], start: &'a Value, document: &'a Value) -> 
                 let Step::Properties(names) = &**step else {
                     continue;
                 };
-                results.extend(containers(value).filter_map(|value| merged_if_object(value, names)));
+                let merged = containers(value, budget).filter_map(|value| merged_if_object(value, names));
+                results.extend(merged.take_while(|merged| budget.copy(merged)));
             }
             step => {
                 let mut next = Vec::new();
-                take(step, value, document, &mut next);
+                take(step, value, document, budget, &mut next);
                 results.extend(next.into_iter().map(Cow::Borrowed));
             }
         }
@@ -40,8 +43,27 @@ pub(super) fn all<'a>(steps: &[Step], start: &'a Value, document: &'a Value) -> 
     results
 }
 
+/// The list of what was found; nothing if that is more than the budget.
+pub(super) fn list(found: Vec<Cow<'_, Value>>, budget: &Budget) -> Option<Value> {
+    let copies = found.into_iter().map_while(|value| match value {
+        Cow::Owned(value) => Some(value),
+        Cow::Borrowed(value) => budget.copy(value).then(|| value.clone()),
+    });
+    let list = copies.collect();
+    (!budget.is_spent()).then_some(Value::Array(list))
+}
+
 /// Adds what one step names from `value`.
-fn take<'a>(step: &Step, value: &'a Value, document: &'a Value, found: &mut Vec<&'a Value>) {
+fn take<'a>(step: &Step, value: &'a Value, document: &'a Value, budget: &Budget, found: &mut Vec<&'a Value>) {
+    let looks = match (step, value) {
+        (Step::Indexes(indexes), _) => indexes.len(),
+        (Step::Slice { .. } | Step::Wildcard | Step::Filter(_), Value::Array(items)) => 1 + items.len(),
+        (Step::Wildcard, Value::Object(fields)) => 1 + fields.len(),
+        _ => 1,
+    };
+    if !budget.look(looks) {
+        return;
+    }
     match (step, value) {
         (Step::Property(name), Value::Object(fields)) => found.extend(fields.get(&**name)),
         (Step::Index(index), Value::Array(items)) => found.extend(element(items, *index)),
@@ -52,32 +74,32 @@ fn take<'a>(step: &Step, value: &'a Value, document: &'a Value, found: &mut Vec<
         (Step::Wildcard, Value::Array(items)) => found.extend(items),
         (Step::Wildcard, Value::Object(fields)) => found.extend(fields.values()),
         (Step::Filter(filter), Value::Array(items)) => {
-            found.extend(items.iter().filter(|item| filter.accepts(item, document)));
+            found.extend(items.iter().filter(|item| filter.accepts(item, document, budget)));
         }
         // Jayway's habit: an object is tested itself, not its fields.
-        (Step::Filter(filter), Value::Object(_)) if filter.accepts(value, document) => found.push(value),
-        (Step::Descend(step), _) => descend(step, value, document, found),
+        (Step::Filter(filter), Value::Object(_)) if filter.accepts(value, document, budget) => found.push(value),
+        (Step::Descend(step), _) => descend(step, value, document, budget, found),
         _ => {}
     }
 }
 
-fn descend<'a>(step: &Step, value: &'a Value, document: &'a Value, found: &mut Vec<&'a Value>) {
-    for container in containers(value) {
+fn descend<'a>(step: &Step, value: &'a Value, document: &'a Value, budget: &Budget, found: &mut Vec<&'a Value>) {
+    for container in containers(value, budget) {
         match step {
             // Every object in the tree is tested where it stands, so testing the elements of arrays too would find it
             // twice.
             Step::Filter(_) if container.is_array() => {}
-            step => take(step, container, document, found),
+            step => take(step, container, document, budget, found),
         }
     }
 }
 
 /// The objects and arrays of a tree, each before what it holds. Iterative: the depth of a value is not ours to choose.
-fn containers(value: &Value) -> impl Iterator<Item = &Value> {
+fn containers<'a>(value: &'a Value, budget: &Budget) -> impl Iterator<Item = &'a Value> {
     let mut stack = vec![value];
     std::iter::from_fn(move || {
         loop {
-            let value = stack.pop()?;
+            let value = stack.pop().filter(|_| budget.look(1))?;
             match value {
                 Value::Object(fields) => stack.extend(fields.values().rev()),
                 Value::Array(items) => stack.extend(items.iter().rev()),
