@@ -1,8 +1,6 @@
 //! Any bytes as calls of the Step Functions API, on an engine that performs what they ask for.
 //!
-//! A line is a call: a letter for the operation, and then either a body, which begins with `{`, or what to change in a
-//! good one: a value for each of its members, separated by `|`. Nothing leaves the member as it is, `-` leaves it out,
-//! and what is not JSON is text.
+//! A line is a call, as [`fuzz::call`] reads it.
 #![no_main]
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,7 +15,7 @@ use runtime::driver::{
 };
 use runtime::stepfunctions::StepFunctions;
 use scenario::Answer;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 /// Calls of one run: enough to create, start, answer, stop, redrive and read.
 const MAX_CALLS: usize = 12;
@@ -27,6 +25,9 @@ const SETTLES: Duration = Duration::from_millis(10);
 
 /// How long StartSyncExecution may take before it is given up: an Express workflow may loop for minutes.
 const LOOPS: Duration = Duration::from_secs(1);
+
+/// Members that are texts of JSON, and not JSON themselves.
+const JSON_TEXTS: [&str; 3] = ["definition", "input", "output"];
 
 /// Stands for the token of the last task that waits for one.
 const TOKEN: &str = "TOKEN";
@@ -173,31 +174,6 @@ impl StatusEvents for World {
     }
 }
 
-/// The operation and body that a line stands for.
-fn call(line: &str) -> Option<(&'static str, String)> {
-    let letter = line.chars().next()?;
-    let rest = &line[letter.len_utf8()..];
-    let operations = operations();
-    let index = (letter as usize).wrapping_sub('A' as usize) % operations.len();
-    let (operation, good) = operations.into_iter().nth(index)?;
-    if rest.starts_with('{') {
-        return Some((operation, rest.to_owned()));
-    }
-    let mut fields = rest.split('|');
-    let members: Map<String, Value> = good.as_object()?.clone();
-    let changed: Map<String, Value> = members
-        .into_iter()
-        .filter_map(|(name, value)| match fields.next() {
-            None | Some("") => Some((name, value)),
-            Some("-") => None,
-            // These are texts of JSON, and not JSON themselves.
-            Some(text) if ["definition", "input", "output"].contains(&&*name) => Some((name, text.into())),
-            Some(text) => Some((name, serde_json::from_str(text).unwrap_or_else(|_| text.into()))),
-        })
-        .collect();
-    Some((operation, Value::Object(changed).to_string()))
-}
-
 async fn run(text: &str) {
     let data = fuzz::directory();
     let clock = Clock::open(&data.path().join("clock"), true).expect("a clock");
@@ -211,7 +187,11 @@ async fn run(text: &str) {
     };
     let engine = Engine::open(config()).await.expect("an engine");
     let states = StepFunctions::new(engine.clone(), clock.clone());
-    for (operation, body) in text.lines().filter_map(call).take(MAX_CALLS) {
+    let operations = operations();
+    let calls = text
+        .lines()
+        .filter_map(|line| fuzz::call(&operations, &JSON_TEXTS, line));
+    for (operation, body) in calls.take(MAX_CALLS) {
         let body = Bytes::from(world.complete(&body));
         let answer = states.handle(operation, body);
         let answer = match operation {

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use asl::query::{Expression, Language, Moment as Draws, Scope, Template, Variables};
+use asl::query::{Budget, Expression, Language, Moment as Draws, Scope, Template, Variables};
 use asl::{EventId, Execution, Failure, Identity, Json, Mark, Moment, StateMachine, Status, Trigger, advance};
 use chrono::{DateTime, Utc};
 use scenario::Answer;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 
 /// A trigger is at most a thousand steps, so this is a long life; whoever loops for ever is left alone.
@@ -93,7 +93,7 @@ pub fn text_and_input(data: &[u8]) -> Option<(&str, Value)> {
 pub fn evaluate(template: &Value, language: Language, input: &Value) {
     let context = json!({"Execution": {"Id": "arn", "Input": input}, "State": {"Name": "S", "RetryCount": 0}});
     let variables = Variables::from([("x".to_owned(), Arc::new(json!([1, {"y": 2}])))]);
-    let moment = Draws::new(0, 0);
+    let (moment, budget) = (Draws::new(0, 0), Budget::default());
     let scope = Scope {
         input,
         input_text: None,
@@ -102,6 +102,7 @@ pub fn evaluate(template: &Value, language: Language, input: &Value) {
         result: Some(input),
         error_output: Some(input),
         moment: &moment,
+        budget: &budget,
     };
     if let Ok(template) = Template::parse("Output", template, language) {
         let _ = template.references();
@@ -117,7 +118,7 @@ pub fn follow(text: &str, input: &Value) {
     if let Ok(expression) = Expression::parse(text) {
         let context = json!({"State": {"Name": "S"}});
         let variables = Variables::from([("x".to_owned(), Arc::new(json!([1, {"y": 2}])))]);
-        let moment = Draws::new(0, 0);
+        let (moment, budget) = (Draws::new(0, 0), Budget::default());
         let scope = Scope {
             input,
             input_text: None,
@@ -126,9 +127,36 @@ pub fn follow(text: &str, input: &Value) {
             result: None,
             error_output: None,
             moment: &moment,
+            budget: &budget,
         };
         let _ = expression.evaluate("field.$", &scope);
     }
+}
+
+/// The operation and body that a line stands for: a letter for one of the `operations`, each with a good request, and
+/// then either a body, which begins with `{`, or what to change in the good one: a value for each of its members,
+/// separated by `|`. Nothing leaves the member as it is, `-` leaves it out, and what is not JSON is text, as the values
+/// of `texts` always are.
+pub fn call(operations: &[(&'static str, Value)], texts: &[&str], line: &str) -> Option<(&'static str, String)> {
+    let letter = line.chars().next()?;
+    let rest = &line[letter.len_utf8()..];
+    let index = (letter as usize).wrapping_sub('A' as usize) % operations.len();
+    let (operation, good) = operations.get(index)?;
+    if rest.starts_with('{') {
+        return Some((operation, rest.to_owned()));
+    }
+    let mut fields = rest.split('|');
+    let members: Map<String, Value> = good.as_object()?.clone();
+    let changed: Map<String, Value> = members
+        .into_iter()
+        .filter_map(|(name, value)| match fields.next() {
+            None | Some("") => Some((name, value)),
+            Some("-") => None,
+            Some(text) if texts.contains(&&*name) => Some((name, text.into())),
+            Some(text) => Some((name, serde_json::from_str(text).unwrap_or_else(|_| text.into()))),
+        })
+        .collect();
+    Some((operation, Value::Object(changed).to_string()))
 }
 
 /// A directory in memory: thousands of stores a minute are nothing for a disk.
