@@ -45,6 +45,7 @@ fn run<S: AsRef<OsStr>>(arguments: &[S], input: &[u8]) -> Ran {
         .args(arguments)
         .env("JIRA_WEBHOOK_SECRET", SECRET)
         .env_remove("TICKETFLOW_URL")
+        .env_remove("TICKETFLOW_TOKEN")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -66,7 +67,8 @@ fn run<S: AsRef<OsStr>>(arguments: &[S], input: &[u8]) -> Ran {
 async fn a_delivery_is_posted_from_standard_input_and_followed_as_json_until_a_reset() {
     let mut server = Server::start();
     let issue = Issue { number: 70 };
-    let at = ["--url", &server.api, "--json"];
+    let data = server.data_dir().display().to_string();
+    let at = ["--url", &server.api, "--json", "--data-dir", &data];
     let posted = run(&[&["post", "-"][..], &at].concat(), &issue.created());
     assert!(posted.succeeded, "{posted:?}");
     let answer = &posted.lines()[0];
@@ -107,7 +109,8 @@ async fn a_delivery_is_posted_from_standard_input_and_followed_as_json_until_a_r
 #[tokio::test(flavor = "multi_thread")]
 async fn a_list_longer_than_a_page_is_listed_whole() {
     let server = Server::start();
-    let at = ["--url", &server.api, "--json"];
+    let data = server.data_dir().display().to_string();
+    let at = ["--url", &server.api, "--json", "--data-dir", &data];
     let mut posted = BTreeSet::new();
     for number in 1_000..1_060 {
         let (_, answer) = server.post(&Issue { number }.created()).await;
@@ -235,7 +238,7 @@ async fn what_cannot_be_reached_or_had_is_said_with_a_hint() {
     let up = ["up", "--port", taken, "--aws-port", "0", "--data-dir", &data];
     run(&[&up[..], &["--template", &template]].concat(), b"").fails(taken, "--port");
     // The AWS port answers, but is not the API.
-    let wrong = run(&["ticket", "TEST-72", "--url", &server.aws], b"");
+    let wrong = run(&["ticket", "TEST-72", "--url", &server.aws, "--data-dir", &data], b"");
     assert!(!wrong.succeeded && wrong.err.contains("hint: "), "{wrong:?}");
 }
 

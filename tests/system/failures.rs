@@ -68,7 +68,8 @@ fn lasted(ticket: &Value) {
 fn ticketflow(server: &Server, arguments: &[&str]) -> String {
     let output = std::process::Command::new(crate::server::ticketflow())
         .args(arguments)
-        .args(["--url", &server.api])
+        .args(["--url", &server.api, "--data-dir"])
+        .arg(server.data_dir())
         .output()
         .expect("ticketflow runs");
     let (out, err) = (

@@ -1,6 +1,7 @@
 //! The system tests: a real `ticketflow up` as a process, spoken to as JIRA, a user and an AWS SDK speak to it.
 
 mod architecture;
+mod authorization;
 mod commands;
 mod crash;
 mod deliveries;

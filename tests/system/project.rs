@@ -38,6 +38,15 @@ impl Project {
         self
     }
 
+    /// Replaces a passage where it comes first.
+    pub(crate) fn change_first(self, file: &str, from: &str, to: &str) -> Self {
+        let path = self.path(file);
+        let text = std::fs::read_to_string(&path).expect("the copy");
+        assert!(text.contains(from), "{from:?} is in {file}");
+        std::fs::write(path, text.replacen(from, to, 1)).expect("the copy can be written");
+        self
+    }
+
     /// Gives one function properties, and its environment variables, in place of those it has.
     pub(crate) fn function(self, binary: &str, properties: &str, variables: &[(&str, &str)]) -> Self {
         let path = self.path("template.yaml");

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 pub(crate) use system_tests::root;
 
 use hmac::{Hmac, Mac};
+use reqwest::header::{AUTHORIZATION, HeaderMap};
 use serde_json::Value;
 use sha2::Sha256;
 use tempfile::TempDir;
@@ -29,6 +30,7 @@ pub(crate) struct Server {
     pub(crate) aws: String,
     directory: TempDir,
     arguments: Vec<String>,
+    /// With a token for all that the API can do, if the template asks for tokens.
     pub(crate) http: reqwest::Client,
 }
 
@@ -57,6 +59,34 @@ pub(crate) fn ticketflow() -> PathBuf {
         .clone()
 }
 
+/// The local issuer's key, made by the first server that needs one and given to all others: making one takes longer than
+/// a test does.
+static KEY: OnceLock<Vec<u8>> = OnceLock::new();
+
+/// A token for everything that the API of this data directory can do; `None` if its template asks for none.
+pub(crate) fn token(data_dir: &Path) -> Option<String> {
+    let issuer = std::fs::read(data_dir.join("issuer.json")).ok()?;
+    let issuer: Value = serde_json::from_slice(&issuer).expect("the issuer's file is JSON");
+    let scopes = issuer["scopes"].as_array().expect("the scopes that there are").iter();
+    let scopes: Vec<&str> = scopes.filter_map(Value::as_str).collect();
+    let mint = || {
+        let mut command = Command::new(ticketflow());
+        command.args(["token", "--ttl", "12h", "--scope", &scopes.join(" "), "--data-dir"]);
+        let output = command.arg(data_dir).output().expect("ticketflow runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).expect("a token is text")
+    };
+    let file = data_dir.join("issuer-key.json");
+    let key = KEY.get_or_init(|| {
+        mint();
+        std::fs::read(&file).expect("the first token made the key")
+    });
+    if !file.exists() {
+        std::fs::write(&file, key).expect("the data directory is writable");
+    }
+    Some(mint().trim().to_owned())
+}
+
 impl Server {
     /// Starts with an empty data directory.
     pub(crate) fn start() -> Self {
@@ -70,8 +100,14 @@ impl Server {
         let (child, api, aws) = spawn(directory.path(), &arguments);
         // An installed provider stays: the only error is that there is one already.
         let _ = rustls::crypto::ring::default_provider().install_default();
+        let mut headers = HeaderMap::new();
+        if let Some(token) = token(&directory.path().join("data")) {
+            let value = format!("Bearer {token}").parse().expect("a token is a header's value");
+            headers.insert(AUTHORIZATION, value);
+        }
         let http = reqwest::Client::builder()
             .timeout(PATIENCE)
+            .default_headers(headers)
             .build()
             .expect("an HTTP client");
         Self {

@@ -1,10 +1,14 @@
 //! A client of the HTTP API.
 
+use std::sync::Arc;
+
 use anyhow::Context;
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
 
+use crate::Target;
 use crate::failure::with_hint;
+use crate::token::Bearer;
 
 /// How long a request may take: API Gateway's own 30 s, and a little more to hear of it.
 const TIMEOUT: std::time::Duration = std::time::Duration::from_secs(35);
@@ -14,10 +18,12 @@ const TIMEOUT: std::time::Duration = std::time::Duration::from_secs(35);
 pub(crate) struct Client {
     url: String,
     http: reqwest::Client,
+    bearer: Arc<Bearer>,
 }
 
 impl Client {
-    pub(crate) fn new(url: &str) -> anyhow::Result<Self> {
+    /// With the token that the environment gives, else with one of the local issuer, where the API is this machine's.
+    pub(crate) fn new(target: &Target) -> anyhow::Result<Self> {
         // An installed provider stays: the only error is that there is one already.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder()
@@ -26,8 +32,9 @@ impl Client {
             .build()
             .context("could not set up HTTP")?;
         Ok(Self {
-            url: url.trim_end_matches('/').to_owned(),
+            url: target.url.trim_end_matches('/').to_owned(),
             http,
+            bearer: Arc::new(Bearer::new(target)?),
         })
     }
 
@@ -40,6 +47,9 @@ impl Client {
         body: Vec<u8>,
     ) -> anyhow::Result<(StatusCode, Vec<u8>)> {
         let mut request = self.http.request(method, format!("{}{path}", self.url)).body(body);
+        if let Some(token) = self.bearer.token()? {
+            request = request.bearer_auth(token);
+        }
         for (name, value) in headers {
             request = request.header(*name, value);
         }
@@ -77,10 +87,13 @@ fn json_or_error(status: StatusCode, body: &[u8]) -> anyhow::Result<Value> {
     if status.is_success() {
         return serde_json::from_slice(body).context("the answer is not JSON");
     }
-    let hint = if status.is_server_error() {
-        "the log of `ticketflow up` says more"
-    } else {
-        "`ticketflow executions` lists what there is, and how it stands"
+    let hint = match status {
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+            "name the directory that `ticketflow up` keeps its data in with --data-dir, or set TICKETFLOW_TOKEN to a \
+             token that the API takes"
+        }
+        _ if status.is_server_error() => "the log of `ticketflow up` says more",
+        _ => "`ticketflow executions` lists what there is, and how it stands",
     };
     Err(with_hint(describe(status, body), hint))
 }

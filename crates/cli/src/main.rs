@@ -16,6 +16,7 @@ mod sample;
 mod style;
 mod test;
 mod ticket;
+mod token;
 mod up;
 
 use std::path::PathBuf;
@@ -57,6 +58,8 @@ enum Action {
     Reset(reset::Options),
     /// Find every problem of a template and its state machines.
     Check(check::Options),
+    /// Mint a token for the API of this machine's Ticketflow.
+    Token(token::Options),
     /// Test state machines: scripted tasks, a clock that jumps, and what must come of it.
     Test(test::Options),
 }
@@ -67,6 +70,10 @@ struct Target {
     /// Where the API is.
     #[arg(long, env = "TICKETFLOW_URL", default_value = "http://127.0.0.1:3000")]
     url: String,
+    /// Where `up` keeps its data: the webhook's secret, and the key that mints the tokens of requests to this machine.
+    /// For a Ticketflow elsewhere the token is TICKETFLOW_TOKEN.
+    #[arg(long, default_value = ".ticketflow")]
+    data_dir: PathBuf,
     /// Print JSON, as the API gave it.
     #[arg(long)]
     json: bool,
@@ -134,6 +141,7 @@ async fn run(action: Action) -> anyhow::Result<ExitCode> {
         Action::Redrive(options) => redrive::run(options).await,
         Action::Reset(options) => reset::run(options).await,
         Action::Check(options) => check::run(&options),
+        Action::Token(options) => token::run(&options),
         Action::Test(options) => test::run(&options),
     }
 }

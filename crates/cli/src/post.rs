@@ -37,16 +37,13 @@ pub(crate) struct Options {
     /// How many to have in flight at once.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
     concurrency: u16,
-    /// Where `up` keeps its data, and the secret with it.
-    #[arg(long, default_value = ".ticketflow")]
-    data_dir: PathBuf,
     #[command(flatten)]
     target: Target,
 }
 
 pub(crate) async fn run(options: Options) -> anyhow::Result<ExitCode> {
-    let client = Client::new(&options.target.url)?;
-    let secret = secret(&options.data_dir)?;
+    let client = Client::new(&options.target)?;
+    let secret = secret(&options.target.data_dir)?;
     let mut bodies = Vec::with_capacity(options.files.len());
     for file in &options.files {
         let body = read(file).with_context(|| format!("could not read {}", file.display()))?;

@@ -25,7 +25,7 @@ pub(crate) struct Options {
 }
 
 pub(crate) async fn run(options: Options) -> anyhow::Result<ExitCode> {
-    let client = Client::new(&options.target.url)?;
+    let client = Client::new(&options.target)?;
     if let Some(name) = &options.name {
         let answer = client.post(&format!("/executions/{}/redrive", segment(name))).await?;
         if options.target.json {

@@ -21,7 +21,7 @@ pub(crate) struct Options {
 }
 
 pub(crate) async fn run(options: Options) -> anyhow::Result<ExitCode> {
-    let client = Client::new(&options.target.url)?;
+    let client = Client::new(&options.target)?;
     let ticket = client.get(&format!("/tickets/{}", segment(&options.ticket))).await?;
     if options.target.json {
         say!("{ticket:#}");

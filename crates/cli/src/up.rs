@@ -1,12 +1,15 @@
 //! `ticketflow up`: everything the template describes, on this machine.
 
 use std::io::IsTerminal;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::Context;
-use runtime::template::{Settings, Template};
+use runtime::issuer::Issuer;
+use runtime::stack::Error as StackError;
+use runtime::template::{Route, Settings, Template};
 use runtime::{Config, Listeners, Stack};
 use serde_json::json;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -19,6 +22,7 @@ use crate::{TemplateOptions, compile, post, sample, style, ticket};
 #[command(after_help = "Examples:
   ticketflow up
   ticketflow up --port 8080 --data-dir ~/tickets
+  ticketflow up --host 0.0.0.0                      for other machines, too: they need tokens
   ticketflow up --time-skip --data-dir skipped      a test run: workflows do not wait
   ticketflow up --template .aws-sam/build/template.yaml --parameter Architecture=x86_64
 
@@ -30,6 +34,10 @@ pub(crate) struct Options {
     /// Where everything durable lies.
     #[arg(long, default_value = ".ticketflow")]
     data_dir: PathBuf,
+    /// The address that the API is bound to. Any but a loopback one asks for a template whose routes have an authorizer;
+    /// the AWS endpoints stay on loopback.
+    #[arg(long, default_value = "127.0.0.1")]
+    host: IpAddr,
     /// Port of the API; 0 picks a free one.
     #[arg(long, default_value_t = 3000)]
     port: u16,
@@ -51,7 +59,8 @@ pub(crate) struct Options {
 pub(crate) async fn run(options: Options) -> anyhow::Result<ExitCode> {
     log();
     let begun = Instant::now();
-    let listeners = Listeners::bind(options.port, options.aws_port).await.map_err(|error| {
+    let bound = Listeners::bind(options.host, options.port, options.aws_port).await;
+    let listeners = bound.map_err(|error| {
         with_hint(
             format!(
                 "{error}: {}",
@@ -77,10 +86,9 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<ExitCode> {
     for (logical_id, resource_type) in &template.ignored {
         tracing::info!(%logical_id, resource_type, "left out: it means something only on AWS");
     }
-    let takes_deliveries = template.http_api.as_ref().is_some_and(|api| {
-        let webhook = format!("POST {}", post::PATH);
-        api.routes.iter().any(|route| route.key.to_string() == webhook)
-    });
+    let takes_deliveries = route(&template, &format!("POST {}", post::PATH)).is_some();
+    let reading = route(&template, "GET /tickets/{id}").and_then(|route| route.authorizer.as_ref());
+    let reading = reading.and_then(|authorizer| authorizer.scopes.first().cloned());
     std::fs::create_dir_all(&options.data_dir)
         .with_context(|| format!("could not make the data directory {}", options.data_dir.display()))?;
     let mut stop = Stop::listen()?;
@@ -97,7 +105,13 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<ExitCode> {
         },
     )
     .await
-    .context("could not start")?;
+    .map_err(|error| match error {
+        StackError::OpenToAll(_) => with_hint(
+            format!("could not start: {error}"),
+            "give the template's routes an authorizer, or bind a loopback address: leave --host out",
+        ),
+        error => anyhow::Error::from(error).context("could not start"),
+    })?;
     if options.json {
         let outputs: serde_json::Map<_, _> = stack
             .outputs()
@@ -119,7 +133,7 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<ExitCode> {
         let seconds = (Instant::now() - compiled).as_secs_f64();
         greet(&options, &stack, seconds);
         if takes_deliveries && let Some(secret) = stack.secret(sample::SECRET) {
-            invite(&options.data_dir, &stack, &secret)?;
+            invite(&options.data_dir, &stack, &secret, reading.as_deref())?;
         }
     }
     tracing::debug!(seconds = begun.elapsed().as_secs_f64(), "started");
@@ -158,8 +172,15 @@ fn greet(options: &Options, stack: &Stack, seconds: f64) {
     }
 }
 
-/// A command to paste that posts a signed delivery.
-fn invite(data_dir: &Path, stack: &Stack, secret: &str) -> anyhow::Result<()> {
+/// The template's route of that key.
+fn route<'t>(template: &'t Template, key: &str) -> Option<&'t Route> {
+    let mut routes = template.http_api.iter().flat_map(|api| &api.routes);
+    routes.find(|route| route.key.to_string() == key)
+}
+
+/// Commands to paste: one that posts a signed delivery, and one that shows the ticket, with a token of the local issuer
+/// if reading asks for a scope.
+fn invite(data_dir: &Path, stack: &Stack, secret: &str, scope: Option<&str>) -> anyhow::Result<()> {
     let (file, signature) = sample::write(data_dir, secret)?;
     say!("\nPost a signed sample delivery:\n");
     say!(
@@ -168,12 +189,33 @@ fn invite(data_dir: &Path, stack: &Stack, secret: &str) -> anyhow::Result<()> {
         post::PATH,
         file.display(),
     );
-    say!(
-        "\nand see the ticket: curl -sS {}/tickets/{}\n",
-        stack.gateway_url(),
-        sample::KEY
-    );
+    say!("\nand see the ticket:\n");
+    let header = scope.filter(|_| Issuer::open(data_dir).is_ok()).map(|scope| {
+        let (program, directory) = (shell(&program()), shell(data_dir));
+        format!(" -H \"Authorization: Bearer $({program} token --data-dir {directory} --scope {scope})\"")
+    });
+    let url = format!("{}/tickets/{}", stack.gateway_url(), sample::KEY);
+    say!("  curl -sS {url}{}\n", header.unwrap_or_default());
     Ok(())
+}
+
+/// This program as a shell finds it from here.
+fn program() -> PathBuf {
+    let Ok(program) = std::env::current_exe() else {
+        return PathBuf::from("ticketflow");
+    };
+    let here = std::env::current_dir().unwrap_or_default();
+    program.strip_prefix(here).map(Path::to_owned).unwrap_or(program)
+}
+
+/// A path as one word of a shell.
+fn shell(path: &Path) -> String {
+    let text = path.display().to_string();
+    let is_plain = |character: char| character.is_alphanumeric() || "/._-+@,=".contains(character);
+    if text.chars().all(is_plain) {
+        return text;
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
 }
 
 /// The signals that ask the process to stop, heard from the moment this is made: whoever reads that `up` is ready may
@@ -209,3 +251,6 @@ fn log() {
         .with_ansi(coloured)
         .init();
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,17 +3,20 @@
 //! A request is matched to a route, becomes the event that API Gateway would make of it, and the function's result
 //! becomes the response. What the gateway answers itself, it answers with API Gateway's own bodies ([`Refusal`]).
 //!
-//! It guards nothing but its door: a request must address a loopback name and must not come from a page of another
-//! site ([`admission`]). There are no authorizers yet, so a route that has one is closed.
+//! Whoever calls comes through three doors: a request must address this machine by a name of its own and must not come
+//! from a page of another site ([`admission`]), a route takes as many as its settings say ([`throttle`]), and it asks
+//! for the token that the template says it does ([`authorizer`]).
 
 mod admission;
 mod answer;
+mod authorizer;
 mod cors;
 mod event;
 mod routing;
 mod server;
 #[cfg(test)]
 mod tests;
+mod throttle;
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -38,6 +41,10 @@ use crate::lambda::{Invocation, Invoke, InvokeError, MAX_REQUEST_BYTES};
 use crate::template::HttpApi;
 
 pub use answer::Refusal;
+pub use authorizer::{Authorizers, Guard, SetupError};
+
+use authorizer::Denied;
+use throttle::Bucket;
 
 /// The largest body that API Gateway takes.
 const MAX_BODY_BYTES: usize = 10 * 1024 * 1024;
@@ -64,6 +71,9 @@ const BODY_TIME: Duration = Duration::from_secs(30);
 /// The HTTP API, ready to answer.
 pub struct Gateway {
     api: HttpApi,
+    authorizers: Arc<Authorizers>,
+    /// What each route may still take, in the routes' order.
+    buckets: Vec<Option<Bucket>>,
     invoke: Arc<dyn Invoke>,
     clock: Clock,
     requests: Semaphore,
@@ -98,7 +108,7 @@ pub async fn serve(
         let mut router = router.clone();
         async move {
             request.extensions_mut().insert(Connection { peer, local });
-            if !admission::admits(request.headers(), local.port(), gateway.api.cors.as_ref()) {
+            if !admission::admits(request.method(), request.headers(), local, gateway.api.cors.as_ref()) {
                 return Refusal::Forbidden.response();
             }
             let Ok(response) = router.call(request).await;
@@ -109,12 +119,13 @@ pub async fn serve(
 }
 
 impl Gateway {
-    pub fn new(api: HttpApi, invoke: Arc<dyn Invoke>, clock: Clock) -> Self {
-        for route in api.routes.iter().filter(|route| route.authorizer.is_some()) {
-            tracing::warn!(route = %route.key, "authorizers are not run here: the route answers 401");
-        }
+    pub fn new(api: HttpApi, invoke: Arc<dyn Invoke>, authorizers: Authorizers, clock: Clock) -> Self {
+        let now = clock.now();
+        let throttles = api.routes.iter().map(|route| route.throttle.as_ref());
         let units = LARGEST_BODIES * MAX_BODY_BYTES.div_ceil(BODY_UNIT);
         Self {
+            authorizers: Arc::new(authorizers),
+            buckets: throttles.map(|throttle| Some(Bucket::new(throttle?, now))).collect(),
             api,
             invoke,
             clock,
@@ -123,12 +134,17 @@ impl Gateway {
         }
     }
 
+    /// The API's authorizer for what is mounted beside it.
+    pub fn guard(&self) -> Guard {
+        Guard::new(&self.api, Arc::clone(&self.authorizers))
+    }
+
     async fn answer(&self, request: Request) -> Response {
         let origin = request.headers().get(header::ORIGIN).cloned();
         let id = event::request_id();
         let mut response = match self.try_answer(request, &id).await {
             Ok(response) => response,
-            Err(refusal) => refusal.response(),
+            Err(refused) => refused.response(),
         };
         let headers = response.headers_mut();
         if let Some(cors) = &self.api.cors {
@@ -141,21 +157,29 @@ impl Gateway {
         response
     }
 
-    async fn try_answer(&self, request: Request, id: &str) -> Result<Response, Refusal> {
+    async fn try_answer(&self, request: Request, id: &str) -> Result<Response, Refused> {
         let _busy = self.clock.busy();
         let _place = self.requests.try_acquire().map_err(|_| Refusal::TooManyRequests)?;
         let (parts, body) = request.into_parts();
         if MAX_HEAD_BYTES < head_bytes(&parts) {
-            return Err(Refusal::HeaderFieldsTooLarge);
+            return Err(Refusal::HeaderFieldsTooLarge.into());
         }
         if let Some(cors) = self.api.cors.as_ref().filter(|_| cors::is_preflight(&parts)) {
             return Ok(cors::preflight(cors, &parts.headers));
         }
         let path = event::decoded_path(parts.uri.path()).ok_or(Refusal::BadRequest)?;
-        let (route, parameters) = routing::find(&self.api.routes, &parts.method, &path).ok_or(Refusal::NotFound)?;
-        if route.authorizer.is_some() {
-            return Err(Refusal::Unauthorized);
+        let (index, parameters) = routing::find(&self.api.routes, &parts.method, &path).ok_or(Refusal::NotFound)?;
+        let route = &self.api.routes[index];
+        if self.buckets[index]
+            .as_ref()
+            .is_some_and(|bucket| !bucket.take(self.clock.now()))
+        {
+            return Err(Refusal::TooManyRequests.into());
         }
+        let admitted = match &route.authorizer {
+            Some(authorizer) => Some(self.authorizers.admit(authorizer, &parts).await?),
+            None => None,
+        };
         // Held until the function has answered, for so long the event is in memory.
         let units = body_units(&parts.headers)?;
         let _share = self
@@ -171,12 +195,13 @@ impl Gateway {
             path: &path,
             parts: &parts,
             body: &body,
+            admitted: admitted.as_ref(),
             id,
             now: self.clock.now(),
         };
         let payload = received.event();
         if MAX_REQUEST_BYTES < payload.len() {
-            return Err(Refusal::RequestEntityTooLarge);
+            return Err(Refusal::RequestEntityTooLarge.into());
         }
         drop(body);
         let invocation = Invocation {
@@ -186,16 +211,43 @@ impl Gateway {
         match timeout(route.timeout, self.invoke.invoke(invocation)).await {
             Ok(Ok(payload)) => answer::response(payload).map_err(|malformed| {
                 tracing::warn!(function = route.function, %malformed, "a function's answer is not a response");
-                Refusal::InternalServerError
+                Refusal::InternalServerError.into()
             }),
-            Ok(Err(error)) => Err(integration_failure(&route.function, &error)),
+            Ok(Err(error)) => Err(integration_failure(&route.function, &error).into()),
             Err(_) => {
                 tracing::warn!(
                     function = route.function,
                     "the function did not answer in the route's time"
                 );
-                Err(Refusal::ServiceUnavailable)
+                Err(Refusal::ServiceUnavailable.into())
             }
+        }
+    }
+}
+
+/// Why a request is not answered by its function.
+enum Refused {
+    Gateway(Refusal),
+    Authorizer(Denied),
+}
+
+impl From<Refusal> for Refused {
+    fn from(refusal: Refusal) -> Self {
+        Self::Gateway(refusal)
+    }
+}
+
+impl From<Denied> for Refused {
+    fn from(denied: Denied) -> Self {
+        Self::Authorizer(denied)
+    }
+}
+
+impl Refused {
+    fn response(self) -> Response {
+        match self {
+            Self::Gateway(refusal) => refusal.response(),
+            Self::Authorizer(denied) => denied.response(),
         }
     }
 }

@@ -14,6 +14,8 @@ pub mod events;
 pub mod gateway;
 pub mod history;
 pub mod integrations;
+pub mod issuer;
+mod jwt;
 pub mod lambda;
 pub mod secrets;
 pub mod stack;

@@ -6,7 +6,8 @@
 mod starter;
 mod status;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,13 +22,14 @@ use crate::clock::{self, Clock};
 use crate::driver::{self, Engine, NewStateMachine, StateMachineUpdate};
 use crate::dynamodb::{self, DynamoDb};
 use crate::events::{self, Bus};
-use crate::gateway::{self, Gateway};
+use crate::gateway::{self, Authorizers, Gateway};
 use crate::history::{self, MachineType};
 use crate::integrations::{Integrations, LambdaEndpoint, NotAnEndpoint};
+use crate::issuer::{self, Identity, Issuer};
 use crate::lambda::{self, Host, HostConfig, Invoke};
 use crate::secrets::{self, Secrets};
 use crate::stepfunctions::StepFunctions;
-use crate::template::{self, LogicalId, Output, StateMachineResource, Template};
+use crate::template::{self, HttpApi, LogicalId, Output, StateMachineResource, Template};
 
 use self::starter::Starter;
 use self::status::StatusBus;
@@ -39,32 +41,43 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// What the role of a state machine is called here, where there are no roles.
 const ROLE_ARN: &str = "arn:aws:iam::000000000000:role/ticketflow";
 
-/// The two loopback sockets, bound before the template is read, which names their addresses.
+/// The two sockets, bound before the template is read, which names their addresses.
 pub struct Listeners {
     gateway: TcpListener,
+    address: SocketAddr,
     gateway_url: String,
     aws: Endpoint,
 }
 
 /// A port that could not be had.
 #[derive(Debug, thiserror::Error)]
-#[error("could not listen on 127.0.0.1:{port}")]
+#[error("could not listen on {address}")]
 pub struct BindError {
-    port: u16,
+    address: SocketAddr,
     #[source]
     source: std::io::Error,
 }
 
 impl Listeners {
-    /// Binds both ports on loopback; 0 takes a free one.
-    pub async fn bind(port: u16, aws_port: u16) -> Result<Self, BindError> {
-        let failed = |port| move |source| BindError { port, source };
-        let gateway = TcpListener::bind(("127.0.0.1", port)).await.map_err(failed(port))?;
-        let address = gateway.local_addr().map_err(failed(port))?;
-        let aws = Endpoint::bind(aws_port).await.map_err(failed(aws_port))?;
+    /// Binds the API's port on `host` and that of the AWS endpoints on loopback, where they always are; 0 takes a free
+    /// one.
+    pub async fn bind(host: IpAddr, port: u16, aws_port: u16) -> Result<Self, BindError> {
+        let failed = |address| move |source| BindError { address, source };
+        let wanted = SocketAddr::new(host, port);
+        let gateway = TcpListener::bind(wanted).await.map_err(failed(wanted))?;
+        let address = gateway.local_addr().map_err(failed(wanted))?;
+        let wanted = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), aws_port);
+        let aws = Endpoint::bind(aws_port).await.map_err(failed(wanted))?;
+        // All addresses of this machine are no address to call.
+        let reached = match address.ip() {
+            IpAddr::V4(ip) if ip.is_unspecified() => SocketAddr::new(Ipv4Addr::LOCALHOST.into(), address.port()),
+            IpAddr::V6(ip) if ip.is_unspecified() => SocketAddr::new(Ipv6Addr::LOCALHOST.into(), address.port()),
+            _ => address,
+        };
         Ok(Self {
             gateway,
-            gateway_url: format!("http://{address}"),
+            address,
+            gateway_url: format!("http://{reached}"),
             aws,
         })
     }
@@ -112,8 +125,14 @@ pub enum Error {
         #[source]
         source: driver::Error,
     },
+    #[error("{0} can be reached from elsewhere, and no route of the template has an authorizer")]
+    OpenToAll(SocketAddr),
     #[error("function {0} has no program")]
     NoProgram(LogicalId),
+    #[error("could not set up the local issuer of tokens")]
+    Issuer(#[source] issuer::Error),
+    #[error("could not set up the authorizers")]
+    Authorizers(#[source] gateway::SetupError),
     #[error("the Lambda endpoint cannot be used")]
     LambdaEndpoint(#[source] NotAnEndpoint),
     #[error("a thread that opens the stores ended")]
@@ -159,6 +178,7 @@ pub struct Stack {
 impl Stack {
     /// Starts everything, and goes on where the data directory left off.
     pub async fn start(listeners: Listeners, template: Template, config: Config) -> Result<Self, Error> {
+        check_exposure(listeners.address, template.http_api.as_ref())?;
         let clock = Clock::open(&Files(&config.data_dir).clock(), config.time_skip).map_err(Error::Clock)?;
         let starting = clock.busy();
         let aws_url = format!("http://{}", listeners.aws.address());
@@ -233,7 +253,9 @@ impl Stack {
             listeners.aws.serve(services, served, stopped)
         });
         if let Some(api) = template.http_api {
-            let gateway = Gateway::new(api, invoke, clock);
+            declare_issuer(&config.data_dir, &api).map_err(Error::Issuer)?;
+            let authorizers = Authorizers::new(&api, &config.data_dir, Clock::system()).map_err(Error::Authorizers)?;
+            let gateway = Gateway::new(api, invoke, authorizers, clock);
             stack.gateway.run("the HTTP API", |stopped| {
                 gateway::serve(listeners.gateway, gateway, axum::Router::new(), stopped)
             });
@@ -404,6 +426,40 @@ fn functions(template: &Template, programs: &BTreeMap<LogicalId, PathBuf>) -> Re
             })
         })
         .collect()
+}
+
+/// Refuses to show an API without authorizer to other machines, and names the routes that are open to them.
+fn check_exposure(address: SocketAddr, api: Option<&HttpApi>) -> Result<(), Error> {
+    if address.ip().is_loopback() {
+        return Ok(());
+    }
+    let routes = api.map_or(&[][..], |api| &api.routes);
+    if routes.iter().all(|route| route.authorizer.is_none()) {
+        return Err(Error::OpenToAll(address));
+    }
+    for route in routes.iter().filter(|route| route.authorizer.is_none()) {
+        tracing::warn!(route = %route.key, %address, "has no authorizer: whoever reaches the address can call it");
+    }
+    Ok(())
+}
+
+/// Says who the local issuer is, if an authorizer's issuer is a user pool of the template.
+fn declare_issuer(data_dir: &Path, api: &HttpApi) -> Result<(), issuer::Error> {
+    let mut local = api.authorizers.iter().filter(|(_, authorizer)| authorizer.is_local);
+    let Some((name, authorizer)) = local.next() else {
+        return Issuer::retract(data_dir);
+    };
+    let routes = api.routes.iter().filter_map(|route| route.authorizer.as_ref());
+    let scopes: BTreeSet<&String> = routes
+        .filter(|route| route.name == *name)
+        .flat_map(|route| &route.scopes)
+        .collect();
+    let identity = Identity {
+        issuer: authorizer.issuer.clone(),
+        client_id: authorizer.audience.first().cloned().unwrap_or_default(),
+        scopes: scopes.into_iter().cloned().collect(),
+    };
+    Issuer::declare(data_dir, &identity)
 }
 
 /// Creates the state machine, or brings its definition up to the template's.

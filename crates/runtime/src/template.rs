@@ -352,8 +352,18 @@ pub struct RouteAuthorizer {
 pub struct JwtAuthorizer {
     pub issuer: String,
     pub audience: Vec<String>,
-    /// `$request.header.Authorization` or the like.
-    pub identity_source: String,
+    pub identity_source: IdentitySource,
+    /// The issuer is a user pool of this template, for which the local issuer stands.
+    pub is_local: bool,
+}
+
+/// Where a request has its token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum IdentitySource {
+    /// `$request.header.NAME`, in lower case.
+    Header(String),
+    /// `$request.querystring.NAME`
+    Query(String),
 }
 
 /// How many requests a route takes before it answers 429.

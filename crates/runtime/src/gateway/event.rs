@@ -10,8 +10,10 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use serde_json::Value;
 
 use super::Connection;
+use super::authorizer::Admitted;
 use super::routing::Parameters;
 use crate::template::{ACCOUNT_ID, HttpApi, Route};
 
@@ -24,6 +26,8 @@ pub(super) struct Received<'r> {
     pub(super) path: &'r str,
     pub(super) parts: &'r Parts,
     pub(super) body: &'r Bytes,
+    /// What the route's authorizer found, if it has one.
+    pub(super) admitted: Option<&'r Admitted>,
     pub(super) id: &'r str,
     pub(super) now: DateTime<Utc>,
 }
@@ -56,6 +60,8 @@ struct Event<'r> {
 struct RequestContext<'r> {
     account_id: &'static str,
     api_id: &'r str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    authorizer: Option<Authorizer<'r>>,
     domain_name: &'r str,
     domain_prefix: &'r str,
     http: Http<'r>,
@@ -74,6 +80,51 @@ struct Http<'r> {
     protocol: &'static str,
     source_ip: String,
     user_agent: Cow<'r, str>,
+}
+
+#[derive(Serialize)]
+struct Authorizer<'r> {
+    jwt: Jwt<'r>,
+}
+
+#[derive(Serialize)]
+struct Jwt<'r> {
+    /// All of them as texts.
+    claims: BTreeMap<&'r str, String>,
+    /// `null` if the route asks for none.
+    scopes: Option<&'r [String]>,
+}
+
+impl<'r> Authorizer<'r> {
+    fn new(admitted: &'r Admitted) -> Self {
+        let claims = admitted
+            .claims
+            .iter()
+            .map(|(name, value)| (name.as_str(), claim(value)));
+        Self {
+            jwt: Jwt {
+                claims: claims.collect(),
+                scopes: admitted.scopes.as_deref(),
+            },
+        }
+    }
+}
+
+/// A claim as API Gateway writes it: texts as they are, and what is made of several parts in brackets, with spaces.
+fn claim(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Null => "<nil>".to_owned(),
+        Value::Bool(_) | Value::Number(_) => value.to_string(),
+        Value::Array(items) => format!("[{}]", items.iter().map(claim).collect::<Vec<_>>().join(" ")),
+        Value::Object(members) => {
+            let sorted: BTreeMap<&String, &Value> = members.iter().collect();
+            let members = sorted
+                .into_iter()
+                .map(|(name, value)| format!("{name}:{}", claim(value)));
+            format!("map[{}]", members.collect::<Vec<_>>().join(" "))
+        }
+    }
 }
 
 impl Received<'_> {
@@ -99,6 +150,7 @@ impl Received<'_> {
             request_context: RequestContext {
                 account_id: ACCOUNT_ID,
                 api_id: &self.api.id,
+                authorizer: self.admitted.map(Authorizer::new),
                 domain_name,
                 domain_prefix: domain_name.split('.').next().unwrap_or_default(),
                 http: Http {
@@ -197,7 +249,7 @@ pub(super) fn decoded_path(path: &str) -> Option<String> {
     String::from_utf8(unescaped(path.as_bytes())).ok()
 }
 
-fn query_parameters(query: &str) -> BTreeMap<String, String> {
+pub(super) fn query_parameters(query: &str) -> BTreeMap<String, String> {
     let decode = |text: &str| String::from_utf8_lossy(&unescaped(text.replace('+', " ").as_bytes())).into_owned();
     let mut parameters: BTreeMap<String, String> = BTreeMap::new();
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {

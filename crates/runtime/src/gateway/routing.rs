@@ -10,14 +10,15 @@ use crate::template::{PathSegment, Route, RouteKey, RoutePath};
 /// The parameters of a path by their names.
 pub(super) type Parameters = BTreeMap<String, String>;
 
-/// The route that takes a request most specifically: segment by segment a literal before a parameter before a greedy
+/// The index of the route that takes a request most specifically: segment by segment a literal before a parameter before a greedy
 /// one, then a method before `ANY`, and `$default` for what is left.
-pub(super) fn find<'r>(routes: &'r [Route], method: &Method, path: &str) -> Option<(&'r Route, Parameters)> {
+pub(super) fn find(routes: &[Route], method: &Method, path: &str) -> Option<(usize, Parameters)> {
     let segments: Vec<&str> = segments(path)?;
     let candidates = routes
         .iter()
-        .filter_map(|route| Some((route, matched(&route.key, method, &segments)?)));
-    candidates.min_by(|(left, _), (right, _)| specificity(&left.key, &right.key))
+        .enumerate()
+        .filter_map(|(index, route)| Some((index, matched(&route.key, method, &segments)?)));
+    candidates.min_by(|(left, _), (right, _)| specificity(&routes[*left].key, &routes[*right].key))
 }
 
 fn segments(path: &str) -> Option<Vec<&str>> {

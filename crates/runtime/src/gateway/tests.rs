@@ -11,7 +11,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
 
 use super::*;
-use crate::template::{Cors, Route, RouteAuthorizer, RouteKey};
+use crate::template::{Cors, Route, RouteAuthorizer, RouteKey, Throttle};
 
 /// A function by what it answers to an event.
 type Play = dyn Fn(Value) -> Result<Bytes, InvokeError> + Send + Sync;
@@ -101,6 +101,12 @@ fn api(routes: Vec<Route>) -> HttpApi {
     }
 }
 
+/// A gateway of an API whose authorizers' issuer is local, and has no key yet.
+fn gateway(api: HttpApi, invoke: Arc<dyn Invoke>, clock: Clock) -> Gateway {
+    let authorizers = Authorizers::new(&api, std::path::Path::new("/nowhere"), clock.clone()).unwrap();
+    Gateway::new(api, invoke, authorizers, clock)
+}
+
 fn ok() -> Box<Play> {
     Box::new(|_| Ok(Bytes::from_static(b"{}")))
 }
@@ -124,7 +130,7 @@ impl Served {
         let address = listener.local_addr().unwrap();
         let script = Arc::new(script);
         let clock = Clock::still(Utc.timestamp_millis_opt(1_763_720_000_123).unwrap());
-        let gateway = Gateway::new(api, Arc::clone(&script) as Arc<dyn Invoke>, clock);
+        let gateway = gateway(api, Arc::clone(&script) as Arc<dyn Invoke>, clock);
         let (stop, stopped) = oneshot::channel();
         let serving = tokio::spawn(serve(listener, gateway, mounted, async {
             let _ = stopped.await;
@@ -198,12 +204,14 @@ fn the_most_specific_route_takes_the_request() {
     let routes: Vec<Route> = keys.iter().map(|(method, path)| route(method, path)).collect();
     let found = |method: &str, path: &str| {
         let method = Method::from_bytes(method.as_bytes()).unwrap();
-        routing::find(&routes, &method, path).map(|(route, parameters)| {
+        routing::find(&routes, &method, path).map(|(index, parameters)| {
             let parameters: Vec<String> = parameters
                 .iter()
                 .map(|(name, value)| format!("{name}={value}"))
                 .collect();
-            format!("{} {}", route.key, parameters.join(" ")).trim().to_owned()
+            format!("{} {}", routes[index].key, parameters.join(" "))
+                .trim()
+                .to_owned()
         })
     };
     let cases = [
@@ -231,7 +239,7 @@ fn the_most_specific_route_takes_the_request() {
     }
     let with_default: Vec<Route> = routes.into_iter().chain([route("", "")]).collect();
     let (default, _) = routing::find(&with_default, &Method::GET, "/nowhere/at/all").unwrap();
-    assert_eq!(default.key, RouteKey::Default);
+    assert_eq!(with_default[default].key, RouteKey::Default);
 }
 
 #[tokio::test]
@@ -514,7 +522,7 @@ async fn more_requests_than_can_be_carried_are_turned_away() {
         events: Mutex::default(),
         gate: None,
     };
-    let gateway = Gateway::new(api(vec![route("", "")]), Arc::new(script), Clock::system());
+    let gateway = gateway(api(vec![route("", "")]), Arc::new(script), Clock::system());
     let request = || Request::new(Body::empty());
     let all = gateway
         .requests
@@ -571,6 +579,7 @@ fn the_door_is_open_to_this_machine_only() {
         allow_origins: vec!["*".into(), "https://app.example.com".into()],
         ..Cors::default()
     };
+    let local: SocketAddr = "127.0.0.1:3000".parse().unwrap();
     let admitted = |host: Option<&str>, origin: Option<&str>| {
         let mut headers = HeaderMap::new();
         for (name, value) in [(header::HOST, host), (header::ORIGIN, origin)] {
@@ -578,7 +587,7 @@ fn the_door_is_open_to_this_machine_only() {
                 headers.insert(name, HeaderValue::from_str(value).unwrap());
             }
         }
-        admission::admits(&headers, 3000, Some(&cors))
+        admission::admits(&Method::POST, &headers, local, Some(&cors))
     };
     for host in [
         "127.0.0.1:3000",
@@ -628,7 +637,128 @@ fn the_door_is_open_to_this_machine_only() {
     let mut twice = HeaderMap::new();
     twice.append(header::HOST, HeaderValue::from_static("localhost:3000"));
     twice.append(header::HOST, HeaderValue::from_static("localhost:3000"));
-    assert!(!admission::admits(&twice, 3000, None));
+    assert!(!admission::admits(&Method::GET, &twice, local, None));
+}
+
+/// What a browser says of a request: its site, its mode and what it is for.
+fn fetched(site: &str, mode: &str, destination: &str) -> HeaderMap {
+    let fields = [
+        ("host", "localhost:3000"),
+        ("sec-fetch-site", site),
+        ("sec-fetch-mode", mode),
+        ("sec-fetch-dest", destination),
+    ];
+    let fields = fields.map(|(name, value)| (name.parse().unwrap(), HeaderValue::from_str(value).unwrap()));
+    HeaderMap::from_iter(fields)
+}
+
+#[test]
+fn a_page_of_another_site_can_link_here_and_do_nothing_else() {
+    let local: SocketAddr = "127.0.0.1:3000".parse().unwrap();
+    let admitted = |method: Method, headers: &HeaderMap| admission::admits(&method, headers, local, None);
+    for site in ["same-origin", "none"] {
+        assert!(admitted(Method::POST, &fetched(site, "cors", "empty")), "{site}");
+    }
+    // A page of another port of this machine is of the same site.
+    for site in ["cross-site", "same-site", "", "of my own"] {
+        assert!(!admitted(Method::GET, &fetched(site, "no-cors", "image")), "{site}");
+        assert!(!admitted(Method::GET, &fetched(site, "navigate", "iframe")), "{site}");
+        assert!(
+            !admitted(Method::POST, &fetched(site, "navigate", "document")),
+            "{site}"
+        );
+        assert!(admitted(Method::GET, &fetched(site, "navigate", "document")), "{site}");
+    }
+}
+
+#[test]
+fn bound_elsewhere_any_name_is_ours_and_other_sites_pages_are_not() {
+    let local: SocketAddr = "192.0.2.1:3000".parse().unwrap();
+    let admitted = |host: &str, origin: Option<&str>| {
+        let mut headers = HeaderMap::from_iter([(header::HOST, HeaderValue::from_str(host).unwrap())]);
+        if let Some(origin) = origin {
+            headers.insert(header::ORIGIN, HeaderValue::from_str(origin).unwrap());
+        }
+        admission::admits(&Method::POST, &headers, local, None)
+    };
+    assert!(admitted("tickets.example.com", None));
+    for own in ["https://tickets.example.com", "http://tickets.example.com"] {
+        assert!(admitted("tickets.example.com", Some(own)), "{own}");
+    }
+    for foreign in [
+        "https://example.com",
+        "null",
+        "https://tickets.example.com:444",
+        "ftp://tickets.example.com",
+    ] {
+        assert!(!admitted("tickets.example.com", Some(foreign)), "{foreign}");
+    }
+}
+
+#[tokio::test]
+async fn a_route_takes_as_many_as_its_settings_say_and_others_go_on() {
+    let mut tight = route("GET", "/tight");
+    tight.throttle = Some(Throttle {
+        rate: Some(2.0),
+        burst: Some(3),
+    });
+    let script = Script {
+        play: ok(),
+        events: Mutex::default(),
+        gate: None,
+    };
+    let clock = Clock::still(Utc.timestamp_millis_opt(1_763_720_000_000).unwrap());
+    let gateway = gateway(api(vec![tight, route("GET", "/free")]), Arc::new(script), clock.clone());
+    let statuses = async |path: &'static str, count: usize| {
+        let mut statuses = Vec::new();
+        for _ in 0..count {
+            let mut request = Request::new(Body::empty());
+            *request.uri_mut() = path.parse().unwrap();
+            statuses.push(gateway.answer(request).await.status().as_u16());
+        }
+        statuses
+    };
+    assert_eq!(statuses("/tight", 4).await, [200, 200, 200, 429]);
+    assert_eq!(statuses("/free", 8).await, [200; 8]);
+    clock.jump_to(clock.now() + chrono::TimeDelta::milliseconds(499));
+    assert_eq!(statuses("/tight", 1).await, [429], "half a token is none");
+    clock.jump_to(clock.now() + chrono::TimeDelta::milliseconds(1));
+    assert_eq!(statuses("/tight", 2).await, [200, 429]);
+    clock.jump_to(clock.now() + chrono::TimeDelta::hours(1));
+    assert_eq!(
+        statuses("/tight", 4).await,
+        [200, 200, 200, 429],
+        "no more than the burst"
+    );
+}
+
+proptest::proptest! {
+    /// In any stretch of time a route takes its burst and what comes back meanwhile at most, and never refuses a client
+    /// that keeps to the rate.
+    #[test]
+    fn a_bucket_keeps_to_rate_and_burst(rate in 1_u32..50, burst in 1_u32..20, pauses in proptest::collection::vec(0_i64..400, 1..200)) {
+        let begin = Utc.timestamp_millis_opt(1_763_720_000_000).unwrap();
+        let throttle = Throttle { rate: Some(f64::from(rate)), burst: Some(burst) };
+        let bucket = throttle::Bucket::new(&throttle, begin);
+        let (mut now, mut taken) = (begin, Vec::new());
+        for pause in pauses {
+            now += chrono::TimeDelta::milliseconds(pause);
+            if bucket.take(now) {
+                taken.push(now);
+            }
+        }
+        for (first, from) in taken.iter().enumerate() {
+            for (count, to) in taken[first..].iter().enumerate() {
+                let most = f64::from(burst) + f64::from(rate) * (*to - *from).as_seconds_f64();
+                proptest::prop_assert!((count + 1) as f64 <= most + 1e-6);
+            }
+        }
+        let patient = throttle::Bucket::new(&throttle, begin);
+        let step = chrono::TimeDelta::microseconds(1_000_000 / i64::from(rate) + 1);
+        for count in 0..100 {
+            proptest::prop_assert!(patient.take(begin + step * count));
+        }
+    }
 }
 
 #[tokio::test]

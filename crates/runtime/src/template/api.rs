@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use super::{
-    Cors, HttpApi, JwtAuthorizer, LogicalId, Route, RouteAuthorizer, RouteKey, Throttle,
+    Cors, HttpApi, IdentitySource, JwtAuthorizer, LogicalId, Route, RouteAuthorizer, RouteKey, Throttle,
     loader::Context,
     names::{API_ID, IMPLICIT_API, Kind},
     node::{Entry, Node, Position, Value},
@@ -135,7 +135,10 @@ fn api(id: &str, properties: &Node, resolver: &Resolver<'_>, declared: Vec<Decla
     properties.one_of("StageName", &["$default"]);
     let stage_variables = stage_variables(&mut properties);
     let cors = cors(&mut properties, resolver, id);
-    let auth = properties.inner("Auth").map(auth).unwrap_or_default();
+    let auth = properties
+        .inner("Auth")
+        .map(|it| auth(it, resolver))
+        .unwrap_or_default();
     let standard = properties.inner("DefaultRouteSettings").and_then(throttle);
     let mut settings = BTreeMap::new();
     for entry in properties
@@ -268,22 +271,41 @@ struct KnownAuthorizer {
     scopes: Vec<String>,
 }
 
-fn auth(mut auth: Properties<'_>) -> Auth {
+fn auth(mut auth: Properties<'_>, resolver: &Resolver<'_>) -> Auth {
     let default = auth.text("DefaultAuthorizer");
     let mut authorizers = BTreeMap::new();
     if let Some(mut declared) = auth.inner("Authorizers") {
         for name in declared.keys() {
-            if let Some(authorizer) = declared.inner(&name).and_then(jwt_authorizer) {
-                authorizers.insert(name, authorizer);
+            let at = declared.position_of(&name);
+            let Some(known) = declared.inner(&name).and_then(|it| jwt_authorizer(it, resolver)) else {
+                continue;
+            };
+            let is_another = |other: &KnownAuthorizer| {
+                let (one, other) = (&known.authorizer, &other.authorizer);
+                one.is_local && other.is_local && one.issuer != other.issuer
+            };
+            if authorizers.values().any(is_another) {
+                declared.report(
+                    at,
+                    format!("{name}: a second user pool that issues tokens is not supported"),
+                );
             }
+            authorizers.insert(name, known);
         }
     }
     auth.finish();
     Auth { authorizers, default }
 }
 
-fn jwt_authorizer(mut authorizer: Properties<'_>) -> Option<KnownAuthorizer> {
+fn jwt_authorizer(mut authorizer: Properties<'_>, resolver: &Resolver<'_>) -> Option<KnownAuthorizer> {
+    let source_at = authorizer.position_of("IdentitySource");
     let source = authorizer.text("IdentitySource");
+    let source = source.unwrap_or_else(|| "$request.header.Authorization".to_owned());
+    let identity_source = identity_source(&source);
+    if identity_source.is_none() {
+        let wanted = "$request.header.NAME or $request.querystring.NAME";
+        authorizer.report(source_at, format!("IdentitySource is {wanted}, not {source:?}"));
+    }
     let scopes = authorizer.texts("AuthorizationScopes").unwrap_or_default();
     let at = authorizer.at;
     let Some(mut jwt) = authorizer.inner("JwtConfiguration") else {
@@ -298,12 +320,24 @@ fn jwt_authorizer(mut authorizer: Properties<'_>) -> Option<KnownAuthorizer> {
         .or_else(|| jwt.texts("Audience"))
         .unwrap_or_default();
     jwt.finish();
+    let issuer = issuer?;
     Some(KnownAuthorizer {
         authorizer: JwtAuthorizer {
-            issuer: issuer?,
+            is_local: resolver.is_user_pool(&issuer),
+            issuer,
             audience,
-            identity_source: source.unwrap_or_else(|| "$request.header.Authorization".to_owned()),
+            identity_source: identity_source?,
         },
         scopes,
     })
+}
+
+fn identity_source(text: &str) -> Option<IdentitySource> {
+    let (place, name) = text.strip_prefix("$request.")?.split_once('.')?;
+    match place {
+        _ if name.is_empty() => None,
+        "header" => Some(IdentitySource::Header(name.to_ascii_lowercase())),
+        "querystring" => Some(IdentitySource::Query(name.to_owned())),
+        _ => None,
+    }
 }

@@ -248,7 +248,7 @@ fn build(root: &Node, context: &Context<'_>) -> Template {
             Kind::Table => template.tables.extend(table::read(resource, context)),
             Kind::SimpleTable => template.tables.extend(table::read_simple(resource, context)),
             Kind::Secret => template.secrets.extend(secret::read(resource, context)),
-            Kind::HttpApi => {}
+            Kind::HttpApi | Kind::UserPool | Kind::UserPoolClient => {}
             Kind::Ignored => template.ignored.push((id, resource.type_name.to_owned())),
             Kind::Unsupported => {
                 resolver.report(

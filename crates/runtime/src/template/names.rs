@@ -19,6 +19,9 @@ pub(super) enum Kind {
     Table,
     SimpleTable,
     Secret,
+    /// Stood for by the local issuer, where an authorizer names it.
+    UserPool,
+    UserPoolClient,
     /// Means something on AWS only; without it everything here behaves the same.
     Ignored,
     Unsupported,
@@ -67,6 +70,8 @@ pub(super) fn kind(type_name: &str) -> Kind {
         "AWS::Serverless::SimpleTable" => Kind::SimpleTable,
         "AWS::DynamoDB::Table" => Kind::Table,
         "AWS::SecretsManager::Secret" => Kind::Secret,
+        "AWS::Cognito::UserPool" => Kind::UserPool,
+        "AWS::Cognito::UserPoolClient" => Kind::UserPoolClient,
         _ if IGNORED_TYPES.contains(&type_name) => Kind::Ignored,
         _ if IGNORED_SERVICES.iter().any(|service| type_name.starts_with(service)) => Kind::Ignored,
         _ => Kind::Unsupported,
@@ -79,7 +84,7 @@ pub(super) fn name_property(kind: Kind) -> Option<&'static str> {
         Kind::Function => Some("FunctionName"),
         Kind::StateMachine | Kind::Secret => Some("Name"),
         Kind::Table | Kind::SimpleTable => Some("TableName"),
-        Kind::HttpApi | Kind::Ignored | Kind::Unsupported => None,
+        Kind::HttpApi | Kind::UserPool | Kind::UserPoolClient | Kind::Ignored | Kind::Unsupported => None,
     }
 }
 
@@ -90,7 +95,7 @@ pub(super) fn is_name(kind: Kind, name: &str) -> bool {
         Kind::StateMachine => (1..=80, "-_"),
         Kind::Table | Kind::SimpleTable => (3..=255, "-_."),
         Kind::Secret => (1..=512, "/_+=.@-"),
-        Kind::HttpApi | Kind::Ignored | Kind::Unsupported => return true,
+        Kind::HttpApi | Kind::UserPool | Kind::UserPoolClient | Kind::Ignored | Kind::Unsupported => return true,
     };
     let allowed = |character: char| character.is_ascii_alphanumeric() || marks.contains(character);
     lengths.contains(&name.len()) && name.chars().all(allowed)
@@ -135,9 +140,37 @@ pub(super) fn stack_arn(region: &str) -> String {
 
 /// AWS appends six random characters; here they follow from the name, so that the ARN outlives a restart.
 pub(super) fn secret_arn(region: &str, name: &str) -> String {
+    arn("secretsmanager", region, &format!("secret:{name}-{}", drawn(name, 6)))
+}
+
+/// The id of a user pool, of which AWS draws the nine characters after the region.
+pub(super) fn user_pool_id(region: &str, logical_id: &str) -> String {
+    format!("{region}_{}", drawn(logical_id, 9))
+}
+
+/// The id of a user pool's client, 26 characters that AWS draws.
+pub(super) fn user_pool_client_id(logical_id: &str) -> String {
+    drawn(logical_id, 26)
+}
+
+/// What a user pool is called as an identity provider; `https://` and this is the issuer of its tokens.
+pub(super) fn user_pool_provider(region: &str, logical_id: &str) -> String {
+    let id = user_pool_id(region, logical_id);
+    format!("cognito-idp.{region}.{URL_SUFFIX}/{id}")
+}
+
+pub(super) fn user_pool_arn(region: &str, logical_id: &str) -> String {
+    arn(
+        "cognito-idp",
+        region,
+        &format!("userpool/{}", user_pool_id(region, logical_id)),
+    )
+}
+
+/// As many characters as AWS would draw: here they follow from the name, so that they outlive a restart.
+fn drawn(name: &str, count: usize) -> String {
     let digest = Sha256::digest(name.as_bytes());
-    let suffix: String = digest.iter().take(3).map(|byte| format!("{byte:02x}")).collect();
-    arn("secretsmanager", region, &format!("secret:{name}-{suffix}"))
+    digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>()[..count].to_owned()
 }
 
 /// The URL that AWS would give the API.

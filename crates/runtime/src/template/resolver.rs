@@ -263,16 +263,17 @@ impl<'t> Resolver<'t> {
             return Some(physical);
         }
         let kind = self.used_kind(name, at)?;
-        if kind == Kind::HttpApi {
-            return Some(names::API_ID.into());
+        match kind {
+            Kind::HttpApi => return Some(names::API_ID.into()),
+            Kind::UserPool => return Some(names::user_pool_id(region, name)),
+            Kind::UserPoolClient => return Some(names::user_pool_client_id(name)),
+            _ => {}
         }
         let physical = self.physical_name(name)?;
         Some(match kind {
             Kind::StateMachine => names::state_machine_arn(region, &physical),
             Kind::Secret => names::secret_arn(region, &physical),
-            Kind::Function | Kind::Table | Kind::SimpleTable | Kind::HttpApi | Kind::Ignored | Kind::Unsupported => {
-                physical
-            }
+            _ => physical,
         })
     }
 
@@ -337,6 +338,16 @@ impl<'t> Resolver<'t> {
             return None;
         }
         Some(resource.kind)
+    }
+
+    /// Whether the issuer of that URL is a user pool of the template.
+    pub(super) fn is_user_pool(&self, issuer: &str) -> bool {
+        let provider = |id: &str| names::user_pool_provider(&self.settings.region, id);
+        let Some(wanted) = issuer.strip_prefix("https://") else {
+            return false;
+        };
+        let mut pools = self.resources().filter(|resource| resource.kind == Kind::UserPool);
+        pools.any(|pool| provider(pool.id) == wanted && self.exists(pool))
     }
 
     /// Whether the resource's condition holds.
@@ -418,6 +429,16 @@ impl<'t> Resolver<'t> {
                 "ApiId" => Some(names::API_ID.into()),
                 _ => self.no_attribute(id, attribute, at),
             };
+        }
+        match (kind, attribute) {
+            (Kind::UserPool, "ProviderName") => return Some(names::user_pool_provider(region, id)),
+            (Kind::UserPool, "ProviderURL") => {
+                return Some(format!("https://{}", names::user_pool_provider(region, id)));
+            }
+            (Kind::UserPool, "UserPoolId") => return Some(names::user_pool_id(region, id)),
+            (Kind::UserPool, "Arn") => return Some(names::user_pool_arn(region, id)),
+            (Kind::UserPoolClient, "ClientId") => return Some(names::user_pool_client_id(id)),
+            _ => {}
         }
         let name = self.physical_name(id)?;
         match (kind, attribute) {

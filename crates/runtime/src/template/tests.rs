@@ -620,6 +620,54 @@ Resources:
 }
 
 #[test]
+fn an_authorizer_that_trusts_the_templates_own_user_pool_is_local() {
+    let project = Project::new(
+        "Transform: AWS::Serverless-2016-10-31
+Parameters:
+  Issuer: {Type: String, Default: ''}
+Conditions:
+  Ours: !Equals [!Ref Issuer, '']
+Resources:
+  Pool: {Type: AWS::Cognito::UserPool, Condition: Ours}
+  Client: {Type: AWS::Cognito::UserPoolClient, Condition: Ours, Properties: {UserPoolId: !Ref Pool}}
+  Api:
+    Type: AWS::Serverless::HttpApi
+    Properties:
+      Auth:
+        Authorizers:
+          Spelled:
+            JwtConfiguration:
+              issuer: !If [Ours, !Sub 'https://cognito-idp.${AWS::Region}.${AWS::URLSuffix}/${Pool}', !Ref Issuer]
+              audience: !If [Ours, [!Ref Client], [them]]
+          Asked:
+            IdentitySource: $request.querystring.token
+            JwtConfiguration: {issuer: !If [Ours, !GetAtt Pool.ProviderURL, !Ref Issuer], audience: [me]}
+",
+    );
+    let api = project.template().http_api.unwrap();
+    let [spelled, asked] = ["Spelled", "Asked"].map(|name| &api.authorizers[name]);
+    assert!(spelled.is_local && asked.is_local, "{api:?}");
+    assert_eq!(spelled.issuer, asked.issuer);
+    assert!(
+        spelled
+            .issuer
+            .starts_with("https://cognito-idp.us-west-2.amazonaws.com/us-west-2_"),
+        "{spelled:?}"
+    );
+    assert_eq!(spelled.audience.first().map(String::len), Some(26), "{spelled:?}");
+    assert_eq!(spelled.identity_source, IdentitySource::Header("authorization".into()));
+    assert_eq!(asked.identity_source, IdentitySource::Query("token".into()));
+
+    let elsewhere = project.load(&with(&[("Issuer", &spelled.issuer)])).unwrap();
+    let api = elsewhere.http_api.unwrap();
+    assert!(
+        !api.authorizers["Spelled"].is_local,
+        "the pool does not exist now, whatever its URL"
+    );
+    assert_eq!(api.authorizers["Spelled"].audience, ["them"]);
+}
+
+#[test]
 fn an_api_that_cannot_be_served_is_refused() {
     let project = Project::new(
         "Transform: AWS::Serverless-2016-10-31
