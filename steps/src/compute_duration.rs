@@ -3,7 +3,6 @@
 //! If it is not, a later event's execution folded it, and that one measures it.
 
 use serde::Serialize;
-use ticket::Policy;
 
 use crate::detect_closure;
 use crate::environment::{self, Environment};
@@ -16,14 +15,12 @@ const SUPERSEDED: &str = "superseded";
 #[derive(Debug)]
 pub struct ComputeDuration {
     table: Table,
-    policy: Policy,
 }
 
 impl ComputeDuration {
     pub async fn open(environment: &Environment) -> Result<Self, environment::Error> {
         Ok(Self {
             table: environment.table()?,
-            policy: environment.policy()?,
         })
     }
 }
@@ -37,16 +34,16 @@ pub async fn handle(context: &ComputeDuration, input: Input<detect_closure::Outp
     let Input {
         execution,
         state,
-        fold: wanted,
+        before: wanted,
     } = &input;
     let id = execution.event.ticket();
     for _ in 0..TRIES {
-        let stored = context.table.stored(&id).await?;
-        let ticket = ticket::fold(&stored.facts, &context.policy);
-        // Facts that were put meanwhile belong to an execution that has yet to fold them.
-        let fold = stored.fold.filter(|fold| {
-            let is_wanted = (fold.fact_count, fold.policy_version) == (wanted.fact_count, wanted.policy_version);
-            is_wanted && (ticket.fact_count as u64, ticket.policy_version) == (fold.fact_count, fold.policy_version)
+        // A fold is all that its durations follow from. Facts that were put since belong to an execution that has yet to
+        // fold them, and another fold to one that has yet to measure it.
+        let stored = context.table.fold(&id).await?;
+        let fold = stored.filter(|fold| {
+            let is_own = fold.folded_by == execution.name;
+            is_own && (fold.fact_count, fold.judgement) == (wanted.fact_count, wanted.judgement)
         });
         let record = |outcome| Record {
             execution,
@@ -58,7 +55,7 @@ pub async fn handle(context: &ComputeDuration, input: Input<detect_closure::Outp
         };
         let (written, outcome) = match &fold {
             Some(fold) => {
-                let durations = ticket::durations(&ticket);
+                let durations = fold.view.measured();
                 (
                     context
                         .table

@@ -1,25 +1,30 @@
 //! DetectClosure: folds all facts of the ticket and writes what they come to.
 //!
 //! Many executions of one ticket may be here at once. Each has put its facts before it reads, and a fold is written
-//! only if it covers the stored one; so the last to write has seen every fact.
+//! only if it covers the stored one; so the last to write has seen every fact, and the latest map.
 
 use serde::{Deserialize, Serialize};
-use ticket::{Policy, State};
+use ticket::fold::RULES_VERSION;
+use ticket::{Policy, State, TicketId};
 
 use crate::environment::{self, Environment};
 use crate::step::{Error, Input, TRIES, settle};
-use crate::table::{Outcome, Record, Status, Table};
+use crate::store;
+use crate::table::{Judgement, Maps, Outcome, Record, Status, Table};
 
 #[derive(Debug)]
 pub struct DetectClosure {
     table: Table,
+    maps: Maps,
     policy: Policy,
 }
 
 impl DetectClosure {
     pub async fn open(environment: &Environment) -> Result<Self, environment::Error> {
+        let table = environment.table()?;
         Ok(Self {
-            table: environment.table()?,
+            maps: Maps::new(table.clone()),
+            table,
             policy: environment.policy()?,
         })
     }
@@ -30,19 +35,26 @@ impl DetectClosure {
 pub struct Output {
     pub state: String,
     pub fact_count: u64,
-    pub policy_version: u32,
+    #[serde(flatten)]
+    pub judgement: Judgement,
 }
 
-pub async fn handle(context: &DetectClosure, input: Input) -> Result<Output, Error> {
-    let Input { execution, state, .. } = &input;
+pub async fn handle(context: &DetectClosure, input: Input<store::Output>) -> Result<Output, Error> {
+    let Input {
+        execution,
+        state,
+        before,
+    } = &input;
     let id = execution.event.ticket();
+    let mut map_version = before.map_version;
     for _ in 0..TRIES {
+        let map = context.maps.at_least(&id.site, map_version).await?;
         let stored = context.table.stored(&id).await?;
-        let ticket = ticket::fold(&stored.facts, &context.policy);
+        let ticket = ticket::fold(&stored.facts, &context.policy, &map);
         let output = Output {
             state: name(ticket.state).to_owned(),
             fact_count: ticket.fact_count as u64,
-            policy_version: ticket.policy_version,
+            judgement: Judgement::of(&ticket),
         };
         // Without a duration to compute the execution ends here.
         let status = if ticket.state == State::Closed {
@@ -71,23 +83,26 @@ pub async fn handle(context: &DetectClosure, input: Input) -> Result<Output, Err
                 });
             }
             // The stored fold covers more. What it covers is read and folded again; it cannot be less.
-            Outcome::Refused(_) => outdated(context, &id).await?,
+            Outcome::Refused(_) => map_version = Some(caught_up(context, &id).await?.max(map.version)),
             Outcome::Contended => {}
         }
     }
     Err(Error::Contended { ticket: id })
 }
 
-/// Fails if the stored fold is by a later policy than this function has.
-async fn outdated(context: &DetectClosure, id: &ticket::TicketId) -> Result<(), Error> {
+/// The version of the map that the stored fold was made by; an error, if its policy or its rules are later than this
+/// function's.
+async fn caught_up(context: &DetectClosure, id: &TicketId) -> Result<u64, Error> {
     let own = context.policy.version;
-    match context.table.fold(id).await? {
-        Some(fold) if own < fold.policy_version => Err(Error::PolicyOutdated {
-            ticket: id.clone(),
-            stored: fold.policy_version,
-            own,
-        }),
-        _ => Ok(()),
+    match context.table.fold(id).await?.map(|fold| fold.judgement) {
+        Some(stored) if own < stored.policy_version || RULES_VERSION < stored.rules_version => {
+            Err(Error::PolicyOutdated {
+                ticket: id.clone(),
+                stored,
+                own,
+            })
+        }
+        stored => Ok(stored.map_or(0, |stored| stored.map_version)),
     }
 }
 

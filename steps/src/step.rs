@@ -1,18 +1,19 @@
 //! What the state machine gives to a step: the Context Object's execution, with the event as its input, and state.
 
 use serde::Deserialize;
+use ticket::fold::RULES_VERSION;
 use ticket::{TicketEvent, TicketId, Time};
 
 use crate::names::{ErrorName, Name};
-use crate::table::{self, Table};
+use crate::table::{self, Judgement, Table};
 
-/// A step's input. `F` is what the fold before it came to, for the step that needs it.
+/// A step's input. `B` is the output of the step before it, for the one that needs it.
 #[derive(Debug, Deserialize)]
-pub struct Input<F = ()> {
+pub struct Input<B = ()> {
     pub execution: Execution,
     pub state: State,
-    #[serde(default)]
-    pub fold: F,
+    #[serde(default, alias = "stored", alias = "fold")]
+    pub before: B,
 }
 
 /// `$$.Execution`. Its input stays the same through every retry and redrive.
@@ -51,8 +52,15 @@ pub enum Error {
     },
     #[error("{TRIES} times another writer of {ticket} was quicker")]
     Contended { ticket: TicketId },
-    #[error("{ticket} was folded by policy {stored}, and this function has policy {own}")]
-    PolicyOutdated { ticket: TicketId, stored: u32, own: u32 },
+    #[error(
+        "{ticket} was folded by policy {} and rules {}, and this function has policy {own}, rules {RULES_VERSION}",
+        stored.policy_version, stored.rules_version
+    )]
+    PolicyOutdated {
+        ticket: TicketId,
+        stored: Judgement,
+        own: u32,
+    },
     #[error(transparent)]
     Table(#[from] table::Error),
 }

@@ -1,7 +1,8 @@
-//! StoreTicket: adds the event's facts, texts and key to the ticket's.
+//! StoreTicket: adds the event's facts, texts and key to the ticket's, and to its site's map what the body shows of
+//! the category of its status.
 
-use serde::Serialize;
-use ticket::TicketId;
+use serde::{Deserialize, Serialize};
+use ticket::categories::Teacher;
 
 use crate::environment::{self, Environment};
 use crate::step::{Error, Input, TRIES, settle};
@@ -23,18 +24,27 @@ impl Store {
     }
 }
 
-#[derive(Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Output {
-    pub ticket: TicketId,
     /// Of the event, whether known before or not.
     pub facts: usize,
+    /// The site's map now: the fold that follows is made by this one, or a later one.
+    pub map_version: Option<u64>,
 }
 
 pub async fn handle(store: &Store, input: Input) -> Result<Output, Error> {
     let Input { execution, state, .. } = &input;
     let (event, ticket) = (&execution.event, execution.event.ticket());
     for _ in 0..TRIES {
-        let seen = store.table.seen(&ticket).await?;
+        let (seen, map) = store.table.seen(&ticket).await?;
+        let map = store
+            .table
+            .teach(&ticket.site, map, &event.facts, Teacher::Body)
+            .await?;
+        let output = Output {
+            facts: event.facts.len(),
+            map_version: Some(map.version),
+        };
         let finished_at = crate::now();
         let record = Record {
             execution,
@@ -45,18 +55,10 @@ pub async fn handle(store: &Store, input: Input) -> Result<Output, Error> {
             cause: None,
         };
         match store.table.store(event, &seen, &record).await? {
-            Outcome::Written => {
-                return Ok(Output {
-                    ticket,
-                    facts: event.facts.len(),
-                });
-            }
+            Outcome::Written => return Ok(output),
             Outcome::Refused(0) => {
                 settle(&store.table, execution, state).await?;
-                return Ok(Output {
-                    ticket,
-                    facts: event.facts.len(),
-                });
+                return Ok(output);
             }
             // Another event's texts came between: they are read and merged again.
             Outcome::Refused(_) | Outcome::Contended => {}

@@ -6,6 +6,8 @@
 //! | | `FOLD` | what the facts come to, by the latest step that folded them |
 //! | | `SEEN` | the newest texts, and the key that has an alias |
 //! | `KEY#{key}` | `{ticket id}` | an alias: a key that the ticket has or had |
+//! | `SITE#{site}` | `CATEGORIES` | the categories of the site's statuses, and which version of them it is |
+//! | `SITES` | `{site}` | a site of which there are tickets |
 //! | `EXECUTION#{name}` | `PROGRESS` | how far an execution is |
 //!
 //! Facts and fold are neighbours so that one query reads both, and the texts, which may be long, are outside of it.
@@ -15,6 +17,7 @@
 mod attribute;
 mod progress;
 mod request;
+mod site;
 mod ticket;
 
 use std::error::Error as StdError;
@@ -25,7 +28,8 @@ use aws_sdk_dynamodb::types::AttributeValue;
 
 pub use self::progress::{Cursor, Failure, Page, Progress, Record, Status, Step};
 pub use self::request::Outcome;
-pub use self::ticket::{Fold, Seen, Stored};
+pub use self::site::{Map, Maps};
+pub use self::ticket::{Fold, Judgement, Seen, Stored};
 
 use crate::names::{ErrorName, Name};
 

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::detect_closure;
 use crate::step::Input;
+use crate::table::Judgement;
+use crate::{detect_closure, store};
 
 const TEMPLATE: &str = include_str!("../../template.yaml");
 const BIN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/bin");
@@ -59,9 +60,26 @@ fn what_detect_closure_answers_compute_duration_takes() {
     let output = detect_closure::Output {
         state: "closed".to_owned(),
         fact_count: 7,
-        policy_version: 2,
+        judgement: Judgement {
+            rules_version: 1,
+            policy_version: 2,
+            map_version: 3,
+        },
     };
     let handed_on = input(None, Some(serde_json::to_value(&output).unwrap()));
     let input: Input<detect_closure::Output> = serde_json::from_value(handed_on).unwrap();
-    assert_eq!(input.fold, output);
+    assert_eq!(input.before, output);
+}
+
+#[test]
+fn an_execution_from_before_maps_gives_detect_closure_no_version_of_one() {
+    let output = store::Output {
+        facts: 2,
+        map_version: Some(4),
+    };
+    let mut handed_on = input(None, None);
+    handed_on["stored"] = serde_json::to_value(&output).unwrap();
+    let read = |value| serde_json::from_value::<Input<store::Output>>(value).unwrap().before;
+    assert_eq!(read(handed_on), output);
+    assert_eq!(read(input(None, None)).map_version, None);
 }

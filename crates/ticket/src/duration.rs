@@ -22,11 +22,28 @@ pub struct Durations {
 
 /// What a ticket took, as far as it is over.
 pub fn durations(ticket: &Ticket) -> Durations {
-    let between = |from: Option<Time>, to: Option<Time>| Some(to?.since(from?).max(0));
-    Durations {
-        duration_ms: between(ticket.created_at, ticket.closed_at),
-        first_duration_ms: between(ticket.created_at, ticket.first_closed_at),
-        cycle_time_ms: between(ticket.started_at, ticket.closed_at),
+    Durations::between(
+        ticket.created_at,
+        ticket.started_at,
+        ticket.first_closed_at,
+        ticket.closed_at,
+    )
+}
+
+impl Durations {
+    /// What lies between the moments of a life, as far as they are known.
+    pub(crate) fn between(
+        created: Option<Time>,
+        started: Option<Time>,
+        first_closed: Option<Time>,
+        closed: Option<Time>,
+    ) -> Self {
+        let between = |from: Option<Time>, to: Option<Time>| Some(to?.since(from?).max(0));
+        Self {
+            duration_ms: between(created, closed),
+            first_duration_ms: between(created, first_closed),
+            cycle_time_ms: between(started, closed),
+        }
     }
 }
 

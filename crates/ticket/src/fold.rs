@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::categories::Categories;
 use crate::chain::{self, Evidence, Known, Origin, Shown, first_between};
 use crate::fact::{Category, Change, Fact, Field, Named, Snapshot, sha256_hex};
 use crate::flat;
@@ -43,6 +44,10 @@ pub struct Ticket {
     pub fact_count: usize,
     /// Which policy judged them.
     pub policy_version: u32,
+    /// By which map of categories.
+    pub map_version: u64,
+    /// A status that the facts speak of is neither in the map nor in the policy: a later map may judge otherwise.
+    pub awaits_category: bool,
 }
 
 /// A stay in a status, until the next one begins.
@@ -88,11 +93,19 @@ pub enum Flag {
     TextCut,
 }
 
+/// Which rules this fold has: raised with every change of what it makes of the same facts, so that what was folded by
+/// others is folded again.
+pub const RULES_VERSION: u32 = 1;
+
 /// Folds a ticket's facts.
 ///
-/// A function of the *set* of facts: their order and repetition change nothing. O(n log n).
-pub fn fold<'a>(facts: impl IntoIterator<Item = &'a Fact>, policy: &Policy) -> Ticket {
-    let facts = Facts::of(facts.into_iter().collect(), policy);
+/// A function of the *set* of facts, of the policy, and of the map of its site's categories: order and repetition of
+/// the facts change nothing. O(n log n).
+///
+/// What the policy says of a status's category overrules the map, and the map what the ticket's own bodies say, which
+/// are among those that taught it.
+pub fn fold<'a>(facts: impl IntoIterator<Item = &'a Fact>, policy: &Policy, categories: &Categories) -> Ticket {
+    let facts = Facts::of(facts.into_iter().collect());
     let created_at = facts.created.first().copied();
     let deleted_at = facts.deleted;
 
@@ -101,7 +114,8 @@ pub fn fold<'a>(facts: impl IntoIterator<Item = &'a Fact>, policy: &Policy) -> T
     let judge = Judge {
         policy,
         project: project.as_deref(),
-        categories: &facts.categories,
+        categories,
+        own: &facts.categories,
     };
 
     let statuses = facts.statuses(created_at, &judge);
@@ -174,6 +188,10 @@ pub fn fold<'a>(facts: impl IntoIterator<Item = &'a Fact>, policy: &Policy) -> T
         history,
         fact_count: facts.count,
         policy_version: policy.version,
+        map_version: categories.version,
+        awaits_category: facts
+            .mentioned()
+            .any(|status| !policy.categories.contains_key(status) && categories.category(status).is_none()),
     }
 }
 
@@ -184,13 +202,13 @@ struct Facts<'a> {
     deleted: Option<Time>,
     snapshots: Vec<&'a Snapshot>,
     changes: BTreeMap<Field, Vec<Change>>,
-    /// By status: when its category was last said, and what it is.
+    /// By status: when its category was last said among these facts, and what it is.
     categories: BTreeMap<&'a str, (Time, Category)>,
     conflict: bool,
 }
 
 impl<'a> Facts<'a> {
-    fn of(set: BTreeSet<&'a Fact>, policy: &'a Policy) -> Self {
+    fn of(set: BTreeSet<&'a Fact>) -> Self {
         let mut facts = Self {
             count: set.len(),
             created: BTreeSet::new(),
@@ -226,9 +244,6 @@ impl<'a> Facts<'a> {
                 Fact::Deleted { at } => facts.deleted = Some(facts.deleted.map_or(*at, |deleted| deleted.min(*at))),
             }
         }
-        for (status, category) in &policy.categories {
-            facts.categories.insert(status, (Time::LAST, *category));
-        }
         for told in told.chunk_by(|a, b| (a.field, &a.changelog, a.item) == (b.field, &b.changelog, b.item)) {
             let (change, is_contradicted) = agree(told);
             facts.conflict |= is_contradicted;
@@ -251,6 +266,14 @@ impl<'a> Facts<'a> {
 
     fn changes(&self, field: Field) -> &[Change] {
         self.changes.get(&field).map_or(&[], Vec::as_slice)
+    }
+
+    /// Every status that a change or a body speaks of, some more than once.
+    fn mentioned(&self) -> impl Iterator<Item = &str> {
+        let changed = self.changes(Field::Status).iter();
+        let changed = changed.flat_map(|change| change.from.iter().chain(&change.to));
+        let shown = self.snapshots.iter().filter_map(|snapshot| snapshot.status.as_ref());
+        changed.chain(shown).map(Named::identity)
     }
 
     /// When anything happened first, but for the creation.
@@ -445,12 +468,18 @@ fn agree(told: &[&Change]) -> (Change, bool) {
 struct Judge<'a> {
     policy: &'a Policy,
     project: Option<&'a str>,
-    categories: &'a BTreeMap<&'a str, (Time, Category)>,
+    categories: &'a Categories,
+    /// What the ticket's own facts say, by status.
+    own: &'a BTreeMap<&'a str, (Time, Category)>,
 }
 
 impl Judge<'_> {
     fn category(&self, status: &Named) -> Option<Category> {
-        self.categories.get(status.identity()).map(|(_, category)| *category)
+        let status = status.identity();
+        let configured = self.policy.categories.get(status).copied();
+        configured
+            .or_else(|| self.categories.category(status))
+            .or_else(|| self.own.get(status).map(|(_, category)| *category))
     }
 
     /// Whether a status is done, leaving resolutions aside.

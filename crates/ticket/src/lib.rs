@@ -4,11 +4,13 @@
 //!
 //! - [`jira::read`] reads a delivery in any shape Jira sends and gives a [`TicketEvent`]: small, canonical, hashed.
 //! - A [`Fact`] is one thing that was said about a ticket. Facts are only ever added.
-//! - [`fold()`] makes a [`Ticket`] of a *set* of facts: their order and their repetition cannot change it.
+//! - [`fold()`] makes a [`Ticket`] of a *set* of facts: their order and their repetition cannot change it. How it is
+//!   judged, the team's [`Policy`] says, and what is known of the site's statuses, its [`Categories`].
 //!   [`durations`] and [`times`] measure it, [`TicketView`] is what an API client sees of it.
 //! - [`metrics`] counts many tickets: percentiles, histograms, tickets per minute, what is doubtful.
 
 pub mod adf;
+pub mod categories;
 pub mod chain;
 pub mod duration;
 pub mod event;
@@ -24,6 +26,7 @@ pub mod time;
 pub mod view;
 pub mod wire;
 
+pub use crate::categories::Categories;
 pub use crate::duration::{Durations, Times, durations, times};
 pub use crate::event::{Delivery, Source, TicketEvent};
 pub use crate::fact::Fact;

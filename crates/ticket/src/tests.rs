@@ -1,5 +1,6 @@
 //! Bodies of our own in Jira's shapes, and what becomes of them.
 
+mod categories;
 mod flat;
 mod lifecycle;
 mod properties;
@@ -8,7 +9,7 @@ mod reading;
 use proptest::prelude::ProptestConfig;
 use serde_json::{Value, json};
 
-use crate::{Delivery, Policy, Texts, Ticket, TicketEvent, TicketView, Time, fold, jira};
+use crate::{Categories, Delivery, Policy, Texts, Ticket, TicketEvent, TicketView, Time, fold, jira};
 
 /// 2025-06-02T08:00:00.000Z, when the issues of these tests are created.
 const T0: i64 = 1_748_851_200_000;
@@ -118,13 +119,21 @@ fn folded(bodies: &[Value]) -> Ticket {
 
 fn folded_by(bodies: &[Value], policy: &Policy) -> Ticket {
     let events: Vec<TicketEvent> = bodies.iter().map(event).collect();
-    fold(events.iter().flat_map(|event| &event.facts), policy)
+    fold(
+        events.iter().flat_map(|event| &event.facts),
+        policy,
+        &Categories::default(),
+    )
 }
 
 /// What an API client sees, as text.
 fn seen(bodies: &[Value]) -> Value {
     let events: Vec<TicketEvent> = bodies.iter().map(event).collect();
-    let ticket = fold(events.iter().flat_map(|event| &event.facts), &Policy::default());
+    let ticket = fold(
+        events.iter().flat_map(|event| &event.facts),
+        &Policy::default(),
+        &Categories::default(),
+    );
     let texts = events
         .iter()
         .fold(Texts::default(), |texts, event| texts.merge(event.texts.clone()));

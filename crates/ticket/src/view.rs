@@ -67,4 +67,9 @@ impl TicketView {
             flags,
         }
     }
+
+    /// What it took, whether or not that is shown yet.
+    pub fn measured(&self) -> Durations {
+        Durations::between(self.created_at, self.started_at, self.first_closed_at, self.closed_at)
+    }
 }

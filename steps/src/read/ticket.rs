@@ -52,7 +52,8 @@ pub(super) async fn history(read: &Read, request: &Request) -> Result<Response, 
     if facts.is_empty() {
         return Err(no_such_ticket(wanted));
     }
-    let ticket = ticket::fold(&facts, &read.policy);
+    let map = read.table.map(&id.site).await.map_err(unavailable)?.categories;
+    let ticket = ticket::fold(&facts, &read.policy, &map);
     let body = json!({
         "ticket": id,
         "facts": facts,
@@ -60,6 +61,7 @@ pub(super) async fn history(read: &Read, request: &Request) -> Result<Response, 
         "gaps": ticket.gaps,
         "flags": ticket.flags,
         "policy_version": ticket.policy_version,
+        "map_version": ticket.map_version,
     });
     Ok(Response::json(200, &body))
 }
@@ -80,7 +82,8 @@ async fn view(read: &Read, id: &TicketId) -> Result<Option<View>, table::Error> 
             if facts.is_empty() && executions.is_empty() {
                 return Ok(None);
             }
-            let mut ticket = TicketView::new(id, &ticket::fold(&facts, &read.policy), &seen.texts);
+            let map = read.table.map(&id.site).await?.categories;
+            let mut ticket = TicketView::new(id, &ticket::fold(&facts, &read.policy, &map), &seen.texts);
             ticket.durations = Durations::default();
             (ticket, None)
         }

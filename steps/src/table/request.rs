@@ -69,6 +69,11 @@ impl Change {
         values: [(&'static str, AttributeValue); N],
     ) -> &mut Self {
         self.condition = Some(condition);
+        self.compared(values)
+    }
+
+    /// Further values that the condition compares with.
+    pub(super) fn compared<const N: usize>(&mut self, values: [(&'static str, AttributeValue); N]) -> &mut Self {
         self.values
             .extend(values.map(|(name, value)| (format!(":{name}"), value)));
         self

@@ -3,12 +3,15 @@
 use std::collections::BTreeSet;
 
 use aws_sdk_dynamodb::types::{AttributeValue, Select};
+use serde::{Deserialize, Serialize};
 use ticket::fact::Field;
-use ticket::{Durations, Fact, IssueKey, State, Texts, Ticket, TicketEvent, TicketId, TicketView, Time};
+use ticket::fold::RULES_VERSION;
+use ticket::{Durations, Fact, IssueKey, SiteId, State, Texts, Ticket, TicketEvent, TicketId, TicketView, Time};
 
 use super::attribute::{number, string};
 use super::progress::Record;
 use super::request::{Change, Outcome, PARTITION, Reading, SORT, Write, attribute, key};
+use super::site::{Map, map_key};
 use super::{Error, Item, Table, failed};
 
 const FACT_PREFIX: &str = "FACT#";
@@ -17,17 +20,59 @@ const SEEN: &str = "SEEN";
 /// The month of tickets whose creation is unknown.
 const NO_MONTH: &str = "0000-00";
 
+/// Partitions of the index by judgement, for each site. A recompute moves every ticket within its partition, and a
+/// partition takes 1,000 writes a second.
+pub(super) const JUDGED_SHARDS: u8 = 4;
+
 /// How many tickets with one key are looked at: more sites than anyone has.
 const MAX_SITES: i32 = 100;
 
-/// A fold never shrinks: of two writers the one that saw more facts, or judged by a later policy, is the last.
-pub(super) const FOLD_GUARD: &str = "attribute_not_exists(#fact_count) OR \
-     (#fact_count <= :fact_count AND #policy_version <= :policy_version)";
-/// Durations are those of the very fold that is stored.
-pub(super) const DURATIONS_GUARD: &str = "#fact_count = :fact_count AND #policy_version = :policy_version";
+/// A fold never shrinks and is never judged by what is older: a writer that is behind the stored one in anything is
+/// refused, and catches up with it. So two writers never overrule each other in turn.
+pub(super) const FOLD_GUARD: &str = "attribute_not_exists(#fact_count) OR (#fact_count <= :fact_count AND \
+     #rules_version <= :rules_version AND #policy_version <= :policy_version AND #map_version <= :map_version)";
+/// Durations are those of the very fold that is stored: as many facts may be others, and another writer's.
+pub(super) const DURATIONS_GUARD: &str = "#folded_by = :folded_by AND #fact_count = :fact_count AND \
+     #rules_version = :rules_version AND #policy_version = :policy_version AND #map_version = :map_version";
 /// Texts are merged with those that were read, and with no others.
 pub(super) const SEEN_GUARD: &str = "#revision = :read";
 const UNSEEN_GUARD: &str = "attribute_not_exists(#pk)";
+
+/// By what a fold was made of its facts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Judgement {
+    pub rules_version: u32,
+    pub policy_version: u32,
+    pub map_version: u64,
+}
+
+impl Judgement {
+    pub fn of(ticket: &Ticket) -> Self {
+        Self {
+            rules_version: RULES_VERSION,
+            policy_version: ticket.policy_version,
+            map_version: ticket.map_version,
+        }
+    }
+
+    /// Sorts as the versions do: first by rules, then by policy, then by map. As many digits as each may have.
+    pub(super) fn sort_key(self) -> String {
+        let Self {
+            rules_version,
+            policy_version,
+            map_version,
+        } = self;
+        format!("{rules_version:010}.{policy_version:010}.{map_version:020}")
+    }
+
+    fn values(self) -> [(&'static str, AttributeValue); 3] {
+        [
+            ("rules_version", number(self.rules_version)),
+            ("policy_version", number(self.policy_version)),
+            ("map_version", AttributeValue::N(self.map_version.to_string())),
+        ]
+    }
+}
 
 /// The stored fold, as far as it is read back.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,7 +80,9 @@ pub struct Fold {
     /// Without texts.
     pub view: TicketView,
     pub fact_count: u64,
-    pub policy_version: u32,
+    pub judgement: Judgement,
+    /// The execution that wrote it.
+    pub folded_by: String,
     pub updated_at: Time,
     /// The durations are those of this fold, or there are none to have.
     pub is_measured: bool,
@@ -64,6 +111,18 @@ fn alias_partition(key: &IssueKey) -> String {
     format!("KEY#{key}")
 }
 
+/// The partition of the index by judgement that a ticket is in: one of its site's [`JUDGED_SHARDS`], apart from the others
+/// if a status of it is unknown, because a map that has grown concerns only those.
+fn judged_shard(id: &TicketId, awaits_category: bool) -> String {
+    let shard = id.issue.as_str().bytes().fold(0, u8::wrapping_add) % JUDGED_SHARDS;
+    judged_partition(&id.site, awaits_category, shard)
+}
+
+pub(super) fn judged_partition(site: &SiteId, awaits_category: bool, shard: u8) -> String {
+    let kind = if awaits_category { "awaits" } else { "knows" };
+    format!("{site}#{kind}#{shard}")
+}
+
 /// The item by which a key finds its ticket.
 pub(super) fn alias(alias: &IssueKey, id: &TicketId) -> Item {
     key(alias_partition(alias), id.to_string())
@@ -83,19 +142,19 @@ impl Fold {
             is_measured: view.state != State::Closed || reading.optional("measured")? == Some(fact_count),
             view,
             fact_count,
-            policy_version: reading.required("policy_version")?,
+            judgement: Judgement {
+                rules_version: reading.required("rules_version")?,
+                policy_version: reading.required("policy_version")?,
+                map_version: reading.required("map_version")?,
+            },
+            folded_by: reading.required("folded_by")?,
             updated_at: reading.required("updated_at")?,
         })
-    }
-
-    /// Whether this fold already says what one of so many facts by that policy would, or more.
-    pub fn covers(&self, ticket: &Ticket) -> bool {
-        ticket.fact_count as u64 <= self.fact_count && ticket.policy_version <= self.policy_version
     }
 }
 
 /// The fold's item, with the keys of every index that a ticket is in.
-pub(super) fn fold_change(id: &TicketId, ticket: &Ticket, before: Option<&Fold>, now: Time) -> Change {
+pub(super) fn fold_change(id: &TicketId, ticket: &Ticket, before: Option<&Fold>, by: &str, now: Time) -> Change {
     let mut view = TicketView::new(id, ticket, &Texts::default());
     let measured = std::mem::take(&mut view.durations);
     let month = view
@@ -111,7 +170,7 @@ pub(super) fn fold_change(id: &TicketId, ticket: &Ticket, before: Option<&Fold>,
     change
         .set("fold", attribute(&view))
         .set("fact_count", AttributeValue::N(ticket.fact_count.to_string()))
-        .set("policy_version", number(ticket.policy_version))
+        .set("folded_by", string(by))
         .set("updated_at", string(now.to_string()))
         .set("state_month", string(format!("{state_name}#{month}")))
         .set("created_key", string(sort(view.created_at)))
@@ -130,7 +189,16 @@ pub(super) fn fold_change(id: &TicketId, ticket: &Ticket, before: Option<&Fold>,
             view.project.as_ref().map(|name| string(format!("{name}#{month}"))),
         )
         .condition(FOLD_GUARD, []);
-    change.remove("measured");
+    for (name, value) in Judgement::of(ticket).values() {
+        change.set(name, value);
+    }
+    change
+        .set("judged_shard", string(judged_shard(id, ticket.awaits_category)))
+        .set(
+            "judged_key",
+            string(format!("{}#{id}", Judgement::of(ticket).sort_key())),
+        )
+        .remove("measured");
     if view.state != State::Closed {
         // What it took to close a ticket that was opened again is over; nothing else is, and no later step follows.
         set_durations(&mut change, &measured);
@@ -201,12 +269,18 @@ fn fact_item(id: &TicketId, fact: &Fact) -> Item {
 }
 
 impl Table {
-    /// Texts and key of a ticket as last seen.
-    pub async fn seen(&self, id: &TicketId) -> Result<Seen, Error> {
-        let item = self
-            .get("read a ticket's texts", partition(id), SEEN.to_owned())
-            .await?;
-        item.as_ref().map_or(Ok(Seen::default()), Seen::read)
+    /// Texts and key of a ticket as last seen, and its site's map: what an event is compared with.
+    pub async fn seen(&self, id: &TicketId) -> Result<(Seen, Map), Error> {
+        let keys = vec![key(partition(id), SEEN.to_owned()), map_key(&id.site)];
+        let (mut seen, mut map) = (Seen::default(), Map::default());
+        for item in self.batch("read a ticket's texts", keys).await? {
+            if Reading(&item).required::<String>(SORT)? == SEEN {
+                seen = Seen::read(&item)?;
+            } else {
+                map = Map::read(&item)?;
+            }
+        }
+        Ok((seen, map))
     }
 
     /// Fold and texts of a ticket: what is shown of it.
@@ -307,7 +381,7 @@ impl Table {
         before: Option<&Fold>,
         record: &Record<'_>,
     ) -> Result<Outcome, Error> {
-        let fold = fold_change(id, ticket, before, record.finished_at);
+        let fold = fold_change(id, ticket, before, &record.execution.name, record.finished_at);
         self.transact(
             "write a ticket",
             vec![Write::Change(record.change()), Write::Change(fold)],
@@ -331,8 +405,9 @@ impl Table {
             .set("updated_at", string(record.finished_at.to_string()))
             .condition(
                 DURATIONS_GUARD,
-                [("fact_count", count()), ("policy_version", number(fold.policy_version))],
-            );
+                [("fact_count", count()), ("folded_by", string(&fold.folded_by))],
+            )
+            .compared(fold.judgement.values());
         set_durations(&mut change, durations);
         self.transact(
             "write durations",

@@ -1,7 +1,7 @@
-use ticket::{Delivery, Policy, Texts, TicketEvent, TicketView, Time, flat, jira};
+use ticket::{Categories, Delivery, Policy, Texts, TicketEvent, TicketView, Time, flat, jira};
 
 use super::{Rejection, asks, check};
-use crate::table::{Fold, Stored};
+use crate::table::{Fold, Judgement, Stored};
 
 /// A change that no ticket contradicts.
 const PRIORITY: &str = r#"{"priority":"Low"}"#;
@@ -21,11 +21,12 @@ fn edit(body: &str) -> TicketEvent {
 /// The ticket after these events.
 fn stored(events: &[TicketEvent]) -> Stored {
     let facts: Vec<_> = events.iter().flat_map(|event| event.facts.clone()).collect();
-    let ticket = ticket::fold(&facts, &Policy::default());
+    let ticket = ticket::fold(&facts, &Policy::default(), &Categories::default());
     let fold = Fold {
         view: TicketView::new(&creation().ticket(), &ticket, &Texts::default()),
         fact_count: ticket.fact_count as u64,
-        policy_version: 1,
+        judgement: Judgement::of(&ticket),
+        folded_by: "name-1".to_owned(),
         updated_at: at("2026-11-21T08:00:00.000Z"),
         is_measured: true,
     };

@@ -153,7 +153,7 @@ mod findings {
                 initial: index == 0,
             }));
         }
-        let ticket = crate::fold(&facts, &Policy::default());
+        let ticket = crate::fold(&facts, &Policy::default(), &crate::Categories::default());
         let id: TicketId = format!("{site}~1").parse().unwrap();
         findings(&id, &ticket).into_iter().collect()
     }

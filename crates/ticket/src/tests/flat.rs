@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::{MINUTE, T0, cases, time};
-use crate::{Fact, Flag, Policy, State, Ticket, TicketEvent, Time, flat, fold};
+use crate::{Categories, Fact, Flag, Policy, State, Ticket, TicketEvent, Time, flat, fold};
 
 const DAY: i64 = 24 * 60 * MINUTE;
 /// When the changes of these tests begin to be said: long after what they speak of.
@@ -24,7 +24,11 @@ fn patched(completed: Option<i64>, said: i64) -> TicketEvent {
 }
 
 fn folded(events: &[TicketEvent]) -> Ticket {
-    fold(events.iter().flat_map(|event| &event.facts), &Policy::default())
+    fold(
+        events.iter().flat_map(|event| &event.facts),
+        &Policy::default(),
+        &Categories::default(),
+    )
 }
 
 /// What follows for the one who asks: state, closing, first closing and reopenings; and never a flag.
@@ -135,6 +139,6 @@ proptest! {
             facts.insert(0, again);
         }
         facts.reverse();
-        prop_assert_eq!(fold(&facts, &Policy::default()), expected);
+        prop_assert_eq!(fold(&facts, &Policy::default(), &Categories::default()), expected);
     }
 }

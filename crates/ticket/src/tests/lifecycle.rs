@@ -405,6 +405,7 @@ fn an_unknown_category_is_unknown_until_it_is_told() {
     let ticket = fold(
         first.facts.iter().chain(&second.facts).chain(&learned),
         &Policy::default(),
+        &Categories::default(),
     );
     assert_eq!((ticket.state, flags(&ticket)), (State::Closed, vec![]));
 

@@ -281,7 +281,11 @@ fn policy() -> impl Strategy<Value = Policy> {
 
 /// Everything derived, byte for byte.
 fn bytes(events: &[TicketEvent], policy: &Policy) -> String {
-    let ticket = fold(events.iter().flat_map(|event| &event.facts), policy);
+    let ticket = fold(
+        events.iter().flat_map(|event| &event.facts),
+        policy,
+        &Categories::default(),
+    );
     let texts = events
         .iter()
         .fold(Texts::default(), |texts, event| texts.merge(event.texts.clone()));
@@ -344,7 +348,7 @@ proptest! {
         // A body that is ahead may skip the only showing of a status; its category is known otherwise.
         let categories = STATUSES.map(|id| (id.to_owned(), status_category(id))).into();
         let policy = Policy { categories, ..Policy::default() };
-        let ticket = fold(events.iter().flat_map(|event| &event.facts), &policy);
+        let ticket = fold(events.iter().flat_map(|event| &event.facts), &policy, &Categories::default());
         let truth = life.truth();
         let ms = |time: Option<Time>| time.map(Time::millis);
         prop_assert_eq!(
@@ -380,9 +384,9 @@ proptest! {
 
         let arriving = shuffle(&events, &doubled, &order);
         prop_assert_eq!(bytes(&arriving, &policy), bytes(&events, &policy));
-        check(&fold(events.iter().flat_map(|event| &event.facts), &policy))?;
+        check(&fold(events.iter().flat_map(|event| &event.facts), &policy, &Categories::default()))?;
 
-        let ticket = fold(events.iter().flat_map(|event| &event.facts), &Policy::default());
+        let ticket = fold(events.iter().flat_map(|event| &event.facts), &Policy::default(), &Categories::default());
         if life.shows_a_gap(&received) {
             prop_assert!(ticket.flags.contains(&Flag::Incomplete), "a silent gap in {:?} of {:?}", received, life);
         } else if received[0] == 0 {
@@ -405,11 +409,11 @@ proptest! {
     /// Facts that no Jira would tell: no panic, a function of the set, and nothing impossible.
     #[test]
     fn any_set_of_facts_folds(facts in prop::collection::vec(fact(), 0..24), order in indices(24), policy in policy()) {
-        let ticket = fold(&facts, &policy);
+        let ticket = fold(&facts, &policy, &Categories::default());
         check(&ticket)?;
         let arriving = shuffle(&facts, &order, &order);
         prop_assert_eq!(
-            serde_json::to_string(&fold(&arriving, &policy)).expect("JSON"),
+            serde_json::to_string(&fold(&arriving, &policy, &Categories::default())).expect("JSON"),
             serde_json::to_string(&ticket).expect("JSON")
         );
         let ids: BTreeSet<String> = facts.iter().map(Fact::id).collect();
@@ -425,7 +429,7 @@ proptest! {
     fn a_fact_never_makes_the_view_smaller(facts in prop::collection::vec(fact(), 1..12)) {
         let mut count = 0;
         for known in 1..=facts.len() {
-            let ticket = fold(&facts[..known], &Policy::default());
+            let ticket = fold(&facts[..known], &Policy::default(), &Categories::default());
             prop_assert!(count <= ticket.fact_count && ticket.fact_count <= known);
             count = ticket.fact_count;
         }

@@ -512,7 +512,7 @@ fn an_event_stays_small_whatever_comes() {
         .filter(|fact| matches!(fact, Fact::Change(_)))
         .count();
     assert_eq!(changes, MAX_CHANGES);
-    let ticket = fold(&event.facts, &Policy::default());
+    let ticket = fold(&event.facts, &Policy::default(), &Categories::default());
     assert!(ticket.flags.contains(&crate::Flag::Incomplete));
     let view = TicketView::new(&event.ticket(), &ticket, &event.texts);
     assert!(view.flags.contains(&crate::Flag::TextCut));
@@ -574,7 +574,11 @@ fn a_flat_ticket_is_edited_closed_opened_and_deleted() {
         edit(r#"{"completed":"2025-06-02T08:09:00Z"}"#, 9 * MINUTE),
     ];
     let view = |events: &[TicketEvent]| {
-        let ticket = fold(events.iter().flat_map(|event| &event.facts), &Policy::default());
+        let ticket = fold(
+            events.iter().flat_map(|event| &event.facts),
+            &Policy::default(),
+            &Categories::default(),
+        );
         let texts = events
             .iter()
             .fold(Texts::default(), |texts, event| event.texts.clone().merge(texts));
@@ -737,7 +741,7 @@ proptest! {
                 prop_assert!(json.len() <= MAX_EVENT_BYTES);
                 prop_assert_eq!(&serde_json::from_str::<TicketEvent>(&json).expect("an event"), &event);
                 prop_assert_eq!(super::event(&body).hash(), event.hash());
-                fold(&event.facts, &Policy::default());
+                fold(&event.facts, &Policy::default(), &Categories::default());
             }
             Ok(Delivery::Ignored { .. }) => {}
             Err(error) => prop_assert!(error.kind() == Kind::Unreadable || error.field().is_some()),

@@ -1,7 +1,8 @@
 //! Several executions of one ticket, each with a fact of its own, at once.
 //!
-//! An execution puts its fact, reads all facts in pages, writes their fold, and measures it if the ticket is closed.
-//! Any of its steps may lose its answer and be run again, and functions of two policy versions may be at work.
+//! An execution teaches the site's map or reads its version, puts its fact, reads all facts in pages, writes their fold,
+//! and measures it if the ticket is closed. Any of its steps may lose its answer and be run again, functions of two
+//! policy versions may be at work, and each has the map at hand that it read last.
 
 use std::collections::BTreeSet;
 
@@ -15,6 +16,8 @@ type Facts = u8;
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct World {
     facts: Facts,
+    /// The version of the site's map.
+    map: u64,
     fold: Option<Fold>,
     writers: Vec<Writer>,
 }
@@ -22,7 +25,10 @@ struct World {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Fold {
     of: Facts,
+    /// Which writer's it is.
+    by: u64,
     policy: u64,
+    map: u64,
     /// Of which facts the durations are.
     measured: Option<Facts>,
 }
@@ -32,12 +38,17 @@ struct Writer {
     fact: Facts,
     at: At,
     policy: u64,
+    /// Its event shows a status that the map does not know.
+    teaches: bool,
+    /// The map at hand.
+    map: u64,
     /// How often one of its answers may still be lost.
     losses: u8,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum At {
+    Teach,
     Put,
     /// Reads a page; has read the pages before.
     Read {
@@ -47,17 +58,13 @@ enum At {
     WriteFold {
         seen: Facts,
     },
-    /// The fold that was written was of so many facts.
-    ReadAgain {
-        count: u64,
-        policy: u64,
-        page: usize,
-        seen: Facts,
+    /// The fold that was written, as far as ComputeDuration is told.
+    ReadFold {
+        wanted: Version,
     },
     WriteDurations {
-        count: u64,
-        policy: u64,
-        seen: Facts,
+        wanted: Version,
+        of: Facts,
     },
     Done,
 }
@@ -69,9 +76,22 @@ fn count(facts: Facts) -> u64 {
     u64::from(facts.count_ones())
 }
 
+/// Fact count, policy and map of a fold.
+type Version = (u64, u64, u64);
+
+fn named((facts, policy, map): Version, by: u64) -> Named {
+    Named::from([
+        ("folded_by", by),
+        ("fact_count", facts),
+        ("rules_version", 1),
+        ("policy_version", policy),
+        ("map_version", map),
+    ])
+}
+
 impl Fold {
-    fn item(&self) -> Named {
-        Named::from([("fact_count", count(self.of)), ("policy_version", self.policy)])
+    fn version(&self) -> Version {
+        (count(self.of), self.policy, self.map)
     }
 }
 
@@ -99,10 +119,21 @@ impl Model {
 
     /// Lets a writer make its next request. `false` if it is done.
     fn go(&self, world: &mut World, index: usize) -> bool {
-        let World { facts, fold, writers } = world;
-        let writer = &mut writers[index];
-        let values = |seen, policy| Named::from([("fact_count", count(seen)), ("policy_version", policy)]);
+        let World {
+            facts,
+            map,
+            fold,
+            writers,
+        } = world;
+        let (writer, by) = (&mut writers[index], index as u64);
+        let item = fold.as_ref().map(|fold| named(fold.version(), fold.by));
         writer.at = match writer.at.clone() {
+            At::Teach => {
+                // Known by then, if it was taught before and only the answer was lost.
+                *map += u64::from(std::mem::take(&mut writer.teaches));
+                writer.map = *map;
+                At::Put
+            }
             At::Put => {
                 *facts |= writer.fact;
                 At::Read { page: 0, seen: 0 }
@@ -115,27 +146,28 @@ impl Model {
                 }
             }
             At::WriteFold { seen } => {
-                let item = fold.as_ref().map(Fold::item);
-                if holds(FOLD_GUARD, item.as_ref(), &values(seen, writer.policy)) {
+                let version = (count(seen), writer.policy, writer.map);
+                if holds(FOLD_GUARD, item.as_ref(), &named(version, by)) {
+                    if let Some(stored) = fold {
+                        let (facts, policy, map) = stored.version();
+                        assert!(facts <= version.0, "a fold shrank");
+                        assert!(
+                            policy <= version.1 && map <= version.2,
+                            "an older judgement overruled a newer"
+                        );
+                    }
                     let measured = fold.as_ref().and_then(|fold| fold.measured);
-                    assert!(
-                        fold.as_ref().is_none_or(|fold| count(fold.of) <= count(seen)),
-                        "a fold shrank"
-                    );
                     // Durations of the same facts hold; ComputeDuration writes them again all the same.
                     let measured = measured.filter(|measured| *measured == seen);
                     *fold = Some(Fold {
                         of: seen,
+                        by,
                         policy: writer.policy,
+                        map: writer.map,
                         measured,
                     });
                     match self.closed.contains(&seen) {
-                        true => At::ReadAgain {
-                            count: count(seen),
-                            policy: writer.policy,
-                            page: 0,
-                            seen: 0,
-                        },
+                        true => At::ReadFold { wanted: version },
                         false => At::Done,
                     }
                 } else {
@@ -144,43 +176,23 @@ impl Model {
                         // PolicyOutdated, retried until the function is deployed.
                         writer.policy = self.newest_policy;
                     }
+                    if writer.map < stored.map {
+                        writer.map = *map;
+                    }
                     At::Read { page: 0, seen: 0 }
                 }
             }
-            At::ReadAgain {
-                count: wanted,
-                policy,
-                page,
-                seen,
-            } => {
-                let seen = seen | (*facts & PAGES[page]);
-                match page + 1 < PAGES.len() {
-                    true => At::ReadAgain {
-                        count: wanted,
-                        policy,
-                        page: page + 1,
-                        seen,
-                    },
-                    false => At::WriteDurations {
-                        count: wanted,
-                        policy,
-                        seen,
-                    },
-                }
-            }
-            At::WriteDurations {
-                count: wanted,
-                policy,
-                seen,
-            } => {
-                let item = fold.as_ref().map(Fold::item);
-                let is_same = count(seen) == wanted && policy == writer.policy;
-                if is_same && holds(DURATIONS_GUARD, item.as_ref(), &values(seen, policy)) {
+            At::ReadFold { wanted } => match fold {
+                Some(fold) if (fold.version(), fold.by) == (wanted, by) => At::WriteDurations { wanted, of: fold.of },
+                // It is superseded: another execution has folded more, and will measure it.
+                _ => At::Done,
+            },
+            At::WriteDurations { wanted, of } => {
+                if holds(DURATIONS_GUARD, item.as_ref(), &named(wanted, by)) {
                     let fold = fold.as_mut().expect("the guard compares with a stored fold");
-                    assert_eq!(fold.of, seen, "durations of other facts than those of the fold");
-                    fold.measured = Some(seen);
+                    assert_eq!(fold.of, of, "durations of other facts than those of the fold");
+                    fold.measured = Some(of);
                 }
-                // Else it is superseded: another execution has folded more, and will measure it.
                 At::Done
             }
             At::Done => return false,
@@ -197,6 +209,7 @@ impl Model {
             newest,
             "an older policy was the last to judge: {world:?}"
         );
+        assert_eq!(fold.map, world.map, "an older map was the last to judge: {world:?}");
         if self.closed.contains(&fold.of) {
             assert_eq!(fold.measured, Some(fold.of), "closed, but not measured: {world:?}");
         }
@@ -207,14 +220,9 @@ impl Model {
 fn lost(before: &World, after: &World, index: usize) -> Option<World> {
     let writer = &before.writers[index];
     let again = match &writer.at {
-        At::Put => At::Put,
+        At::Teach | At::Put => At::Teach,
         At::Read { .. } | At::WriteFold { .. } => At::Read { page: 0, seen: 0 },
-        At::ReadAgain { count, policy, .. } | At::WriteDurations { count, policy, .. } => At::ReadAgain {
-            count: *count,
-            policy: *policy,
-            page: 0,
-            seen: 0,
-        },
+        At::ReadFold { wanted } | At::WriteDurations { wanted, .. } => At::ReadFold { wanted: *wanted },
         At::Done => return None,
     };
     let mut world = after.clone();
@@ -227,17 +235,21 @@ fn lost(before: &World, after: &World, index: usize) -> Option<World> {
     Some(world)
 }
 
-fn run(writers: &[(Facts, u64)], losses: u8, closed: BTreeSet<Facts>) -> usize {
-    let writer = |&(fact, policy): &(Facts, u64)| Writer {
+/// `teachers` has a bit for each writer whose event shows an unknown status.
+fn run(writers: &[(Facts, u64)], teachers: u8, losses: u8, closed: BTreeSet<Facts>) -> usize {
+    let writer = |(index, &(fact, policy)): (usize, &(Facts, u64))| Writer {
         fact,
-        at: At::Put,
+        at: At::Teach,
         policy,
+        teaches: teachers & (1 << index) != 0,
+        map: 0,
         losses,
     };
     let first = World {
         facts: 0,
+        map: 0,
         fold: None,
-        writers: writers.iter().map(writer).collect(),
+        writers: writers.iter().enumerate().map(writer).collect(),
     };
     let newest_policy = writers.iter().map(|(_, policy)| *policy).max().unwrap_or_default();
     let model = Model { closed, newest_policy };
@@ -262,7 +274,7 @@ fn two_writers_that_lose_answers_leave_the_whole_ticket_measured() {
         [(0b0001, 1), (0b0010, 1)],
     ] {
         for closed in closings(writers[0].0 | writers[1].0) {
-            let states = run(&writers, 2, closed);
+            let states = run(&writers, 0b10, 2, closed);
             assert!(
                 300 < states,
                 "only {states} states: the model has lost its interleavings"
@@ -274,22 +286,24 @@ fn two_writers_that_lose_answers_leave_the_whole_ticket_measured() {
 #[test]
 fn the_same_delivery_twice_is_one() {
     for closed in closings(0b0001) {
-        run(&[(0b0001, 1), (0b0001, 1)], 1, closed);
+        run(&[(0b0001, 1), (0b0001, 1)], 0b01, 1, closed);
     }
 }
 
 #[test]
 fn three_writers_leave_the_whole_ticket_measured() {
     for closed in [[0b0111], [0b0001], [0b0101]] {
-        run(&[(0b0001, 1), (0b0100, 1), (0b0010, 1)], 0, closed.into());
+        run(&[(0b0001, 1), (0b0100, 1), (0b0010, 1)], 0b110, 0, closed.into());
     }
 }
 
 #[test]
-fn a_later_policy_is_never_overruled_by_an_earlier_one() {
+fn a_later_policy_or_map_is_never_overruled_by_an_earlier_one() {
     for writers in [[(0b0001, 1), (0b0100, 2)], [(0b0001, 2), (0b0100, 1)]] {
         for closed in closings(0b0101) {
-            run(&writers, 2, closed);
+            for teachers in 0b00..=0b11 {
+                run(&writers, teachers, 2, closed.clone());
+            }
         }
     }
 }

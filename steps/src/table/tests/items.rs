@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use ticket::{Delivery, Durations, Policy, State, TicketEvent, Time, jira};
+use ticket::categories::Teacher;
+use ticket::{Categories, Delivery, Durations, Policy, State, TicketEvent, Time, jira};
 
 use super::super::progress::{Cursor, Record};
-use super::super::request::{Change, aliases, key};
+use super::super::request::{Change, Write, aliases, key};
 use super::super::ticket::{Fold, Seen, fold_change, new_keys};
-use super::super::{Item, Progress, Status};
+use super::super::{Item, Map, Progress, Status};
 use crate::step::{self, Execution};
 
 const TEMPLATE: &str = include_str!("../../../../template.yaml");
@@ -52,12 +53,13 @@ fn applied(change: &Change, item: Option<Item>) -> Item {
 }
 
 fn folded(event: &TicketEvent, before: Option<Item>) -> (Item, Fold) {
-    let ticket = ticket::fold(&event.facts, &Policy::default());
+    let ticket = ticket::fold(&event.facts, &Policy::default(), &Categories::default());
     let stored = before.as_ref().map(|item| Fold::read(item).unwrap());
     let change = fold_change(
         &event.ticket(),
         &ticket,
         stored.as_ref(),
+        "name-1",
         at("2026-11-21T09:00:00.000Z"),
     );
     let item = applied(&change, before);
@@ -73,9 +75,15 @@ fn text<'a>(item: &'a Item, name: &str) -> Option<&'a str> {
 fn an_expression_names_every_alias_and_value_it_uses_and_no_other() {
     let (item, _) = folded(&flat(""), None);
     let event = flat("2026-11-21T08:00:30.000Z");
-    let ticket = ticket::fold(&event.facts, &Policy::default());
+    let ticket = ticket::fold(&event.facts, &Policy::default(), &Categories::default());
     let before = Fold::read(&item).unwrap();
-    let change = fold_change(&event.ticket(), &ticket, Some(&before), at("2026-11-21T09:00:00.000Z"));
+    let change = fold_change(
+        &event.ticket(),
+        &ticket,
+        Some(&before),
+        "name-2",
+        at("2026-11-21T09:00:00.000Z"),
+    );
     let all = format!("{} {}", change.expression(), super::super::ticket::FOLD_GUARD);
     let used: BTreeSet<String> = aliases(&all).map(|name| format!("#{name}")).collect();
     assert_eq!(used, change.names().into_keys().collect());
@@ -113,11 +121,58 @@ fn a_ticket_is_in_the_indexes_of_what_it_is() {
 }
 
 #[test]
+fn tickets_sort_by_what_judged_them_apart_from_those_that_await_a_category() {
+    let judged = |map: &Categories, policy_version| {
+        let event = flat("");
+        let policy = Policy {
+            version: policy_version,
+            ..Policy::default()
+        };
+        let ticket = ticket::fold(&event.facts, &policy, map);
+        let change = fold_change(&event.ticket(), &ticket, None, "name-1", at("2026-11-21T09:00:00.000Z"));
+        let item = applied(&change, None);
+        let text = |name| text(&item, name).unwrap().to_owned();
+        (text("judged_shard"), text("judged_key"))
+    };
+    let unknown = Categories::default();
+    let known = unknown.taught(&flat("").facts, Teacher::Body).unwrap();
+    let mut grown = known.clone();
+    grown.version = 1_000_000;
+    assert!(judged(&unknown, 1).0.starts_with("flat#awaits#"));
+    assert!(judged(&known, 1).0.starts_with("flat#knows#"));
+    let keys =
+        [(&known, 1), (&known, 9), (&grown, 9), (&known, 10), (&grown, 10)].map(|(map, policy)| judged(map, policy).1);
+    assert!(keys.is_sorted(), "{keys:?}");
+}
+
+#[test]
+fn a_map_is_written_over_the_one_that_was_read() {
+    let site = "jira.example.com".parse().unwrap();
+    let taught = Categories::default().taught(&flat("").facts, Teacher::Body).unwrap();
+    let item = |map: &Map, item| match map.writes(&site, &taught).remove(0) {
+        Write::Change(change) => applied(&change, item),
+        Write::Put(_) => panic!("the map is written first"),
+    };
+    let first = item(&Map::default(), None);
+    let map = Map::read(&first).unwrap();
+    assert_eq!(map.categories, taught);
+    assert_eq!(
+        (
+            Map::default().writes(&site, &taught).len(),
+            map.writes(&site, &taught).len()
+        ),
+        (2, 1)
+    );
+    let second = Map::read(&item(&map, Some(first))).unwrap();
+    assert!(second != map && second.categories == taught);
+}
+
+#[test]
 fn the_template_defines_every_key_of_every_index() {
     let mut keys: Vec<&str> =
         aliases("#state_month #priority_month #project_month #created_hour #created_key").collect();
     keys.extend(aliases(
-        "#closed_hour #closed_key #status_shard #started_key #ticket #pk #sk",
+        "#closed_hour #closed_key #judged_shard #judged_key #status_shard #started_key #ticket #pk #sk",
     ));
     for key in keys {
         assert!(
