@@ -14,6 +14,11 @@ use serde_json::json;
 pub struct Request {
     /// Method and path template of the route: `GET /tickets/{id}`.
     pub route_key: String,
+    /// The path and the query as they were sent.
+    #[serde(default)]
+    pub raw_path: String,
+    #[serde(default)]
+    pub raw_query_string: String,
     /// By name in lower case.
     #[serde(default)]
     pub headers: BTreeMap<String, String>,

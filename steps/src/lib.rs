@@ -13,6 +13,7 @@ pub mod environment;
 pub mod execution;
 pub mod http;
 pub mod names;
+pub mod proof;
 pub mod secret;
 pub mod signature;
 pub mod step;

@@ -12,6 +12,7 @@ use aws_sdk_secretsmanager::primitives::DateTime;
 use tokio::sync::Mutex;
 
 use crate::names::{ErrorName, Name};
+use crate::proof::{self, Proofs};
 
 /// How long the secrets that were read are taken for the secrets there are.
 const KEPT: Duration = Duration::from_secs(60 * 60);
@@ -28,19 +29,10 @@ pub struct Secret {
     kept: Mutex<Option<Kept>>,
 }
 
+#[derive(Debug)]
 struct Kept {
-    values: Vec<String>,
+    values: Vec<Proofs>,
     read_at: Instant,
-}
-
-/// Says nothing of the values: this may be logged.
-impl std::fmt::Debug for Kept {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Kept")
-            .field("values", &self.values.len())
-            .field("read_at", &self.read_at)
-            .finish()
-    }
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +45,12 @@ pub enum Error {
     },
     #[error("the secret {arn} has no text")]
     Empty { arn: String },
+    #[error("the secret {arn} is of no use")]
+    Useless {
+        arn: String,
+        #[source]
+        source: proof::Error,
+    },
 }
 
 impl ErrorName for Error {
@@ -71,7 +69,7 @@ impl Secret {
     }
 
     /// Whether `is_right` holds for any valid value.
-    pub async fn verify(&self, is_right: impl Fn(&[String]) -> bool) -> Result<bool, Error> {
+    pub async fn verify(&self, is_right: impl Fn(&[Proofs]) -> bool) -> Result<bool, Error> {
         let mut kept = self.kept.lock().await;
         if let Some(secrets) = kept.as_ref().filter(|secrets| secrets.read_at.elapsed() < KEPT) {
             if is_right(&secrets.values) {
@@ -100,15 +98,21 @@ impl Secret {
         Ok(())
     }
 
-    async fn read(&self) -> Result<Vec<String>, Error> {
+    async fn read(&self) -> Result<Vec<Proofs>, Error> {
         let (current, rotated_at) = self
             .version("AWSCURRENT")
             .await?
             .ok_or_else(|| Error::Empty { arn: self.arn.clone() })?;
+        let current = Proofs::parse(&current).map_err(|source| Error::Useless {
+            arn: self.arn.clone(),
+            source,
+        })?;
         let mut values = vec![current];
         let now = chrono::Utc::now().timestamp();
         if rotated_at.is_some_and(|rotated_at| now - rotated_at.secs() < PREVIOUS_VALID_SECONDS) {
-            values.extend(self.version("AWSPREVIOUS").await?.map(|(previous, _)| previous));
+            let previous = self.version("AWSPREVIOUS").await?;
+            // One that was of no use is what the rotation has mended.
+            values.extend(previous.and_then(|(previous, _)| Proofs::parse(&previous).ok()));
         }
         Ok(values)
     }

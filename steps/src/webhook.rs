@@ -10,10 +10,8 @@ use crate::environment::{self, Environment};
 use crate::execution::{self, Executions, Start};
 use crate::http::{Kind, Problem, Request, Response};
 use crate::names::{ErrorName, Name};
+use crate::proof::{self, Proofs};
 use crate::secret::Secret;
-use crate::signature;
-
-const SIGNATURE_HEADER: &str = "x-hub-signature";
 
 #[derive(Debug)]
 pub struct Webhook {
@@ -59,18 +57,15 @@ async fn take(webhook: &Webhook, request: &Request) -> Result<Response, Problem>
         )
     };
     let body = request.body().ok_or_else(unreadable)?;
-    let header = request
-        .headers
-        .get(SIGNATURE_HEADER)
-        .map(String::as_str)
-        .unwrap_or_default();
-    let is_right = |secrets: &[String]| signature::verify(header, &body, secrets.iter().map(String::as_str));
+    let now = chrono::Utc::now().timestamp();
+    let is_right = |accepted: &[Proofs]| proof::verify(request, &body, now, accepted);
     let verified = webhook.secret.verify(is_right).await.map_err(|error| {
         tracing::error!(error = crate::chain(&error));
         Problem::unavailable()
     })?;
     if !verified {
-        let detail = "X-Hub-Signature must be sha256= and the HMAC-SHA256 of the body, in hex";
+        let detail = "X-Hub-Signature must be sha256= and the HMAC-SHA256 of the body, in hex; or what else the \
+                      webhook's secret takes as a proof of the sender";
         return Err(Problem::new(401, Kind::BadSignature, detail).field("X-Hub-Signature"));
     }
     match jira::read(&body).map_err(unfit)? {

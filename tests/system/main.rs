@@ -13,6 +13,7 @@ mod processes;
 mod project;
 mod recorded;
 mod recorded_jira;
+mod senders;
 mod server;
 mod shutdown;
 mod table;

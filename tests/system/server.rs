@@ -30,6 +30,7 @@ pub(crate) struct Server {
     pub(crate) aws: String,
     directory: TempDir,
     arguments: Vec<String>,
+    environment: Vec<(String, String)>,
     /// With a token for all that the API can do, if the template asks for tokens.
     pub(crate) http: reqwest::Client,
 }
@@ -95,9 +96,18 @@ impl Server {
 
     /// Starts with further arguments of `up`.
     pub(crate) fn start_with(arguments: &[&str]) -> Self {
+        Self::start_in(&[], arguments)
+    }
+
+    /// Starts with further environment variables and arguments of `up`.
+    pub(crate) fn start_in(environment: &[(&str, &str)], arguments: &[&str]) -> Self {
         let directory = TempDir::new().expect("a temporary directory");
         let arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
-        let (child, api, aws) = spawn(directory.path(), &arguments);
+        let environment = environment
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let environment: Vec<(String, String)> = environment.collect();
+        let (child, api, aws) = spawn(directory.path(), &arguments, &environment);
         // An installed provider stays: the only error is that there is one already.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut headers = HeaderMap::new();
@@ -116,6 +126,7 @@ impl Server {
             aws,
             directory,
             arguments,
+            environment,
             http,
         }
     }
@@ -141,7 +152,7 @@ impl Server {
 
     /// Starts again on the same data, with the same arguments.
     pub(crate) fn restart(&mut self) {
-        let (child, api, aws) = spawn(self.directory.path(), &self.arguments);
+        let (child, api, aws) = spawn(self.directory.path(), &self.arguments, &self.environment);
         (self.child, self.api, self.aws) = (child, api, aws);
     }
 
@@ -251,7 +262,7 @@ impl Drop for Server {
     }
 }
 
-fn spawn(directory: &Path, arguments: &Vec<String>) -> (Child, String, String) {
+fn spawn(directory: &Path, arguments: &Vec<String>, environment: &[(String, String)]) -> (Child, String, String) {
     let log = File::options()
         .create(true)
         .append(true)
@@ -264,6 +275,7 @@ fn spawn(directory: &Path, arguments: &Vec<String>) -> (Child, String, String) {
         command.arg("--template").arg(root().join("template.yaml"));
     }
     command.args(arguments).env("JIRA_WEBHOOK_SECRET", SECRET);
+    command.envs(environment.iter().map(|(name, value)| (name, value)));
     let mut child = command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

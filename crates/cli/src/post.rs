@@ -129,7 +129,7 @@ fn secret(data_dir: &Path) -> anyhow::Result<String> {
     sample::secret_in(data_dir)?.ok_or_else(|| {
         with_hint(
             format!(
-                "no secret to sign with: JIRA_WEBHOOK_SECRET is not set, and {} has none",
+                "no secret to sign with: JIRA_WEBHOOK_SECRET has none, and neither has {}",
                 data_dir.display()
             ),
             "run `ticketflow up` first, name its directory with --data-dir, or set JIRA_WEBHOOK_SECRET",

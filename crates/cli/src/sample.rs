@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use runtime::template::LogicalId;
+use serde_json::Value;
 
 use crate::post::sign;
 
@@ -18,7 +19,7 @@ pub(crate) const KEY: &str = "SHOP-1";
 const DELIVERY: &str = include_str!("sample.json");
 
 /// `JIRA_WEBHOOK_SECRET`, if it is set to anything.
-pub(crate) fn secret_of_environment() -> Option<String> {
+fn given() -> Option<String> {
     std::env::var("JIRA_WEBHOOK_SECRET")
         .ok()
         .filter(|secret| !secret.is_empty())
@@ -26,15 +27,36 @@ pub(crate) fn secret_of_environment() -> Option<String> {
 
 /// The value that the environment gives to the template's secret, if it does.
 pub(crate) fn given_secrets() -> BTreeMap<LogicalId, String> {
-    secret_of_environment()
+    given()
         .map(|secret| (LogicalId(SECRET.to_owned()), secret))
         .into_iter()
         .collect()
 }
 
-/// The secret that `up` keeps in the data directory, if it has been started there.
+/// The key that signs deliveries, of the secret in the environment.
+pub(crate) fn secret_of_environment() -> Option<String> {
+    given().and_then(|secret| signing_key(&secret))
+}
+
+/// The key that signs deliveries, of the secret that `up` keeps in the data directory, if it has been started there.
 pub(crate) fn secret_in(data_dir: &Path) -> anyhow::Result<Option<String>> {
-    runtime::secret(data_dir, SECRET).with_context(|| format!("could not read the secrets in {}", data_dir.display()))
+    let secret = runtime::secret(data_dir, SECRET);
+    let secret = secret.with_context(|| format!("could not read the secrets in {}", data_dir.display()))?;
+    Ok(secret.and_then(|secret| signing_key(&secret)))
+}
+
+/// The key that signs: the whole secret, or its first `signature` where it is a JSON object of the proofs that the
+/// webhook takes. `None` if it takes no signature.
+pub(crate) fn signing_key(secret: &str) -> Option<String> {
+    if !secret.trim_start().starts_with('{') {
+        return Some(secret.to_owned());
+    }
+    let proofs: Value = serde_json::from_str(secret).ok()?;
+    let key = match &proofs["signature"] {
+        Value::Array(keys) => keys.first()?.as_str(),
+        key => key.as_str(),
+    };
+    key.map(str::to_owned)
 }
 
 /// Writes the sample delivery into the data directory; its file and its signature.
@@ -42,4 +64,20 @@ pub(crate) fn write(data_dir: &Path, secret: &str) -> anyhow::Result<(PathBuf, S
     let file = data_dir.join("sample-delivery.json");
     std::fs::write(&file, DELIVERY).with_context(|| format!("could not write {}", file.display()))?;
     Ok((file, sign(secret, DELIVERY.as_bytes())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_key_is_the_secret_or_its_first_signature() {
+        let key = |secret: &str| signing_key(secret);
+        assert_eq!(key("plain").as_deref(), Some("plain"));
+        assert_eq!(key(r#"{"signature": "one", "bearer": "x"}"#).as_deref(), Some("one"));
+        assert_eq!(key(r#"{"signature": ["new", "old"]}"#).as_deref(), Some("new"));
+        for none in [r#"{"bearer": "x"}"#, r#"{"signature": []}"#, "{", r#"{"signature": 7}"#] {
+            assert_eq!(key(none), None, "{none}");
+        }
+    }
 }

@@ -132,7 +132,10 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<ExitCode> {
     } else {
         let seconds = (Instant::now() - compiled).as_secs_f64();
         greet(&options, &stack, seconds);
-        if takes_deliveries && let Some(secret) = stack.secret(sample::SECRET) {
+        let key = stack
+            .secret(sample::SECRET)
+            .and_then(|secret| sample::signing_key(&secret));
+        if takes_deliveries && let Some(secret) = key {
             invite(&options.data_dir, &stack, &secret, reading.as_deref())?;
         }
     }
