@@ -1,6 +1,7 @@
 //! What the system tests in `system/` and the benchmarks in `benches/` share.
 
 pub mod bench;
+pub mod stand_in;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

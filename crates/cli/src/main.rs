@@ -6,8 +6,11 @@
 mod check;
 mod client;
 mod compile;
+mod create_tickets;
+mod door;
 mod executions;
 mod failure;
+mod fetch_tickets;
 mod output;
 mod post;
 mod redrive;
@@ -36,7 +39,9 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
   ticketflow post delivery.json                 post a signed JIRA delivery
   ticketflow ticket SHOP-1                      where the ticket is, and what it took
   ticketflow executions --status FAILED         what failed
-  ticketflow redrive --failed                   retry it from the step that failed")]
+  ticketflow redrive --failed                   retry it from the step that failed
+  ticketflow create-tickets --hours 1 --speed 60    an hour of made-up tickets in a minute
+  ticketflow fetch-tickets --jira https://example.atlassian.net --jql 'project = SHOP'")]
 struct Command {
     #[command(subcommand)]
     action: Action,
@@ -54,6 +59,10 @@ enum Action {
     Executions(executions::Options),
     /// Retry failed executions from the step that failed.
     Redrive(redrive::Options),
+    /// Create random tickets that live plausible lives, at a rate.
+    CreateTickets(create_tickets::Options),
+    /// Fetch from JIRA what was not received.
+    FetchTickets(fetch_tickets::Options),
     /// Drop the table and the executions, and create them anew.
     Reset(reset::Options),
     /// Find every problem of a template and its state machines.
@@ -139,6 +148,8 @@ async fn run(action: Action) -> anyhow::Result<ExitCode> {
         Action::Ticket(options) => ticket::run(options).await,
         Action::Executions(options) => executions::run(options).await,
         Action::Redrive(options) => redrive::run(options).await,
+        Action::CreateTickets(options) => create_tickets::run(options).await,
+        Action::FetchTickets(options) => fetch_tickets::run(options).await,
         Action::Reset(options) => reset::run(options).await,
         Action::Check(options) => check::run(&options),
         Action::Token(options) => token::run(&options),

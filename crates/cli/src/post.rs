@@ -122,7 +122,7 @@ pub(crate) fn sign(secret: &str, body: &[u8]) -> String {
     format!("sha256={hex}")
 }
 
-fn secret(data_dir: &Path) -> anyhow::Result<String> {
+pub(crate) fn secret(data_dir: &Path) -> anyhow::Result<String> {
     if let Some(secret) = sample::secret_of_environment() {
         return Ok(secret);
     }

@@ -51,6 +51,8 @@ pub enum Source {
     Issue,
     /// An API client, not Jira.
     Api,
+    /// Another Ticketflow, or a program of its kind: the event came as it is, canonical.
+    Copy,
 }
 
 impl TicketEvent {

@@ -1,17 +1,20 @@
 //! What Jira sends, read into the canonical event: the only code that knows Jira's JSON.
 //!
-//! Five shapes come to the same address: a webhook (`webhookEvent`), a workflow's post-function (an `issue` without
+//! Six shapes come to the same address: a webhook (`webhookEvent`), a workflow's post-function (an `issue` without
 //! one), the bare issue of an Automation rule or of the REST API (`fields`), the events of other things, which carry
-//! no fact, and the seed's flat payload, which [`crate::flat`] reads. Fields are told apart by `fieldId`, or else by
+//! no fact, the seed's flat payload, which [`crate::flat`] reads, and events that are canonical already
+//! ([`crate::canonical`]). Fields are told apart by `fieldId`, or else by
 //! `field`; names of statuses mean nothing, because people rename and translate them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use crate::adf;
+use crate::canonical;
+use crate::chain::TOLERANCE_MS;
 use crate::event::{Delivery, MAX_CHANGES, Source, TicketEvent};
 use crate::fact::{Category, Change, ChangelogId, Clock, Fact, Field, Named, Snapshot, sha256_hex};
 use crate::flat;
@@ -21,6 +24,9 @@ use crate::time::Time;
 use crate::wire::{self, Object, Path, Shaped, leaf};
 
 pub use crate::wire::{Error, Kind};
+
+/// What stands for the changelog of a creation, of which a history does not tell. Jira's own ids are numbers.
+const CREATION: &str = "creation";
 
 /// A body in any of the shapes. What a leaf may be is decided where it is read, so that the error can name it.
 #[derive(Deserialize)]
@@ -37,6 +43,7 @@ struct Body {
     fields: Option<Shaped<Object<Fields>>>,
     summary: Option<IgnoredAny>,
     created: Option<IgnoredAny>,
+    ticket_event: Option<Value>,
 }
 
 #[derive(Deserialize)]
@@ -111,6 +118,9 @@ enum Happening {
 /// [`MAX_EVENT_BYTES`](crate::event::MAX_EVENT_BYTES) long.
 pub fn read(bytes: &[u8]) -> Result<Delivery, Error> {
     let body: Body = wire::object(bytes)?;
+    if let Some(event) = body.ticket_event {
+        return canonical::read(&event).map(Delivery::Event);
+    }
     let issue = body.issue.map(|issue| issue.object(top("issue"))).transpose()?;
     let (source, happening, issue) = match (body.webhook_event, issue, body.fields) {
         (Some(event), issue, _) => {
@@ -164,6 +174,56 @@ pub fn read(bytes: &[u8]) -> Result<Delivery, Error> {
     };
     let reading = Reading::of(prefix, issue, delivered_at(body.timestamp.as_ref())?)?;
     reading.event(source, happening, changelogs).map(Delivery::Event)
+}
+
+/// Reads an issue as Jira's REST API shows it, with its whole history, in as many events as that takes; what the issue is
+/// now is in the last one.
+///
+/// A history names statuses, and does not say what they are: `categories` are those of the site, by status id.
+pub fn read_issue(bytes: &[u8], categories: &BTreeMap<String, Category>) -> Result<Vec<TicketEvent>, Error> {
+    let body: Body = wire::object(bytes)?;
+    let issue = Issue {
+        id: body.id,
+        key: body.key,
+        link: body.link,
+        fields: body.fields,
+        changelog: None,
+    };
+    let changelog = body.changelog.map(|changelog| changelog.object(top("changelog")));
+    let reading = Reading::of("", issue, None)?;
+    let mut changes = Vec::new();
+    if let Some(changelog) = changelog.transpose()? {
+        reading.read_changelog("changelog", changelog, false, &mut changes)?;
+    }
+    changes.sort_by(|a, b| a.order().cmp(&b.order()));
+    changes.splice(..0, reading.beginning(&changes)?);
+    let of_status = changes.iter().filter(|change| change.field == Field::Status);
+    let statuses: BTreeSet<String> = of_status
+        .flat_map(|change| [&change.from, &change.to])
+        .flatten()
+        .map(|status| status.identity().to_owned())
+        .collect();
+    let now = reading.event_of(Source::Issue, Happening::Changed, Vec::new(), false)?;
+    let mut facts: Vec<Fact> = changes.into_iter().map(Fact::Change).collect();
+    facts.extend(statuses.into_iter().filter_map(|status| {
+        Some(Fact::Category {
+            category: *categories.get(&status)?,
+            status,
+            observed: now.observed,
+        })
+    }));
+    facts.extend(now.facts.iter().cloned());
+    Ok(canonical::events(&now, &facts, &now.texts))
+}
+
+/// The answer of Jira's `GET /status` as a map of categories by status id.
+pub fn read_categories(bytes: &[u8]) -> Result<BTreeMap<String, Category>, Error> {
+    let facts = read_statuses(bytes, Time::FIRST)?.into_iter();
+    let category = |fact| match fact {
+        Fact::Category { status, category, .. } => Some((status, category)),
+        _ => None,
+    };
+    Ok(facts.filter_map(category).collect())
 }
 
 /// Reads the answer of Jira's `GET /status`: the categories of all statuses, as facts for any of its tickets.
@@ -251,6 +311,16 @@ impl<'a> Reading<'a> {
             changes.sort_by(|a, b| a.order().cmp(&b.order()));
             changes.drain(..changes.len() - MAX_CHANGES);
         }
+        self.event_of(source, happening, changes, changes_cut)
+    }
+
+    fn event_of(
+        self,
+        source: Source,
+        happening: Happening,
+        changes: Vec<Change>,
+        changes_cut: bool,
+    ) -> Result<TicketEvent, Error> {
         let mut facts: Vec<Fact> = changes.into_iter().map(Fact::Change).collect();
         facts.push(Fact::Snapshot(self.snapshot(changes_cut)?));
         facts.extend(self.created.map(|at| Fact::Created { at }));
@@ -271,6 +341,29 @@ impl<'a> Reading<'a> {
             source,
             facts,
         })
+    }
+
+    /// The status that the issue was created with, as its whole history shows: what the first change left, or what it
+    /// still is, unless the body says that this came later.
+    fn beginning(&self, changes: &[Change]) -> Result<Option<Change>, Error> {
+        let Some(created) = self.created else { return Ok(None) };
+        let snapshot = self.snapshot(false)?;
+        let came_later = |at: Option<Time>| at.is_some_and(|at| TOLERANCE_MS < at.since(created));
+        let to = match changes.iter().find(|change| change.field == Field::Status) {
+            Some(change) => change.from.clone(),
+            None if came_later(snapshot.category_changed) || came_later(snapshot.resolved) => None,
+            None => snapshot.status,
+        };
+        Ok(to.map(|to| Change {
+            field: Field::Status,
+            changelog: ChangelogId(CREATION.to_owned()),
+            item: 0,
+            from: None,
+            to: Some(to),
+            at: created,
+            clock: Clock::History,
+            initial: true,
+        }))
     }
 
     fn snapshot(&self, changes_cut: bool) -> Result<Snapshot, Error> {

@@ -10,6 +10,7 @@
 //! - [`metrics`] counts many tickets: percentiles, histograms, tickets per minute, what is doubtful.
 
 pub mod adf;
+pub mod canonical;
 pub mod categories;
 pub mod chain;
 pub mod duration;
@@ -20,6 +21,7 @@ pub mod fold;
 pub mod ids;
 pub mod jira;
 pub mod metrics;
+pub mod news;
 pub mod policy;
 pub mod text;
 pub mod time;

@@ -1,6 +1,7 @@
 //! Bodies of our own in Jira's shapes, and what becomes of them.
 
 mod categories;
+mod fetched;
 mod flat;
 mod lifecycle;
 mod properties;

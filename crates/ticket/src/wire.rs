@@ -264,6 +264,11 @@ impl Path<'_> {
         }
     }
 
+    /// For what has to be just so, and is not: the reason says where.
+    pub(crate) fn misread(self, reason: &serde_json::Error) -> Error {
+        Error::NoKnownShape(format!("{self} is no canonical event: {reason}"))
+    }
+
     pub(crate) fn missing(self, expected: &'static str) -> Error {
         Error::Missing {
             field: self.to_string(),

@@ -52,11 +52,12 @@ pub(super) async fn history(read: &Read, request: &Request) -> Result<Response, 
     if facts.is_empty() {
         return Err(no_such_ticket(wanted));
     }
-    let map = read.table.map(&id.site).await.map_err(unavailable)?.categories;
-    let ticket = ticket::fold(&facts, &read.policy, &map);
+    let (Seen { texts, .. }, map) = read.table.seen(&id).await.map_err(unavailable)?;
+    let ticket = ticket::fold(&facts, &read.policy, &map.categories);
     let body = json!({
         "ticket": id,
         "facts": facts,
+        "texts": texts,
         "history": ticket.history,
         "gaps": ticket.gaps,
         "flags": ticket.flags,

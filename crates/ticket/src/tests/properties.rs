@@ -12,7 +12,7 @@ use crate::fact::{Category, Change, ChangelogId, Clock, Fact, Field, Named, Snap
 use crate::policy::Done;
 use crate::{Flag, State, durations, times};
 
-const STATUSES: [&str; 6] = ["10000", "10001", "3", "10010", "10002", "10003"];
+pub(super) const STATUSES: [&str; 6] = ["10000", "10001", "3", "10010", "10002", "10003"];
 
 fn is_done(status: &str) -> bool {
     ["10002", "10003"].contains(&status)
@@ -28,7 +28,7 @@ enum Doing {
 
 /// Which Jira tells of it.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Telling {
+pub(super) enum Telling {
     /// Changelogs on creation too, and `statuscategorychangedate`.
     Cloud,
     /// Changelogs, but none on creation.
@@ -39,7 +39,7 @@ enum Telling {
 
 /// An issue's life: where it began, and what was done to it after how many milliseconds.
 #[derive(Clone, Debug)]
-struct Life {
+pub(super) struct Life {
     telling: Telling,
     first: usize,
     doings: Vec<(i64, Doing)>,
@@ -68,7 +68,7 @@ fn doing() -> impl Strategy<Value = Doing> {
     ]
 }
 
-fn life(
+pub(super) fn life(
     tellings: &[Telling],
     pause: impl Strategy<Value = i64>,
     late_by: impl Strategy<Value = i64>,
@@ -151,8 +151,13 @@ impl Life {
         issues
     }
 
+    /// The changelog items of the creation and of each doing.
+    pub(super) fn items(&self) -> Vec<Vec<Value>> {
+        self.issues().into_iter().map(|issue| issue.items).collect()
+    }
+
     /// What Jira sends: one delivery for the creation, and one for each doing.
-    fn deliveries(&self) -> Vec<Value> {
+    pub(super) fn deliveries(&self) -> Vec<Value> {
         let issues = self.issues();
         let tell = |(index, told): (usize, &Issue)| {
             let written = issues

@@ -1,0 +1,305 @@
+//! `ticketflow fetch-tickets`: what JIRA knows and this Ticketflow does not.
+//!
+//! Each issue is read with its whole history, compared with the facts that the Ticketflow has, and what is new is
+//! delivered through the webhook: the way of every event. So a fetch may be killed and repeated at any time; its state
+//! file only saves it from asking JIRA for the same pages again.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context;
+use chrono::Utc;
+use indicatif::{ProgressBar, ProgressStyle};
+use jira::{Credential, Cursor, Issue, Jira, Patience, query, since};
+use reqwest::{Method, StatusCode};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use sha2::{Digest, Sha256};
+use ticket::fact::Category;
+use ticket::{Fact, Texts, TicketEvent, TicketId, Time, canonical};
+use tokio::task::JoinSet;
+
+use crate::client::{Client, describe, segment};
+use crate::door::{Door, Recipient};
+use crate::failure::with_hint;
+use crate::output::{note, say};
+
+/// Issues of a page that are compared at once.
+const AT_ONCE: usize = 8;
+
+#[derive(clap::Args)]
+#[command(after_help = "Examples:
+  ticketflow fetch-tickets --jira https://example.atlassian.net --jql 'priority in (High, Highest)'
+  ticketflow fetch-tickets --jira https://jira.example.com/jira --jql 'project = SHOP' --since 2026-11-01T00:00:00Z
+  ticketflow fetch-tickets --jira https://example.atlassian.net --jql 'project = SHOP' --dry-run
+
+JIRA_TOKEN is the credential: email:token for Cloud, a personal access token for Data Center. What was received already
+is left out, so that a second fetch changes nothing. A fetch that was interrupted goes on at its last page.")]
+pub(crate) struct Options {
+    /// The JIRA to ask, Cloud or Data Center.
+    #[arg(long, value_name = "URL", env = "JIRA_URL")]
+    jira: String,
+    /// Which issues; all, unless you say.
+    #[arg(long, default_value = "")]
+    jql: String,
+    /// Only what was changed since then.
+    #[arg(long, value_name = "TIME")]
+    since: Option<Time>,
+    #[command(flatten)]
+    recipient: Recipient,
+    /// Issues on a page.
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=100))]
+    page: u32,
+    /// Begin anew, whatever an interrupted fetch had done.
+    #[arg(long)]
+    restart: bool,
+    /// Print what is new, an event a line, and deliver nothing.
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// How far a fetch has come: kept after each page, dropped at the end.
+#[derive(Default, Serialize, Deserialize)]
+struct Place {
+    cursor: Option<Cursor>,
+    counts: Counts,
+}
+
+#[derive(Clone, Copy, Default, Serialize, Deserialize)]
+struct Counts {
+    /// Issues that JIRA showed.
+    fetched: u64,
+    /// Those of them that had something new to tell.
+    new: u64,
+    /// What was delivered.
+    events: u64,
+}
+
+/// A JIRA with the credential of the environment.
+pub(crate) async fn connect(url: &str) -> anyhow::Result<Jira> {
+    let token = std::env::var("JIRA_TOKEN")
+        .ok()
+        .filter(|token| !token.trim().is_empty());
+    let token = token.ok_or_else(|| {
+        with_hint(
+            "no credential for JIRA: JIRA_TOKEN is not set",
+            "set it to email:token for Cloud, or to a personal access token for Data Center",
+        )
+    })?;
+    Jira::connect(url, &Credential::parse(&token), Patience::LONG)
+        .await
+        .map_err(|error| {
+            let hint = match &error {
+                jira::Error::Refused { status: 401 | 403, .. } => "is JIRA_TOKEN right? Cloud wants email:token",
+                _ => "--jira is the address of JIRA's pages, such as https://example.atlassian.net",
+            };
+            let source = std::error::Error::source(&error).map_or_else(String::new, |source| format!(": {source}"));
+            with_hint(format!("{error}{source}"), hint)
+        })
+}
+
+pub(crate) async fn run(options: Options) -> anyhow::Result<ExitCode> {
+    let file = place_file(&options);
+    let mut place = match options.restart || options.dry_run {
+        true => Place::default(),
+        false => read_place(&file)?,
+    };
+    if place.cursor.is_some() {
+        note!(
+            "going on after the {} issues that were fetched before",
+            place.counts.fetched
+        );
+    }
+    let jira = connect(&options.jira).await?;
+    let now = Time::try_from(Utc::now()).context("the clock stands outside the years 1 to 9999")?;
+    let clauses: Vec<String> = options.since.iter().map(|moment| since(*moment, now)).collect();
+    let jql = query(&options.jql, &clauses);
+    let known = Arc::new(Known {
+        client: options.recipient.client()?,
+        door: (!options.dry_run).then(|| options.recipient.door()).transpose()?,
+        categories: jira.categories().await?,
+    });
+    // Only for the bar: an administrator may have closed the way to count.
+    let total = jira.count(&jql).await.ok();
+    let progress = progress(total, options.recipient.json || options.dry_run);
+    loop {
+        let page = jira
+            .search(&jql, options.page, place.cursor.as_ref())
+            .await
+            .map_err(|error| match &error {
+                jira::Error::Refused { status: 400, .. } if place.cursor.is_some() => with_hint(
+                    error.to_string(),
+                    "JIRA may have forgotten its place, which it keeps for days: --restart begins anew",
+                ),
+                _ => error.into(),
+            })?;
+        compare(&known, page.issues, &mut place.counts, &progress).await?;
+        place.cursor = page.next;
+        if place.cursor.is_none() {
+            break;
+        }
+        if !options.dry_run {
+            keep_place(&file, &place)?;
+        }
+    }
+    progress.finish_and_clear();
+    if !options.dry_run {
+        drop_place(&file)?;
+    }
+    let Counts { fetched, new, events } = place.counts;
+    if options.recipient.json {
+        say!("{}", json!({ "fetched": fetched, "new": new, "events": events }));
+    } else {
+        note!("{fetched} issues fetched, {new} of them with news, in {events} events");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The Ticketflow that issues are compared with.
+struct Known {
+    client: Client,
+    /// Where news goes; none in a dry run.
+    door: Option<Door>,
+    categories: BTreeMap<String, Category>,
+}
+
+/// What is known of a ticket.
+#[derive(Default, Deserialize)]
+struct History {
+    facts: Vec<Fact>,
+    #[serde(default)]
+    texts: Texts,
+}
+
+impl Known {
+    /// Delivers what an issue has to tell; how many events that was.
+    async fn compare(&self, issue: Issue) -> anyhow::Result<u64> {
+        let events = issue.events(&self.categories)?;
+        let Some(ticket) = events.first().map(TicketEvent::ticket) else {
+            return Ok(0);
+        };
+        let history = self.history(&ticket).await?;
+        let mut count = 0;
+        for event in events
+            .iter()
+            .filter_map(|event| event.unknown_to(&history.facts, &history.texts))
+        {
+            count += 1;
+            let body = canonical::body(&event);
+            match &self.door {
+                Some(door) => {
+                    door.deliver(&body)
+                        .await
+                        .with_context(|| format!("could not deliver {}", issue.name()))?;
+                }
+                None => say!("{body}"),
+            }
+        }
+        Ok(count)
+    }
+
+    async fn history(&self, ticket: &TicketId) -> anyhow::Result<History> {
+        let path = format!("/tickets/{}/history", segment(&ticket.to_string()));
+        let (status, answer) = self.client.send(Method::GET, &path, &[], Vec::new()).await?;
+        match status {
+            StatusCode::OK => serde_json::from_slice(&answer).context("a ticket's history is not as it should be"),
+            StatusCode::NOT_FOUND => Ok(History::default()),
+            status => Err(with_hint(
+                describe(status, &answer),
+                "to leave out what is known, a fetch reads each ticket's history",
+            )),
+        }
+    }
+}
+
+async fn compare(
+    known: &Arc<Known>,
+    issues: Vec<Issue>,
+    counts: &mut Counts,
+    progress: &ProgressBar,
+) -> anyhow::Result<()> {
+    let mut at_work = JoinSet::new();
+    let mut issues = issues.into_iter();
+    loop {
+        while at_work.len() < AT_ONCE
+            && let Some(issue) = issues.next()
+        {
+            let known = known.clone();
+            at_work.spawn(async move { known.compare(issue).await });
+        }
+        let Some(done) = at_work.join_next().await else {
+            return Ok(());
+        };
+        let events = done.context("a comparison was given up")??;
+        counts.fetched += 1;
+        counts.new += u64::from(0 < events);
+        counts.events += events;
+        progress.set_position(counts.fetched);
+        progress.set_message(format!("{} with news", counts.new));
+    }
+}
+
+/// A file a fetch: the same question to the same JIRA for the same Ticketflow goes on where it was.
+fn place_file(options: &Options) -> PathBuf {
+    let question = (
+        &options.jira,
+        &options.jql,
+        options.since,
+        &options.recipient.to,
+        options.page,
+    );
+    let digest = Sha256::digest(json!(question).to_string());
+    let name: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    options.recipient.data_dir.join("fetches").join(format!("{name}.json"))
+}
+
+fn read_place(file: &Path) -> anyhow::Result<Place> {
+    match fs::read(file) {
+        Ok(json) => serde_json::from_slice(&json)
+            .with_context(|| format!("{} is not as it was written; remove it to begin anew", file.display())),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Place::default()),
+        Err(error) => Err(error).with_context(|| format!("could not read {}", file.display())),
+    }
+}
+
+/// Whoever kills the fetch meanwhile leaves the place before or this one.
+fn keep_place(file: &Path, place: &Place) -> anyhow::Result<()> {
+    let written = || -> std::io::Result<()> {
+        if let Some(folder) = file.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        let fresh = file.with_extension("new");
+        fs::write(&fresh, json!(place).to_string())?;
+        fs::rename(&fresh, file)
+    };
+    written().with_context(|| format!("could not write {}", file.display()))
+}
+
+fn drop_place(file: &Path) -> anyhow::Result<()> {
+    match fs::remove_file(file) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("could not remove {}", file.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn progress(total: Option<u64>, hidden: bool) -> ProgressBar {
+    if hidden {
+        return ProgressBar::hidden();
+    }
+    let (template, bar) = match total {
+        Some(total) => (
+            "{bar:32} {pos}/{len} issues  {per_sec}  {msg}  {eta} left",
+            ProgressBar::new(total),
+        ),
+        None => (
+            "{spinner} {pos} issues  {per_sec}  {msg}  {elapsed}",
+            ProgressBar::no_length(),
+        ),
+    };
+    bar.with_style(ProgressStyle::with_template(template).expect("the template of the progress bar is right"))
+}

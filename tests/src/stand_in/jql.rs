@@ -1,0 +1,78 @@
+//! As much of JQL as Ticketflow asks in, and the examples of its help.
+
+use jira::made::{Issue, PRIORITIES};
+use ticket::Time;
+
+/// The issues that a query finds, ordered by creation.
+pub(super) fn find<'a>(query: &str, issues: impl Iterator<Item = &'a Issue>, now: Time) -> Result<Vec<Issue>, String> {
+    let wanted = query
+        .strip_suffix("ORDER BY created ASC")
+        .ok_or("it is not ordered by created")?;
+    let clauses: Vec<Clause> = wanted
+        .split(" AND ")
+        .map(str::trim)
+        .filter(|clause| !clause.is_empty())
+        .map(Clause::parse)
+        .collect::<Result<_, _>>()?;
+    let mut found: Vec<Issue> = issues
+        .filter(|issue| clauses.iter().all(|clause| clause.holds(issue, now)))
+        .cloned()
+        .collect();
+    found.sort_by_key(|issue| (issue.created, issue.id));
+    Ok(found)
+}
+
+enum Clause {
+    UpdatedSince { minutes: i64 },
+    Open,
+    Project(String),
+    Priority(Vec<usize>),
+}
+
+impl Clause {
+    fn parse(clause: &str) -> Result<Self, String> {
+        let unknown = || format!("Error in the JQL Query: '{clause}' is not understood.");
+        let clause = clause
+            .strip_prefix('(')
+            .map_or(clause, |rest| rest.trim_end_matches("))"));
+        let clause = match clause.matches(')').count() > clause.matches('(').count() {
+            true => clause.trim_end_matches(')'),
+            false => clause,
+        };
+        if let Some(minutes) = clause
+            .strip_prefix("updated >= \"-")
+            .and_then(|rest| rest.strip_suffix("m\""))
+        {
+            return minutes
+                .parse()
+                .map(|minutes| Self::UpdatedSince { minutes })
+                .map_err(|_| unknown());
+        }
+        if clause == "statusCategory != Done" {
+            return Ok(Self::Open);
+        }
+        if let Some(project) = clause.strip_prefix("project = ") {
+            return Ok(Self::Project(project.trim_matches('"').to_owned()));
+        }
+        let list = clause
+            .strip_prefix("priority in (")
+            .map(|list| list.trim_end_matches(')'));
+        let names = list.ok_or_else(unknown)?.split(',').map(str::trim);
+        let places = names.map(|name| {
+            PRIORITIES
+                .iter()
+                .position(|priority| *priority == name)
+                .ok_or_else(unknown)
+        });
+        places.collect::<Result<_, _>>().map(Self::Priority)
+    }
+
+    fn holds(&self, issue: &Issue, now: Time) -> bool {
+        match self {
+            Self::UpdatedSince { minutes } => now.since(issue.updated) <= minutes * 60_000,
+            Self::Open => !issue.status.is_done(),
+            Self::Project(key) => issue.project == *key,
+            Self::Priority(places) => places.contains(&issue.priority),
+        }
+    }
+}
