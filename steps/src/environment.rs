@@ -83,9 +83,18 @@ impl Environment {
 
     /// The executions of the state machine that `STATE_MACHINE_ARN` names.
     pub fn executions(&self) -> Result<Executions, Error> {
-        let arn = variable("STATE_MACHINE_ARN")?;
+        self.executions_of("STATE_MACHINE_ARN")
+    }
+
+    /// The recomputes: executions of the state machine that `RECOMPUTE_ARN` names.
+    pub fn recomputes(&self) -> Result<Executions, Error> {
+        self.executions_of("RECOMPUTE_ARN")
+    }
+
+    fn executions_of(&self, name: &'static str) -> Result<Executions, Error> {
+        let arn = variable(name)?;
         Executions::new(aws_sdk_sfn::Client::new(&self.sdk), &arn).ok_or(Error::Invalid {
-            name: "STATE_MACHINE_ARN",
+            name,
             value: arn,
             expected: "the ARN of a state machine",
         })

@@ -118,6 +118,11 @@ impl Executions {
     /// Starts the event's execution, unless it has run.
     pub async fn start(&self, name: &str, event: &TicketEvent) -> Result<Start, Error> {
         let input = serde_json::to_string(event).expect("an event has string keys and finite numbers");
+        self.start_with(name, &input).await
+    }
+
+    /// Starts an execution of this name with this input, unless it has run.
+    pub async fn start_with(&self, name: &str, input: &str) -> Result<Start, Error> {
         let request = self.client.start_execution().state_machine_arn(&self.state_machine_arn);
         match request.name(name).input(input).send().await {
             Ok(_) => Ok(Start::Started),

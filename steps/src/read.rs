@@ -1,7 +1,9 @@
 //! `GET`: what tickets and executions are and did.
 
 mod execution;
+mod recompute;
 mod ticket;
+mod times;
 
 use std::collections::BTreeMap;
 
@@ -24,6 +26,7 @@ const MAX_LIMIT: usize = 200;
 pub struct Read {
     table: Table,
     executions: Executions,
+    recomputes: Executions,
     policy: Policy,
 }
 
@@ -32,6 +35,7 @@ impl Read {
         Ok(Self {
             table: environment.table()?,
             executions: environment.executions()?,
+            recomputes: environment.recomputes()?,
             policy: environment.policy()?,
         })
     }
@@ -48,6 +52,7 @@ async fn answer(read: &Read, request: &Request) -> Result<Response, Problem> {
         "GET /tickets/{id}/executions" => execution::of_ticket(read, request).await,
         "GET /executions" => execution::list(read, request).await,
         "GET /executions/{name}" => execution::one(read, request).await,
+        "GET /recompute" => recompute::recompute(read, request).await,
         "GET /health" => health(read, request).await,
         other => Err(Problem::new(
             404,

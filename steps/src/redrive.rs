@@ -1,15 +1,35 @@
 //! `POST /executions/{name}/redrive`: lets a failed execution go on from the state that failed.
+//! `POST /recompute`: has the tickets folded again that were judged by what is older.
 
 use serde_json::json;
 
 use crate::execution::Redrive;
 use crate::http::{Kind, Problem, Request, Response};
+use crate::read::unavailable;
+use crate::recompute::Started;
 use crate::record_failure::{Error, RecordFailure};
+use crate::sweep::Mending;
 use crate::webhook;
 
-pub async fn handle(context: &RecordFailure, request: Request) -> Result<Response, webhook::Error> {
-    Ok(crate::http::response(
-        redrive(context, request.path_parameter("name")).await,
+pub async fn handle(context: &Mending, request: Request) -> Result<Response, webhook::Error> {
+    let answer = match request.route_key.as_str() {
+        "POST /recompute" => recompute(context).await,
+        _ => redrive(&context.failures, request.path_parameter("name")).await,
+    };
+    Ok(crate::http::response(answer))
+}
+
+/// 202 for one that runs now, 200 if there is nothing to do.
+async fn recompute(context: &Mending) -> Result<Response, Problem> {
+    let started = context.recomputes.start(crate::now()).await.map_err(unavailable)?;
+    let (status, execution, outcome) = match started {
+        Started::Current => (200, None, "current"),
+        Started::Running(name) => (202, Some(name), "running"),
+        Started::New(name) => (202, Some(name), "started"),
+    };
+    Ok(Response::json(
+        status,
+        &json!({ "execution": execution, "outcome": outcome }),
     ))
 }
 

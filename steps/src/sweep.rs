@@ -1,29 +1,90 @@
-//! Finds the failed executions that no status event told of, and records them.
+//! Finds what events left undone: failed executions that no status event told of, which it records, and tickets that
+//! were judged by an older policy or map than there is now, for which it starts a recompute.
 //!
 //! It runs on a schedule, over what Step Functions lists as failed, timed out and aborted, and compares that with the
-//! progress there is.
+//! progress there is; and over the index of what tickets were judged by.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 use serde::de::IgnoredAny;
 
+use crate::environment::{self, Environment};
 use crate::execution::Listed;
-use crate::record_failure::{Error, RecordFailure, Recorded, record};
-use crate::table::{Progress, Status};
+use crate::names::{ErrorName, Name};
+use crate::recompute::{self, Recomputes, Started};
+use crate::record_failure::{self, RecordFailure, Recorded, record};
+use crate::table::{self, Progress, Status};
 
 /// Pages of a thousand that one sweep looks at, of each status. An older failure has been seen by many a sweep before.
 const PAGES: u32 = 10;
 /// Failures that one sweep records, three requests each, so that it ends in time; the next one goes on.
 const REPAIRS: u32 = 1_000;
 
+/// What mends: the record of failures, and recomputes.
+#[derive(Debug)]
+pub struct Mending {
+    pub(crate) failures: RecordFailure,
+    pub(crate) recomputes: Recomputes,
+}
+
+impl Mending {
+    pub async fn open(environment: &Environment) -> Result<Self, environment::Error> {
+        Ok(Self {
+            failures: RecordFailure::open(environment).await?,
+            recomputes: Recomputes::open(environment)?,
+        })
+    }
+}
+
 #[derive(Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Output {
     pub seen: u64,
     pub repaired: u32,
+    /// The recompute that it started, or found running.
+    pub recompute: Option<String>,
 }
 
-pub async fn handle(context: &RecordFailure, _: IgnoredAny) -> Result<Output, Error> {
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    Failures(#[from] record_failure::Error),
+    #[error(transparent)]
+    Recompute(#[from] recompute::Error),
+}
+
+impl From<table::Error> for Error {
+    fn from(error: table::Error) -> Self {
+        Self::Failures(error.into())
+    }
+}
+
+impl From<crate::execution::Error> for Error {
+    fn from(error: crate::execution::Error) -> Self {
+        Self::Failures(error.into())
+    }
+}
+
+impl ErrorName for Error {
+    fn name(&self) -> Name {
+        match self {
+            Self::Failures(error) => error.name(),
+            Self::Recompute(error) => error.name(),
+        }
+    }
+}
+
+pub async fn handle(context: &Mending, _: IgnoredAny) -> Result<Output, Error> {
+    // First, because it is one request or a few: what is left of the time is for the failures.
+    let recompute = match context.recomputes.start(crate::now()).await? {
+        Started::Current => None,
+        Started::Running(name) | Started::New(name) => Some(name),
+    };
+    let output = failures(&context.failures).await?;
+    Ok(Output { recompute, ..output })
+}
+
+async fn failures(context: &RecordFailure) -> Result<Output, Error> {
     let mut output = Output::default();
     for status in Status::ALL.into_iter().filter(|status| status.is_failure()) {
         let mut next = None;

@@ -8,6 +8,7 @@
 //! | `KEY#{key}` | `{ticket id}` | an alias: a key that the ticket has or had |
 //! | `SITE#{site}` | `CATEGORIES` | the categories of the site's statuses, and which version of them it is |
 //! | `SITES` | `{site}` | a site of which there are tickets |
+//! | `RECOMPUTE` | `PROGRESS` | how far the last recompute is |
 //! | `EXECUTION#{name}` | `PROGRESS` | how far an execution is |
 //!
 //! Facts and fold are neighbours so that one query reads both, and the texts, which may be long, are outside of it.
@@ -16,6 +17,7 @@
 
 mod attribute;
 mod progress;
+mod recompute;
 mod request;
 mod site;
 mod ticket;
@@ -27,6 +29,7 @@ use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::types::AttributeValue;
 
 pub use self::progress::{Cursor, Failure, Page, Progress, Record, Status, Step};
+pub use self::recompute::{Found, Job, Stale};
 pub use self::request::Outcome;
 pub use self::site::{Map, Maps};
 pub use self::ticket::{Fold, Judgement, Seen, Stored};

@@ -56,8 +56,9 @@ async fn run() {
     let machines = states.list_state_machines().send().await.expect("the state machines");
     let machine = machines
         .state_machines()
-        .first()
-        .expect("one")
+        .iter()
+        .find(|machine| machine.name() == "TicketLifecycle")
+        .expect("the lifecycle")
         .state_machine_arn()
         .to_owned();
     let bench = Bench {

@@ -68,7 +68,12 @@ async fn every_delivery_that_was_taken_ends_in_its_ticket() {
     }
     let states = server.states().await;
     let machines = states.list_state_machines().send().await.expect("the state machines");
-    let machine = machines.state_machines().first().expect("one").state_machine_arn();
+    let machine = machines
+        .state_machines()
+        .iter()
+        .find(|machine| machine.name() == "TicketLifecycle")
+        .expect("the lifecycle")
+        .state_machine_arn();
     let mut pages = states
         .list_executions()
         .state_machine_arn(machine)

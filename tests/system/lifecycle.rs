@@ -39,12 +39,36 @@ async fn a_ticket_is_followed_from_creation_to_closure_and_back() {
     near("duration_ms", 600_000);
     near("first_duration_ms", 600_000);
     near("cycle_time_ms", 540_000);
+    near("open_time_ms", 600_000);
+    near("active_time_ms", 540_000);
+    assert_eq!((&ticket["age_ms"], &ticket["business"]), (&Value::Null, &Value::Null));
 
     deliver(&server, &issue.reopened(700_000)).await;
     let (_, ticket) = server.get("/tickets/jira.example.com~1").await;
     assert_eq!(ticket["state"], "open");
     assert_eq!(ticket["reopen_count"], 1);
     assert_eq!(ticket["duration_ms"], Value::Null);
+    // Up to a moment after the last change, which the stored fold tells, and before it, which the facts do.
+    for (as_of, open_ms, active_ms, age_ms) in [
+        ("2026-11-20T08:21:40Z", 1_200_000, 540_000, 1_300_000),
+        ("2026-11-20T08:05:00Z", 300_000, 240_000, 300_000),
+    ] {
+        let (_, ticket) = server.get(&format!("/tickets/TEST-1?as_of={as_of}")).await;
+        for (field, expected) in [
+            ("open_time_ms", open_ms),
+            ("active_time_ms", active_ms),
+            ("age_ms", age_ms),
+        ] {
+            let value = ticket[field].as_i64().unwrap_or_else(|| panic!("{field} of {ticket}"));
+            assert!(
+                (value - expected).abs() < 500,
+                "{field} at {as_of} is {value}, not {expected}"
+            );
+        }
+        assert_eq!(ticket["time_in_status_ms"]["3"], ticket["active_time_ms"]);
+    }
+    let (status, problem) = server.get("/tickets/TEST-1?as_of=yesterday").await;
+    assert_eq!((status, &problem["field"]), (422, &json!("as_of")));
 
     deliver(&server, &issue.deleted(800_000)).await;
     let (_, ticket) = server.get("/tickets/TEST-1").await;
@@ -64,7 +88,9 @@ async fn the_order_of_deliveries_and_their_repetition_change_nothing() {
             let (status, answer) = server.post(&bodies[step]).await;
             assert_eq!((status, &answer["outcome"]), (200, &json!("duplicate")), "{answer}");
         }
-        let (_, mut ticket) = server.get(&format!("/tickets/{}", issue.key())).await;
+        let (_, mut ticket) = server
+            .get(&format!("/tickets/{}?as_of=2026-11-20T12:00:00Z", issue.key()))
+            .await;
         for own in ["id", "key", "summary", "updated_at", "last_execution"] {
             ticket.as_object_mut().expect("a ticket").remove(own);
         }
@@ -95,8 +121,9 @@ async fn an_execution_is_seen_step_by_step_by_http_and_by_the_aws_sdk() {
     let machines = states.list_state_machines().send().await.expect("the state machines");
     let machine = machines
         .state_machines()
-        .first()
-        .expect("one state machine")
+        .iter()
+        .find(|machine| machine.name() == "TicketLifecycle")
+        .expect("the lifecycle")
         .state_machine_arn();
     let executions = states
         .list_executions()

@@ -13,6 +13,7 @@ mod lifecycle;
 mod owed_events;
 mod processes;
 mod project;
+mod recompute;
 mod recorded;
 mod recorded_jira;
 mod senders;

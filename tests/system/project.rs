@@ -1,4 +1,4 @@
-//! A copy of the project's template and state machine, for a test to change.
+//! A copy of the project's template and state machines, for a test to change.
 
 use std::path::PathBuf;
 
@@ -17,8 +17,11 @@ impl Project {
     pub(crate) fn copy() -> Self {
         let directory = TempDir::new().expect("a temporary directory");
         std::fs::create_dir(directory.path().join("statemachine")).expect("a folder");
-        for file in ["template.yaml", STATE_MACHINE] {
-            std::fs::copy(root().join(file), directory.path().join(file)).expect("a copy");
+        let machines = std::fs::read_dir(root().join("statemachine")).expect("the state machines");
+        let machines = machines.map(|entry| entry.expect("a file").file_name());
+        let machines = machines.map(|name| PathBuf::from("statemachine").join(name));
+        for file in machines.chain(["template.yaml".into()]) {
+            std::fs::copy(root().join(&file), directory.path().join(file)).expect("a copy");
         }
         let project = Self(directory);
         let steps = root().join("steps");

@@ -13,6 +13,7 @@ mod failure;
 mod fetch_tickets;
 mod output;
 mod post;
+mod recompute;
 mod redrive;
 mod reset;
 mod sample;
@@ -63,6 +64,8 @@ enum Action {
     CreateTickets(create_tickets::Options),
     /// Fetch from JIRA what was not received.
     FetchTickets(fetch_tickets::Options),
+    /// Fold the tickets again that were judged by an older policy or map of categories.
+    Recompute(recompute::Options),
     /// Drop the table and the executions, and create them anew.
     Reset(reset::Options),
     /// Find every problem of a template and its state machines.
@@ -150,6 +153,7 @@ async fn run(action: Action) -> anyhow::Result<ExitCode> {
         Action::Redrive(options) => redrive::run(options).await,
         Action::CreateTickets(options) => create_tickets::run(options).await,
         Action::FetchTickets(options) => fetch_tickets::run(options).await,
+        Action::Recompute(options) => recompute::run(options).await,
         Action::Reset(options) => reset::run(options).await,
         Action::Check(options) => check::run(&options),
         Action::Token(options) => token::run(&options),

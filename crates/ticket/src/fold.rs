@@ -11,6 +11,7 @@ use crate::fact::{Category, Change, Fact, Field, Named, Snapshot, sha256_hex};
 use crate::flat;
 use crate::ids::IssueKey;
 use crate::policy::{Done, Policy};
+use crate::spent::Spent;
 use crate::time::Time;
 
 /// All that follows from the facts.
@@ -40,6 +41,8 @@ pub struct Ticket {
     pub flags: BTreeSet<Flag>,
     /// Where it was, from when on, oldest first: the evidence behind every number.
     pub history: Vec<Stay>,
+    /// How long it was where, but for the stay that lasts.
+    pub spent: Spent,
     /// How many different facts this is the fold of.
     pub fact_count: usize,
     /// Which policy judged them.
@@ -165,7 +168,7 @@ pub fn fold<'a>(facts: impl IntoIterator<Item = &'a Fact>, policy: &Policy, cate
         is_status_done.is_some_and(|done| has_resolution.is_some_and(|resolved| done != resolved)),
     );
 
-    Ticket {
+    let mut ticket = Ticket {
         key,
         aliases,
         project,
@@ -186,13 +189,16 @@ pub fn fold<'a>(facts: impl IntoIterator<Item = &'a Fact>, policy: &Policy, cate
         gaps,
         flags,
         history,
+        spent: Spent::default(),
         fact_count: facts.count,
         policy_version: policy.version,
         map_version: categories.version,
         awaits_category: facts
             .mentioned()
             .any(|status| !policy.categories.contains_key(status) && categories.category(status).is_none()),
-    }
+    };
+    ticket.spent = Spent::of(&ticket, policy.calendar.as_ref());
+    ticket
 }
 
 /// The facts by kind, each once, each sorted by time.

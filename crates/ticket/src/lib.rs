@@ -6,10 +6,11 @@
 //! - A [`Fact`] is one thing that was said about a ticket. Facts are only ever added.
 //! - [`fold()`] makes a [`Ticket`] of a *set* of facts: their order and their repetition cannot change it. How it is
 //!   judged, the team's [`Policy`] says, and what is known of the site's statuses, its [`Categories`].
-//!   [`durations`] and [`times`] measure it, [`TicketView`] is what an API client sees of it.
+//!   [`durations`] and [`times`] measure it, in business time too for a [`Calendar`], [`TicketView`] is what an API client sees of it.
 //! - [`metrics`] counts many tickets: percentiles, histograms, tickets per minute, what is doubtful.
 
 pub mod adf;
+pub mod calendar;
 pub mod canonical;
 pub mod categories;
 pub mod chain;
@@ -23,18 +24,21 @@ pub mod jira;
 pub mod metrics;
 pub mod news;
 pub mod policy;
+pub mod spent;
 pub mod text;
 pub mod time;
 pub mod view;
 pub mod wire;
 
+pub use crate::calendar::Calendar;
 pub use crate::categories::Categories;
-pub use crate::duration::{Durations, Times, durations, times};
+pub use crate::duration::{Durations, durations};
 pub use crate::event::{Delivery, Source, TicketEvent};
 pub use crate::fact::Fact;
 pub use crate::fold::{Flag, State, Ticket, fold};
 pub use crate::ids::{IssueId, IssueKey, SiteId, TicketId};
 pub use crate::policy::Policy;
+pub use crate::spent::{Spent, Times, times};
 pub use crate::text::Texts;
 pub use crate::time::Time;
 pub use crate::view::TicketView;

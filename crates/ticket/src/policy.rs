@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use crate::calendar::Calendar;
 use crate::fact::Category;
 
 /// How tickets are judged. As JSON it is a template parameter; what is left out has its default.
@@ -19,6 +20,9 @@ pub struct Policy {
     pub priorities: BTreeSet<String>,
     /// Categories by status id, which overrule what bodies say.
     pub categories: BTreeMap<String, Category>,
+    /// When the team works. Without it there is no business time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub calendar: Option<Calendar>,
 }
 
 /// When a ticket is done.
@@ -45,6 +49,7 @@ impl Default for Policy {
             done: Done::default(),
             priorities: ["High", "Highest"].map(str::to_owned).into(),
             categories: BTreeMap::new(),
+            calendar: None,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Bodies of our own in Jira's shapes, and what becomes of them.
 
+mod calendar;
 mod categories;
 mod fetched;
 mod flat;

@@ -1,4 +1,4 @@
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
-    steps::serve(steps::record_failure::RecordFailure::open, steps::redrive::handle).await
+    steps::serve(steps::sweep::Mending::open, steps::redrive::handle).await
 }

@@ -2,9 +2,9 @@
 
 use serde::Serialize;
 use serde_json::json;
-use ticket::{Durations, Flag, TicketId, TicketView, Time};
+use ticket::{Durations, Fact, Flag, Ticket, TicketId, TicketView, Time};
 
-use super::{Read, no_such_ticket, resolve, unavailable};
+use super::{Read, no_such_ticket, resolve, times, unavailable};
 use crate::http::{Problem, Request, Response};
 use crate::store::STORED;
 use crate::table::{self, Fold, Progress, Seen, Status};
@@ -17,6 +17,8 @@ const FAILURES: usize = 100;
 struct View {
     #[serde(flatten)]
     ticket: TicketView,
+    #[serde(flatten)]
+    times: times::View,
     workflow_status: WorkflowStatus,
     updated_at: Option<Time>,
     last_execution: Option<String>,
@@ -32,12 +34,13 @@ pub(super) enum WorkflowStatus {
     Rejected,
 }
 
-/// `GET /tickets/{id}`, `id` being an id or a key.
+/// `GET /tickets/{id}?as_of=`, `id` being an id or a key.
 pub(super) async fn ticket(read: &Read, request: &Request) -> Result<Response, Problem> {
-    request.only_parameters(&[])?;
+    request.only_parameters(&["as_of"])?;
+    let as_of = times::as_of(request)?;
     let wanted = request.path_parameter("id");
     let id = resolve(&read.table, wanted).await?;
-    match view(read, &id).await.map_err(unavailable)? {
+    match view(read, &id, as_of).await.map_err(unavailable)? {
         Some(view) => Ok(Response::json(200, &view)),
         None => Err(no_such_ticket(wanted)),
     }
@@ -72,31 +75,51 @@ pub(super) async fn is_known(read: &Read, id: &TicketId) -> Result<bool, table::
     Ok(read.table.fact_count(id).await? != 0 || !read.table.statuses_of(id).await?.is_empty())
 }
 
-async fn view(read: &Read, id: &TicketId) -> Result<Option<View>, table::Error> {
+/// `as_of` is the moment that was asked for, if one was.
+async fn view(read: &Read, id: &TicketId, as_of: Option<Time>) -> Result<Option<View>, table::Error> {
     let (fold, seen) = read.table.shown(id).await?;
     let executions = read.table.statuses_of(id).await?;
-    let (ticket, updated_at) = match &fold {
-        Some(fold) => (fold.view.clone(), Some(fold.updated_at)),
+    let moment = as_of.unwrap_or_else(crate::now);
+    let is_enough = |fold: &Fold| as_of.is_none_or(|as_of| fold.spent.covers(as_of));
+    let (ticket, times, updated_at) = match &fold {
+        Some(fold) if is_enough(fold) => {
+            let times = times::View::of_fold(fold, &read.policy, moment);
+            (fold.view.clone(), times, Some(fold.updated_at))
+        }
+        Some(fold) => {
+            // The fold keeps sums only: what they were in the midst of it is in the facts.
+            let told = folded(read, id, &read.table.stored(id).await?.facts).await?;
+            let times = times::View::of_ticket(&told, &fold.view.durations, &read.policy, moment);
+            (fold.view.clone(), times, Some(fold.updated_at))
+        }
         None => {
             // No execution has come to the fold yet. What is known all the same is shown, without durations.
             let facts = read.table.stored(id).await?.facts;
             if facts.is_empty() && executions.is_empty() {
                 return Ok(None);
             }
-            let map = read.table.map(&id.site).await?.categories;
-            let mut ticket = TicketView::new(id, &ticket::fold(&facts, &read.policy, &map), &seen.texts);
+            let told = folded(read, id, &facts).await?;
+            let mut ticket = TicketView::new(id, &told, &seen.texts);
             ticket.durations = Durations::default();
-            (ticket, None)
+            let times = times::View::of_ticket(&told, &ticket.durations, &read.policy, moment);
+            (ticket, times, None)
         }
     };
     let workflow_status = workflow_status(read, id, fold.as_ref(), &executions).await?;
     let last_execution = executions.first().map(|(name, _)| name.clone());
     Ok(Some(View {
         ticket: with_texts(ticket, &seen),
+        times,
         workflow_status,
         updated_at,
         last_execution,
     }))
+}
+
+/// A ticket as its facts tell it now.
+async fn folded(read: &Read, id: &TicketId, facts: &[Fact]) -> Result<Ticket, table::Error> {
+    let map = read.table.map(&id.site).await?.categories;
+    Ok(ticket::fold(facts, &read.policy, &map))
 }
 
 /// Adds the texts, which are not part of the fold.

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use aws_sdk_dynamodb::types::KeysAndAttributes;
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use ticket::{IssueKey, TicketId, Time};
 use tokio::task::JoinSet;
@@ -43,7 +44,7 @@ pub(super) const FAILURE_GUARD: &str = "attribute_not_exists(#pk) OR #redrives <
 pub(super) const REDRIVE_GUARD: &str = "#redrives < :redrives";
 
 /// Where an execution is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Status {
     Running,

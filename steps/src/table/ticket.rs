@@ -6,7 +6,9 @@ use aws_sdk_dynamodb::types::{AttributeValue, Select};
 use serde::{Deserialize, Serialize};
 use ticket::fact::Field;
 use ticket::fold::RULES_VERSION;
-use ticket::{Durations, Fact, IssueKey, SiteId, State, Texts, Ticket, TicketEvent, TicketId, TicketView, Time};
+use ticket::{
+    Durations, Fact, IssueKey, SiteId, Spent, State, Texts, Ticket, TicketEvent, TicketId, TicketView, Time, durations,
+};
 
 use super::attribute::{number, string};
 use super::progress::Record;
@@ -79,6 +81,8 @@ impl Judgement {
 pub struct Fold {
     /// Without texts.
     pub view: TicketView,
+    /// How long the ticket was where, but for the stay that lasts.
+    pub spent: Spent,
     pub fact_count: u64,
     pub judgement: Judgement,
     /// The execution that wrote it.
@@ -105,6 +109,11 @@ pub struct Stored {
 
 fn partition(id: &TicketId) -> String {
     format!("TICKET#{id}")
+}
+
+/// The ticket of a partition.
+pub(super) fn ticket_of(partition: &str) -> Option<TicketId> {
+    partition.strip_prefix("TICKET#")?.parse().ok()
 }
 
 fn alias_partition(key: &IssueKey) -> String {
@@ -141,6 +150,7 @@ impl Fold {
         Ok(Self {
             is_measured: view.state != State::Closed || reading.optional("measured")? == Some(fact_count),
             view,
+            spent: reading.required("spent")?,
             fact_count,
             judgement: Judgement {
                 rules_version: reading.required("rules_version")?,
@@ -154,9 +164,11 @@ impl Fold {
 }
 
 /// The fold's item, with the keys of every index that a ticket is in.
-pub(super) fn fold_change(id: &TicketId, ticket: &Ticket, before: Option<&Fold>, by: &str, now: Time) -> Change {
+///
+/// Durations are left to [`measure`] and [`leave_unmeasured`].
+pub(super) fn fold_change(id: &TicketId, ticket: &Ticket, by: &str, now: Time) -> Change {
     let mut view = TicketView::new(id, ticket, &Texts::default());
-    let measured = std::mem::take(&mut view.durations);
+    view.durations = Durations::default();
     let month = view
         .created_at
         .map_or(NO_MONTH.to_owned(), |at| at.to_string()[..7].to_owned());
@@ -169,6 +181,7 @@ pub(super) fn fold_change(id: &TicketId, ticket: &Ticket, before: Option<&Fold>,
     let mut change = Change::new(partition(id), FOLD.to_owned());
     change
         .set("fold", attribute(&view))
+        .set("spent", attribute(&ticket.spent))
         .set("fact_count", AttributeValue::N(ticket.fact_count.to_string()))
         .set("folded_by", string(by))
         .set("updated_at", string(now.to_string()))
@@ -197,17 +210,27 @@ pub(super) fn fold_change(id: &TicketId, ticket: &Ticket, before: Option<&Fold>,
         .set(
             "judged_key",
             string(format!("{}#{id}", Judgement::of(ticket).sort_key())),
-        )
-        .remove("measured");
-    if view.state != State::Closed {
-        // What it took to close a ticket that was opened again is over; nothing else is, and no later step follows.
-        set_durations(&mut change, &measured);
-    } else if before.is_none_or(|before| before.view.durations != measured) {
-        // ComputeDuration fills them. Those that still hold stay, so that a closed ticket that is only edited never
-        // looks unmeasured.
-        set_durations(&mut change, &Durations::default());
-    }
+        );
     change
+}
+
+/// Leaves the durations of a closed ticket to ComputeDuration. Those that still hold stay, so that a closed ticket that
+/// is only edited never looks unmeasured.
+pub(super) fn leave_unmeasured(change: &mut Change, ticket: &Ticket, before: Option<&Fold>) {
+    let measured = durations(ticket);
+    change.remove("measured");
+    if ticket.state != State::Closed {
+        // What it took to close a ticket that was opened again is over; nothing else is, and no later step follows.
+        set_durations(change, &measured);
+    } else if before.is_none_or(|before| before.view.durations != measured) {
+        set_durations(change, &Durations::default());
+    }
+}
+
+/// Measures the ticket with its fold.
+pub(super) fn measure(change: &mut Change, ticket: &Ticket) {
+    set_durations(change, &durations(ticket));
+    change.set("measured", AttributeValue::N(ticket.fact_count.to_string()));
 }
 
 fn set_durations(change: &mut Change, durations: &Durations) {
@@ -381,7 +404,8 @@ impl Table {
         before: Option<&Fold>,
         record: &Record<'_>,
     ) -> Result<Outcome, Error> {
-        let fold = fold_change(id, ticket, before, &record.execution.name, record.finished_at);
+        let mut fold = fold_change(id, ticket, &record.execution.name, record.finished_at);
+        leave_unmeasured(&mut fold, ticket, before);
         self.transact(
             "write a ticket",
             vec![Write::Change(record.change()), Write::Change(fold)],

@@ -24,6 +24,7 @@ fn stored(events: &[TicketEvent]) -> Stored {
     let ticket = ticket::fold(&facts, &Policy::default(), &Categories::default());
     let fold = Fold {
         view: TicketView::new(&creation().ticket(), &ticket, &Texts::default()),
+        spent: ticket.spent.clone(),
         fact_count: ticket.fact_count as u64,
         judgement: Judgement::of(&ticket),
         folded_by: "name-1".to_owned(),

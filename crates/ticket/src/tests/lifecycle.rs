@@ -291,7 +291,7 @@ fn a_deleted_ticket_does_not_come_back() {
     );
     assert_eq!(ticket.history.len(), 4);
     assert_eq!(
-        times(&ticket, Some(time(T0 + 600 * MINUTE))).active_time_ms,
+        times(&ticket, None, Some(time(T0 + 600 * MINUTE))).active_time_ms,
         20 * MINUTE
     );
 }
@@ -522,12 +522,12 @@ fn sums_leave_the_running_stay_out_unless_asked_for_a_moment() {
     let mut life = whole_life();
     life.truncate(2);
     let ticket = folded(&life);
-    let so_far = times(&ticket, None);
+    let so_far = times(&ticket, None, None);
     assert_eq!(
         (so_far.open_time_ms, so_far.active_time_ms, so_far.age_ms),
         (10 * MINUTE, 0, None)
     );
-    let now = times(&ticket, Some(time(T0 + 25 * MINUTE)));
+    let now = times(&ticket, None, Some(time(T0 + 25 * MINUTE)));
     assert_eq!(
         (now.open_time_ms, now.active_time_ms, now.age_ms),
         (25 * MINUTE, 15 * MINUTE, Some(25 * MINUTE))
@@ -537,7 +537,7 @@ fn sums_leave_the_running_stay_out_unless_asked_for_a_moment() {
         [("10000".to_owned(), 10 * MINUTE), ("3".to_owned(), 15 * MINUTE)].into()
     );
     // A moment before it all counts nothing.
-    let before = times(&ticket, Some(time(T0 - MINUTE)));
+    let before = times(&ticket, None, Some(time(T0 - MINUTE)));
     assert_eq!(
         (before.open_time_ms, before.active_time_ms, before.age_ms),
         (0, 0, Some(0))

@@ -278,9 +278,13 @@ fn policy() -> impl Strategy<Value = Policy> {
         Done::Either,
         Done::Both,
     ])
-    .prop_map(|done| Policy {
-        done,
-        ..Policy::default()
+    .prop_flat_map(|done| {
+        let calendar = prop::option::of(super::calendar::calendar());
+        calendar.prop_map(move |calendar| Policy {
+            done: done.clone(),
+            calendar,
+            ..Policy::default()
+        })
     })
 }
 
@@ -298,13 +302,14 @@ fn bytes(events: &[TicketEvent], policy: &Policy) -> String {
     let parts = (
         &ticket,
         TicketView::new(&id, &ticket, &texts),
-        times(&ticket, Some(time(T0 + 999 * MINUTE))),
+        times(&ticket, policy.calendar.as_ref(), Some(time(T0 + 999 * MINUTE))),
     );
     serde_json::to_string(&parts).expect("a ticket is JSON")
 }
 
 /// What holds of every ticket, whatever its facts.
-fn check(ticket: &Ticket) -> Result<(), TestCaseError> {
+fn check(ticket: &Ticket, policy: &Policy) -> Result<(), TestCaseError> {
+    let calendar = policy.calendar.as_ref();
     let durations = durations(ticket);
     for duration in [
         durations.duration_ms,
@@ -313,13 +318,39 @@ fn check(ticket: &Ticket) -> Result<(), TestCaseError> {
     ] {
         prop_assert!(duration.is_none_or(|ms| 0 <= ms), "{durations:?}");
     }
-    for as_of in [None, Some(Time::FIRST), Some(time(T0 + MINUTE)), Some(Time::LAST)] {
-        let times = times(ticket, as_of);
+    let late = T0 + 30 * 24 * 60 * MINUTE;
+    for as_of in [
+        None,
+        Some(Time::FIRST),
+        Some(time(T0 + MINUTE)),
+        Some(time(late)),
+        Some(Time::LAST),
+    ] {
+        let times = times(ticket, calendar, as_of);
         let sums = [times.open_time_ms, times.active_time_ms, times.age_ms.unwrap_or(0)];
         prop_assert!(
             sums.iter().chain(times.time_in_status_ms.values()).all(|ms| 0 <= *ms),
             "{times:?}"
         );
+        if let Some(business) = &times.business {
+            let open = 0..=times.open_time_ms;
+            prop_assert!(open.contains(&business.open_time_ms), "{times:?}");
+            prop_assert!(
+                (0..=times.active_time_ms).contains(&business.active_time_ms),
+                "{times:?}"
+            );
+            let worked = business.durations.duration_ms.zip(durations.duration_ms);
+            prop_assert!(
+                worked.is_none_or(|(worked, lasted)| (0..=lasted).contains(&worked)),
+                "{times:?}"
+            );
+        }
+        // What is stored of a ticket says the same, at every moment from its last change on.
+        if let Some(as_of) = as_of.filter(|as_of| ticket.spent.covers(*as_of)) {
+            let stored = serde_json::to_string(&ticket.spent).expect("JSON");
+            let spent: crate::Spent = serde_json::from_str(&stored).expect("times");
+            prop_assert_eq!(spent.times(ticket.created_at, ticket.state, calendar, as_of), times);
+        }
     }
     prop_assert!(ticket.history.is_sorted_by_key(|stay| stay.at));
     prop_assert_eq!(ticket.closed_at.is_some(), ticket.state == State::Closed);
@@ -364,7 +395,7 @@ proptest! {
         prop_assert_eq!(ticket.priority.as_ref().map(Named::label), Some(PRIORITIES[truth.priority]));
         prop_assert_eq!(ticket.priority_at_creation.as_ref().map(Named::label), Some(PRIORITIES[0]));
         prop_assert_eq!((ticket.gaps, ticket.flags.len()), (0, 0), "{:?}", ticket.flags);
-        check(&ticket)?;
+        check(&ticket, &policy)?;
 
         let arriving = shuffle(&events, &doubled, &order);
         prop_assert_eq!(bytes(&arriving, &Policy::default()), bytes(&events, &Policy::default()));
@@ -389,7 +420,7 @@ proptest! {
 
         let arriving = shuffle(&events, &doubled, &order);
         prop_assert_eq!(bytes(&arriving, &policy), bytes(&events, &policy));
-        check(&fold(events.iter().flat_map(|event| &event.facts), &policy, &Categories::default()))?;
+        check(&fold(events.iter().flat_map(|event| &event.facts), &policy, &Categories::default()), &policy)?;
 
         let ticket = fold(events.iter().flat_map(|event| &event.facts), &Policy::default(), &Categories::default());
         if life.shows_a_gap(&received) {
@@ -415,7 +446,7 @@ proptest! {
     #[test]
     fn any_set_of_facts_folds(facts in prop::collection::vec(fact(), 0..24), order in indices(24), policy in policy()) {
         let ticket = fold(&facts, &policy, &Categories::default());
-        check(&ticket)?;
+        check(&ticket, &policy)?;
         let arriving = shuffle(&facts, &order, &order);
         prop_assert_eq!(
             serde_json::to_string(&fold(&arriving, &policy, &Categories::default())).expect("JSON"),
