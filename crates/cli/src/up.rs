@@ -170,6 +170,14 @@ fn greet(options: &Options, stack: &Stack, seconds: f64) {
             ticket::duration(ahead.num_milliseconds())
         );
     }
+    if let Ok(issuer) = Issuer::open(&options.data_dir) {
+        let (program, directory) = (shell(&program()), shell(&options.data_dir));
+        let scopes = issuer.scopes().join(" ");
+        say!(
+            "  {:10} {program} token --data-dir {directory} --scope '{scopes}'",
+            "Tokens"
+        );
+    }
     for output in stack.outputs() {
         say!("  {:10} {}", output.name, output.value);
     }

@@ -111,7 +111,7 @@ impl<'r> Authorizer<'r> {
 }
 
 /// A claim as API Gateway writes it: texts as they are, and what is made of several parts in brackets, with spaces.
-fn claim(value: &Value) -> String {
+pub(super) fn claim(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         Value::Null => "<nil>".to_owned(),

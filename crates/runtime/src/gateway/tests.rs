@@ -11,7 +11,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
 
 use super::*;
-use crate::template::{Cors, Route, RouteAuthorizer, RouteKey, Throttle};
+use crate::template::{Cors, IdentitySource, JwtAuthorizer, Route, RouteAuthorizer, RouteKey, Throttle};
 
 /// A function by what it answers to an event.
 type Play = dyn Fn(Value) -> Result<Bytes, InvokeError> + Send + Sync;
@@ -307,6 +307,98 @@ async fn an_event_is_as_api_gateway_writes_it() {
         "isBase64Encoded": false,
     });
     assert_eq!(event, expected);
+}
+
+/// What the local issuer's tokens open, and what the function behind is told of them.
+#[tokio::test]
+async fn an_event_tells_who_calls_as_api_gateway_tells_it() {
+    let directory = tempfile::TempDir::new().unwrap();
+    let identity = crate::issuer::Identity {
+        issuer: "https://issuer.example/pool".into(),
+        client_id: "client".into(),
+        scopes: vec!["api/read".into(), "api/write".into()],
+    };
+    crate::issuer::Issuer::declare(directory.path(), &identity).unwrap();
+    let issuer = crate::issuer::Issuer::open(directory.path()).unwrap();
+    let now = Utc.timestamp_millis_opt(1_763_720_000_123).unwrap();
+    let minted = issuer.mint(&identity.scopes, Duration::from_secs(60), now).unwrap();
+    let asking = |path: &str, scopes: &[&str]| Route {
+        authorizer: Some(RouteAuthorizer {
+            name: "Jwt".into(),
+            scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(),
+        }),
+        ..route("GET", path)
+    };
+    let rules = JwtAuthorizer {
+        issuer: identity.issuer.clone(),
+        audience: vec!["client".into()],
+        identity_source: IdentitySource::Query("t".into()),
+        is_local: true,
+    };
+    let api = HttpApi {
+        authorizers: [("Jwt".to_owned(), rules)].into(),
+        ..api(vec![
+            asking("/scoped", &["api/read"]),
+            asking("/any", &[]),
+            asking("/more", &["api/all"]),
+        ])
+    };
+    let clock = Clock::still(now);
+    let authorizers = Authorizers::new(&api, directory.path(), clock.clone()).unwrap();
+    let script = Arc::new(Script {
+        play: ok(),
+        events: Mutex::default(),
+        gate: None,
+    });
+    let gateway = Gateway::new(api, script.clone(), authorizers, clock.clone());
+    let ask = async |path: &str, token: &str| {
+        let mut request = Request::new(Body::empty());
+        *request.uri_mut() = format!("{path}?t={token}").parse().unwrap();
+        gateway.answer(request).await.status().as_u16()
+    };
+    for (path, token, status) in [
+        ("/scoped", minted.token.as_str(), 200),
+        ("/any", &minted.token, 200),
+        ("/more", &minted.token, 403),
+        ("/any", "", 401),
+        ("/any", "a.b.c", 401),
+    ] {
+        assert_eq!(ask(path, token).await, status, "{path}");
+    }
+    clock.jump_to(now + chrono::TimeDelta::seconds(60));
+    assert_eq!(ask("/any", &minted.token).await, 401, "it has expired");
+
+    let events = script.events.lock().unwrap();
+    assert_eq!(events.len(), 2, "nobody else got as far as a function");
+    let jwt = |event: &Value| {
+        let mut jwt = event["requestContext"]["authorizer"]["jwt"].clone();
+        assert!(jwt["claims"]["jti"].take().is_string());
+        jwt
+    };
+    let claims = json!({
+        "iss": "https://issuer.example/pool", "sub": "client", "client_id": "client", "token_use": "access",
+        "scope": "api/read api/write", "iat": "1763720000", "exp": "1763720060", "jti": null,
+    });
+    assert_eq!(
+        jwt(&events[0]),
+        json!({"claims": claims, "scopes": ["api/read", "api/write"]})
+    );
+    assert_eq!(jwt(&events[1]), json!({"claims": claims, "scopes": null}));
+}
+
+#[test]
+fn claims_are_texts() {
+    for (claim, text) in [
+        (json!("text"), "text"),
+        (json!(1_763_720_060), "1763720060"),
+        (json!(true), "true"),
+        (json!(null), "<nil>"),
+        (json!(["admins", "operators"]), "[admins operators]"),
+        (json!([]), "[]"),
+        (json!({"b": [1], "a": "x"}), "map[a:x b:[1]]"),
+    ] {
+        assert_eq!(event::claim(&claim), text);
+    }
 }
 
 #[tokio::test]
