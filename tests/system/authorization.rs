@@ -1,7 +1,10 @@
 //! Who may call the API: tokens of the local issuer, as a user mints them.
 
+use std::path::Path;
 use std::process::Command;
 
+use axum::Router;
+use axum::routing::get;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -11,12 +14,12 @@ use crate::server::{Server, ticketflow};
 
 /// Mints a token for a server, with further arguments; what it printed, or its complaint.
 fn mint(server: &Server, arguments: &[&str]) -> Result<String, String> {
+    mint_in(&server.data_dir(), arguments)
+}
+
+fn mint_in(data_dir: &Path, arguments: &[&str]) -> Result<String, String> {
     let mut command = Command::new(ticketflow());
-    command
-        .arg("token")
-        .arg("--data-dir")
-        .arg(server.data_dir())
-        .args(arguments);
+    command.arg("token").arg("--data-dir").arg(data_dir).args(arguments);
     let output = command.output().expect("ticketflow runs");
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text").trim().to_owned();
     match output.status.success() {
@@ -202,5 +205,69 @@ async fn bound_to_all_addresses_the_api_asks_for_tokens_and_the_aws_endpoints_st
     assert!(
         listening.contains("POST /webhooks/jira"),
         "what is open is told: {listening}"
+    );
+}
+
+/// An OpenID provider of somebody else's: its keys are those of a data directory that declares another issuer.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_provider_of_ones_own_is_trusted_instead() {
+    let directory = tempfile::TempDir::new().expect("a temporary directory");
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let issuer = format!("http://{}", listener.local_addr().expect("its address"));
+    let identity = json!({"issuer": issuer, "client_id": "me", "scopes": ["ticketflow/tickets.read", "other"]});
+    std::fs::write(directory.path().join("issuer.json"), identity.to_string()).expect("it is written");
+    let provided = |scope: &str| mint_in(directory.path(), &["--scope", scope]).expect("a token");
+    let (read, other) = (provided("ticketflow/tickets.read"), provided("other"));
+    let key = std::fs::read_to_string(directory.path().join("issuer-key.json")).expect("the provider's key");
+    let mut key: Value = serde_json::from_str(&key).expect("JSON");
+    let header = read.split('.').next().expect("a header");
+    let header = base64::Engine::decode(&base64::prelude::BASE64_URL_SAFE_NO_PAD, header).expect("base64");
+    let header: Value = serde_json::from_slice(&header).expect("JSON");
+    key["kid"] = header["kid"].clone();
+    // The public part alone.
+    let public = json!({"keys": [{"kty": "RSA", "kid": key["kid"], "n": key["n"], "e": key["e"]}]}).to_string();
+    let discovery = json!({"issuer": issuer, "jwks_uri": format!("{issuer}/keys")}).to_string();
+    let router = Router::new()
+        .route("/.well-known/openid-configuration", get(async move || discovery))
+        .route("/keys", get(async move || public));
+    tokio::spawn(async move { axum::serve(listener, router).await });
+
+    let (trusted, audience) = (format!("JwtIssuer={issuer}"), "JwtAudience=you,me");
+    let server = Server::start_with(&["--parameter", &trusted, "--parameter", audience]);
+    assert_eq!(
+        ask(&server, Method::GET, "/health", Some(&read)).await.0,
+        StatusCode::OK
+    );
+    assert_eq!(
+        ask(&server, Method::GET, "/health", Some(&other)).await.0,
+        StatusCode::FORBIDDEN
+    );
+    assert_eq!(
+        ask(&server, Method::GET, "/health", None).await.0,
+        StatusCode::UNAUTHORIZED
+    );
+    let complaint = mint(&server, &["--scope", "ticketflow/tickets.read"]).expect_err("it issues nothing itself");
+    assert!(complaint.contains("there is no local issuer"), "{complaint}");
+
+    let ticketflow = |token: Option<&str>| {
+        let mut command = Command::new(ticketflow());
+        command
+            .args(["executions", "--url", &server.api, "--data-dir"])
+            .arg(server.data_dir());
+        command
+            .env_remove("TICKETFLOW_TOKEN")
+            .envs(token.map(|token| ("TICKETFLOW_TOKEN", token)));
+        let output = command.output().expect("ticketflow runs");
+        (
+            output.status.success(),
+            String::from_utf8_lossy(&output.stderr).into_owned(),
+        )
+    };
+    let (succeeded, told) = ticketflow(Some(&read));
+    assert!(succeeded, "{told}");
+    let (succeeded, told) = ticketflow(None);
+    assert!(
+        !succeeded && told.contains("401") && told.contains("TICKETFLOW_TOKEN"),
+        "{told}"
     );
 }

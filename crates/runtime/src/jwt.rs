@@ -20,11 +20,11 @@ pub(crate) const ALGORITHM: &str = "RS256";
 const MAX_KEYS: usize = 100;
 
 /// What a verified token says, by the name of the claim.
-pub(crate) type Claims = Map<String, Value>;
+pub type Claims = Map<String, Value>;
 
 /// Why a text is no token, or not one of a key's. The words are those of API Gateway's own library where it has them.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Invalid {
+pub enum Invalid {
     #[error("token contains an invalid number of segments")]
     Segments,
     #[error("the token's {0} cannot be decoded")]
@@ -48,7 +48,7 @@ struct Header {
 }
 
 /// A token taken apart, of which nothing is known to be true.
-pub(crate) struct Unverified<'t> {
+pub struct Unverified<'t> {
     key_id: String,
     /// Header and payload as they were signed.
     signed: &'t str,
@@ -57,7 +57,7 @@ pub(crate) struct Unverified<'t> {
 }
 
 impl<'t> Unverified<'t> {
-    pub(crate) fn parse(token: &'t str) -> Result<Self, Invalid> {
+    pub fn parse(token: &'t str) -> Result<Self, Invalid> {
         let mut segments = token.split('.');
         let (Some(header), Some(payload), Some(signature), None) =
             (segments.next(), segments.next(), segments.next(), segments.next())
@@ -83,12 +83,12 @@ impl<'t> Unverified<'t> {
     }
 
     /// The id of the key that is said to have signed it.
-    pub(crate) fn key_id(&self) -> &str {
+    pub fn key_id(&self) -> &str {
         &self.key_id
     }
 
     /// What the token claims, if `key` has signed it.
-    pub(crate) fn verify(self, key: &PublicKey) -> Result<Claims, Invalid> {
+    pub fn verify(self, key: &PublicKey) -> Result<Claims, Invalid> {
         key.0
             .verify(&RSA_PKCS1_2048_8192_SHA256, self.signed.as_bytes(), &self.signature)
             .map_err(|_| Invalid::Signature)?;
@@ -108,7 +108,7 @@ fn printable(text: &str) -> String {
 
 /// An RSA key that verifies.
 #[derive(Clone, Debug)]
-pub(crate) struct PublicKey(RsaPublicKeyComponents<Vec<u8>>);
+pub struct PublicKey(RsaPublicKeyComponents<Vec<u8>>);
 
 impl PublicKey {
     pub(crate) fn new(components: RsaPublicKeyComponents<Vec<u8>>) -> Self {
@@ -132,11 +132,11 @@ impl PublicKey {
 
 /// The keys of an issuer, by their ids.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct KeySet(BTreeMap<String, PublicKey>);
+pub struct KeySet(BTreeMap<String, PublicKey>);
 
 impl KeySet {
     /// Reads a JSON Web Key Set. Keys that cannot verify an RS256 signature, or have no id, are as good as absent.
-    pub(crate) fn parse(json: &[u8]) -> Result<Self, serde_json::Error> {
+    pub fn parse(json: &[u8]) -> Result<Self, serde_json::Error> {
         #[derive(Deserialize)]
         struct Document {
             keys: Vec<Value>,
@@ -145,7 +145,7 @@ impl KeySet {
         Ok(document.keys.iter().filter_map(usable).take(MAX_KEYS).collect())
     }
 
-    pub(crate) fn get(&self, key_id: &str) -> Option<&PublicKey> {
+    pub fn get(&self, key_id: &str) -> Option<&PublicKey> {
         self.0.get(key_id)
     }
 }

@@ -15,7 +15,7 @@ pub mod gateway;
 pub mod history;
 pub mod integrations;
 pub mod issuer;
-mod jwt;
+pub mod jwt;
 pub mod lambda;
 pub mod secrets;
 pub mod stack;

@@ -406,6 +406,24 @@ async fn an_issuer_that_does_not_answer_as_it_should_lets_nobody_in() {
     assert_eq!(empty, "no key of the issuer has the token's key id");
 }
 
+#[tokio::test]
+async fn an_issuer_that_hangs_is_given_up() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let keys = RemoteKeys::new(&url, clock()).unwrap();
+    // It takes the connection, and says nothing.
+    let hanging = tokio::spawn(async move {
+        let connection = listener.accept().await;
+        std::future::pending::<()>().await;
+        drop(connection);
+    });
+    assert_eq!(
+        keys.get("one").await.map(|key| key.is_some()),
+        Err(Unavailable::Discovery)
+    );
+    hanging.abort();
+}
+
 #[test]
 fn an_issuer_must_prove_who_it_is() {
     for fine in [
