@@ -20,6 +20,9 @@ pub const MAX_EVENTS: EventId = 25_000;
 /// AWS's quota for an input or output of a state, a task or an execution, in bytes of UTF-8.
 pub const MAX_PAYLOAD_BYTES: usize = 262_144;
 
+/// The error of what the interpreter cannot process.
+pub(crate) const RUNTIME: &str = "States.Runtime";
+
 /// How many steps one call makes at most, so that a long loop takes turns with other executions and its events reach
 /// the disk in batches of a bounded size.
 const MAX_STEPS: usize = 1_000;
@@ -61,6 +64,8 @@ pub(crate) struct Fault {
     pub(crate) failure: Failure,
     /// The field whose JSONata expression failed; such a failure has an event of its own.
     pub(crate) location: Option<Arc<str>>,
+    /// Whether it ends the execution at once: a `States.Runtime` of the interpreter's own.
+    pub(crate) is_final: bool,
 }
 
 impl From<Failure> for Fault {
@@ -68,6 +73,18 @@ impl From<Failure> for Fault {
         Self {
             failure,
             location: None,
+            is_final: false,
+        }
+    }
+}
+
+impl Fault {
+    /// A `States.Runtime`, which AWS never retries or catches, not even where it is named.
+    pub(crate) fn runtime(cause: String) -> Self {
+        Self {
+            failure: Failure::new(RUNTIME, cause),
+            location: None,
+            is_final: true,
         }
     }
 }
@@ -337,7 +354,7 @@ impl<'a> Transition<'a> {
         let entered = self.entered(frame);
         self.machine.state(&entered.name).ok_or_else(|| {
             let cause = format!("The state '{}' is not in the state machine.", entered.name);
-            Failure::new("States.Runtime", cause).into()
+            Fault::runtime(cause)
         })
     }
 
@@ -350,15 +367,14 @@ impl<'a> Transition<'a> {
         }
         let failed_in = frame;
         let mut previous = self.execution.frame(frame).last_event;
+        if fault.is_final {
+            return self.give_up(frame, previous, failure);
+        }
         while let Ok(state) = self.state_of(frame) {
             if self.retry(frame, state, &failure, previous) {
                 return;
             }
-            // A distributed Map has failed as such only once its run has started.
-            let has_children = match &self.execution.frame(frame).at {
-                At::Children(children) => children.run().is_none_or(|run| run.arn.is_some()),
-                _ => false,
-            };
+            let has_children = matches!(self.execution.frame(frame).at, At::Children(_));
             let is_map = matches!(state.kind, Kind::Map(_));
             // A Map whose JSONata fails counts as failed even before it has started.
             if has_children || (is_map && frame == failed_in && evaluation_failed) {
@@ -375,6 +391,9 @@ impl<'a> Transition<'a> {
                 Ok(false) => {}
                 Err(fault) => {
                     failure = fault.failure;
+                    if fault.is_final {
+                        return self.give_up(frame, previous, failure);
+                    }
                     if fault.location.is_some() {
                         self.emit_evaluation_failed(frame, &failure, fault.location);
                         previous = self.execution.frame(frame).last_event;
@@ -389,6 +408,19 @@ impl<'a> Transition<'a> {
                 return;
             }
             self.fail_iteration(container, index, previous);
+            frame = container;
+        }
+        self.emit_after(ROOT, previous, EventKind::ExecutionFailed(failure));
+    }
+
+    /// Fails what no Retrier and no Catcher may keep from failing: the execution, or its item of a distributed Map. The
+    /// states around have no part in it.
+    fn give_up(&mut self, mut frame: FrameId, previous: EventId, failure: Failure) {
+        while let Some((container, _)) = self.execution.frame(frame).parent {
+            if self.execution.frame(container).runs_items() {
+                self.emit_after(frame, previous, EventKind::MapItemFailed(failure));
+                return;
+            }
             frame = container;
         }
         self.emit_after(ROOT, previous, EventKind::ExecutionFailed(failure));

@@ -16,8 +16,8 @@ use crate::event::{Resource, StateType};
 use crate::query::{Expression, Path, ReferencePath, Template};
 use crate::retry::{Catcher, Retrier};
 
-pub(crate) use parse::TARGET;
-pub use parse::{INVALID_LABEL, Problem, Severity, quoted};
+pub use parse::{INVALID_LABEL, NOWHERE, Problem, Severity, quoted};
+pub(crate) use parse::{NO_END, TARGET};
 
 /// A parsed state machine.
 #[derive(Debug)]
@@ -40,8 +40,6 @@ pub(crate) struct State {
     pub(crate) name: Arc<str>,
     /// Where its document stands, as AWS writes it: `/States/A`.
     pub(crate) pointer: Box<str>,
-    /// Fields of its document that this type of state does not have in this query language.
-    pub(crate) unsupported: Vec<Box<str>>,
     pub(crate) language: QueryLanguage,
     /// Whether any of its expressions looks at the Context Object, which is made only then.
     pub(crate) uses_context: bool,

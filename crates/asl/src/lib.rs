@@ -22,7 +22,7 @@ mod tests;
 mod trigger;
 
 pub use advance::{MAX_EVENTS, MAX_PAYLOAD_BYTES, advance};
-pub use definition::{INVALID_LABEL, Problem, QueryLanguage, Severity, StateMachine, quoted};
+pub use definition::{INVALID_LABEL, NOWHERE, Problem, QueryLanguage, Severity, StateMachine, quoted};
 pub use event::{Event, EventId, EventKind, Failure, FrameId, Identity, Resource, Schedule, StateType};
 pub use execution::{Execution, Mark, Status, Task};
 pub use json::Json;

@@ -17,7 +17,7 @@ mod similar;
 #[cfg(test)]
 mod tests;
 
-use crate::definition::{Problem, Severity, StateMachine};
+use crate::definition::{NO_END, Problem, Severity, StateMachine, TARGET};
 pub use literals::{Literal, literals};
 
 /// A kind of mistake.
@@ -40,8 +40,6 @@ macro_rules! rules {
 }
 
 rules! {
-    UNSUPPORTED_FIELD Error
-        "remove the field, or correct its name: a state of this type does not have it in this query language"
     UNKNOWN_FIELD Error
         "keep the field on the way here (ResultPath, ResultSelector, Output), or correct the path"
     UNKNOWN_CONTEXT_FIELD Error
@@ -71,7 +69,7 @@ rules! {
     CAUGHT_INTO_FAIL Warning
         "let the error fail the execution where it happens: a redrive then goes on there, while a Fail state only fails again"
     NO_DEFAULT Warning
-        "add a Default: if no rule holds the execution fails with States.NoChoiceMatched"
+        "add a Default: if no rule holds the execution fails, and nothing can catch that"
     UNREACHED_RULE Warning
         "remove the rule or change its condition: the first that holds is taken"
     ENDLESS_FLOW Warning
@@ -96,8 +94,10 @@ pub fn check(definition: &str) -> Vec<Problem> {
     };
     let mut findings = Findings::default();
     local::check(&machine, &mut findings);
-    // A state that could not be read might have assigned any variable. A transition that leads nowhere carries nothing.
-    if problems.iter().all(|problem| problem.code == crate::definition::TARGET) {
+    // A state that could not be read might have assigned any variable. A transition that leads nowhere carries nothing,
+    // and of a field too many nothing comes.
+    let all_read = |problem: &Problem| [TARGET, NO_END].contains(&problem.code) || problem.member.is_some();
+    if problems.iter().all(all_read) {
         flow::check(&machine, &mut findings);
     }
     findings.0
@@ -117,6 +117,7 @@ impl Findings {
             code: rule.code,
             message: message.into(),
             pointer: pointer.to_owned(),
+            member: None,
         });
     }
 }

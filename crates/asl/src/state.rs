@@ -15,7 +15,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use crate::Json;
-use crate::advance::{Fault, MAX_PAYLOAD_BYTES, Transition};
+use crate::advance::{Fault, MAX_PAYLOAD_BYTES, RUNTIME, Transition};
 use crate::definition::{Computed, How, Kind, Number, PathField, QueryLanguage, ResultPath, State, Text};
 use crate::event::{EventKind, Failure, FrameId, INSIDE, StateType};
 use crate::execution::Entered;
@@ -121,22 +121,26 @@ impl<'s> Work<'s> {
 
     /// An evaluation's error as the state's.
     pub(crate) fn fault(&self, error: &query::Error) -> Fault {
-        Fault {
-            failure: Failure::new(error.name(), self.cause(&error.to_string())),
-            location: error.location().map(Arc::from),
+        let cause = self.cause(&error.to_string());
+        match error.name() {
+            RUNTIME => Fault::runtime(cause),
+            name => Fault {
+                location: error.location().map(Arc::from),
+                ..Failure::new(name, cause).into()
+            },
         }
     }
 
     /// A `States.Runtime` of this state.
     pub(crate) fn runtime(&self, message: &str) -> Fault {
-        Failure::new("States.Runtime", self.cause(message)).into()
+        Fault::runtime(self.cause(message))
     }
 
     /// A JSONata field whose value is not what the field takes.
     pub(crate) fn unexpected(&self, field: &str, message: &str) -> Fault {
         Fault {
-            failure: Failure::new("States.QueryEvaluationError", self.cause(message)),
             location: Some(field.into()),
+            ..Failure::new("States.QueryEvaluationError", self.cause(message)).into()
         }
     }
 
@@ -323,6 +327,10 @@ impl<'s> Work<'s> {
             let documents: BTreeMap<String, Json> = assigned.map(|(name, value)| (name, value.into())).collect();
             Arc::new(documents)
         });
+        let values = assigned.iter().flat_map(|assigned| assigned.values());
+        if values.map(|value| value.text().len()).sum::<usize>() > MAX_PAYLOAD_BYTES {
+            return Err(too_large(&self.entered.name).into());
+        }
         let kind = EventKind::StateExited {
             state_type: self.entered.state_type,
             name: self.entered.name.clone(),

@@ -8,7 +8,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
 use crate::{
-    Event, EventId, EventKind, Execution, Failure, Identity, Json, Mark, Moment, StateMachine, Status, Trigger, advance,
+    Event, EventId, EventKind, Execution, Failure, Identity, Json, Mark, Moment, Problem, StateMachine, Status,
+    Trigger, advance,
 };
 
 /// An execution with its world: everything that happened, and what time it is.
@@ -327,8 +328,8 @@ fn an_error_in_a_branch_ends_the_others_and_can_be_caught_around_them() {
 #[test]
 fn a_loop_ends_at_the_quota_of_events() {
     let definition = json!({"StartAt": "A", "States": {
-        "A": {"Type": "Pass", "Next": "B"}, "B": {"Type": "Pass", "Next": "A"}}});
-    // The loop has no way out, which is what is asked for here; unreachable states are not.
+        "A": {"Type": "Choice", "Choices": [{"Variable": "$.out", "IsPresent": true, "Next": "C"}], "Default": "B"},
+        "B": {"Type": "Pass", "Next": "A"}, "C": {"Type": "Succeed"}}});
     let machine = StateMachine::parse(&definition.to_string()).unwrap();
     let mut execution = Execution::default();
     let identity = Arc::new(Identity {
@@ -372,6 +373,23 @@ fn a_document_above_the_quota_fails_the_state_that_made_it() {
 }
 
 #[test]
+fn what_one_state_assigns_is_bounded_as_a_payload_is() {
+    let definition = json!({"StartAt": "A", "States": {
+        "A": {"Type": "Pass", "Assign": {"one.$": "$.text", "two.$": "$.text"}, "End": true}}});
+    // Each value has two quotes beside its letters.
+    for (letters, status) in [
+        (crate::MAX_PAYLOAD_BYTES / 2 - 2, Status::Succeeded),
+        (crate::MAX_PAYLOAD_BYTES / 2 - 1, Status::Failed),
+    ] {
+        let player = Player::start(&definition, &json!({ "text": "x".repeat(letters) }));
+        assert_eq!(player.execution.status(), status);
+        if status == Status::Failed {
+            assert_eq!(player.execution.failure().name(), "States.DataLimitExceeded");
+        }
+    }
+}
+
+#[test]
 fn a_text_that_no_state_changes_keeps_its_spaces() {
     let machine = json!({"StartAt": "A", "States": {"A": {"Type": "Pass", "End": true}}});
     let machine = StateMachine::parse(&machine.to_string()).unwrap();
@@ -410,6 +428,101 @@ fn every_problem_of_a_definition_is_found_in_the_words_of_aws() {
             problems.iter().any(|problem| problem == expected),
             "{expected} is not among {problems:#?}"
         );
+    }
+}
+
+#[test]
+fn a_field_that_a_state_does_not_have_is_refused_where_the_state_is() {
+    let branch = json!({"StartAt": "C", "QueryLanguage": "JSONata", "Comment": "fine", "States": {
+        "C": {"Type": "Pass", "Output": 1, "End": true}}});
+    let definition = json!({"StartAt": "A", "Foo": 1, "States": {
+        "A": {"Type": "Wait", "Seconds": 1, "SecondsPath": "$.s", "QueryLanguage": "JSONata", "Next": "B"},
+        "B": {"Type": "Parallel", "QueryLanguage": "JSONata", "TimeoutSeconds": 1, "Branches": [branch], "Next": "D"},
+        "D": {"Type": "Fail", "Output": 1, "Comment": "fine"}}});
+    let problems = StateMachine::parse(&definition.to_string()).unwrap_err();
+    let told: Vec<String> = problems
+        .iter()
+        .map(|problem| format!("{} at {} ({})", problem.message, problem.pointer, problem.place()))
+        .collect();
+    for expected in [
+        "Field 'Foo' is not supported at / (/Foo)",
+        "The QueryLanguage is set to 'JSONata', but field 'SecondsPath' is only supported for the 'JSONPath' \
+         QueryLanguage at /States/A (/States/A/SecondsPath)",
+        "Field 'TimeoutSeconds' is not supported at /States/B (/States/B/TimeoutSeconds)",
+        "Field 'QueryLanguage' is not supported at /States/B/Branches[0] (/States/B/Branches[0]/QueryLanguage)",
+        // What is around it says nothing of its language.
+        "The QueryLanguage is set to 'JSONPath', but field 'Output' is only supported for the 'JSONata' QueryLanguage \
+         at /States/B/Branches[0]/States/C (/States/B/Branches[0]/States/C/Output)",
+        "Field 'Output' is not supported at /States/D (/States/D/Output)",
+    ] {
+        assert!(
+            told.iter().any(|told| told == expected),
+            "{expected} is not among {told:#?}"
+        );
+    }
+}
+
+#[test]
+fn a_state_machine_has_an_end() {
+    let mut definition = json!({"StartAt": "A", "States": {"A": {"Type": "Pass", "Next": "A"}}});
+    let problems = StateMachine::parse(&definition.to_string()).unwrap_err();
+    let told: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    assert_eq!(told, ["MISSING_END_STATE: Workflow has no terminal state at null"]);
+    definition["States"]["B"] = json!({"Type": "Pass", "Next": "Nowhere"});
+    let mut problems = StateMachine::parse(&definition.to_string()).unwrap_err();
+    assert_eq!(problems.len(), 3, "that nothing leads to B is one of them");
+    Problem::as_told(&mut problems);
+    let told: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        told,
+        [
+            "MISSING_TRANSITION_TARGET: Missing 'Next' target: Nowhere at /States/B/Next",
+            "MISSING_END_STATE: Workflow has no terminal state at null"
+        ]
+    );
+    definition["States"]["B"] = json!({"Type": "Succeed"});
+    let problems = StateMachine::parse(&definition.to_string()).unwrap_err();
+    let told: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        told,
+        ["MISSING_TRANSITION_TARGET: State \"B\" is not reachable. at /States/B"]
+    );
+}
+
+#[test]
+fn what_cannot_be_processed_ends_the_execution_past_every_handler() {
+    let handled =
+        json!([{"ErrorEquals": ["States.Runtime"], "Next": "Park"}, {"ErrorEquals": ["States.ALL"], "Next": "Park"}]);
+    let definition = |failing: Value| {
+        json!({"StartAt": "Both", "States": {
+            "Both": {"Type": "Parallel", "Catch": handled, "Retry": [{"ErrorEquals": ["States.Runtime"]}], "End": true,
+                     "Branches": [{"StartAt": "A", "States": {"A": failing, "Z": {"Type": "Succeed"}}}]},
+            "Park": {"Type": "Pass", "End": true}}})
+    };
+    for (failing, entered) in [
+        (
+            json!({"Type": "Pass", "Parameters": {"v.$": "$.nope"}, "Next": "Z"}),
+            "PassStateEntered",
+        ),
+        (
+            json!({"Type": "Choice", "Choices": [{"Variable": "$.n", "IsPresent": true, "Next": "Z"}]}),
+            "ChoiceStateEntered",
+        ),
+        (
+            json!({"Type": "Task", "Resource": "arn:aws:states:::lambda:invoke", "TimeoutSecondsPath": "$.nope",
+                   "Retry": [{"ErrorEquals": ["States.TaskFailed"]}], "Next": "Z"}),
+            "TaskStateEntered",
+        ),
+    ] {
+        let player = Player::start(&definition(failing), &json!({}));
+        assert_eq!(player.execution.status(), Status::Failed);
+        assert_eq!(player.execution.failure().name(), "States.Runtime");
+        let types: Vec<String> = player
+            .events
+            .iter()
+            .filter_map(|event| Some(event.wire(true)?["type"].as_str()?.to_owned()))
+            .collect();
+        assert_eq!(types[types.len() - 2..], [entered, "ExecutionFailed"]);
     }
 }
 

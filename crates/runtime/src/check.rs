@@ -64,7 +64,7 @@ fn state_machine(machine: &StateMachineResource) -> impl Iterator<Item = Problem
     };
     let refused = stepfunctions::problems(&machine.definition, machine_type);
     let problems = refused.into_iter().chain(lint::check(&machine.definition));
-    let known = problems.filter(|problem| !machine.source.is_unknown(&problem.pointer));
+    let known = problems.filter(|problem| !machine.source.is_unknown(&problem.place()));
     known.map(|problem| machine.source.problem(problem))
 }
 
@@ -79,6 +79,7 @@ fn strangers<'m>(machine: &'m StateMachineResource, template: &'m Template) -> i
             code: NOT_IN_TEMPLATE,
             message: format!("the template has no {what} '{}'", literal.value),
             pointer: literal.pointer,
+            member: None,
         });
         Some(Problem {
             help: Some("name one of the template's by a substitution; what lies elsewhere is not run by this template"),

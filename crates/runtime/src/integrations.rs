@@ -8,8 +8,10 @@ mod endpoint;
 mod events;
 mod lambda;
 mod metadata;
+mod parameters;
 mod states;
 
+use std::pin::Pin;
 use std::sync::{Arc, Weak};
 
 use asl::{Failure, Resource};
@@ -22,6 +24,7 @@ use crate::lambda::Invoke;
 use crate::stepfunctions::StepFunctions;
 
 pub use endpoint::{LambdaEndpoint, NotAnEndpoint};
+pub use parameters::Parameters;
 
 /// What the integrations call.
 pub struct Integrations {
@@ -62,19 +65,31 @@ enum Form {
 
 /// Whether a resource is one that [`Integrations`] performs; others are refused when a state machine is created.
 pub fn supports(resource: &str) -> bool {
+    action(resource).is_some()
+}
+
+/// The parameters of a resource, where its integration says which there are.
+pub fn parameters(resource: &str) -> Option<Parameters> {
+    Parameters::of(action(resource)?)
+}
+
+/// What a resource's ARN asks for.
+fn action(resource: &str) -> Option<Action> {
     let parts: Vec<_> = resource.splitn(6, ':').collect();
     match parts[..] {
         ["arn", _, "lambda", region, account, name] => {
-            !region.is_empty() && !account.is_empty() && name.starts_with("function:")
+            let is_function = !region.is_empty() && !account.is_empty() && name.starts_with("function:");
+            is_function.then_some(Action::Function)
         }
-        ["arn", _, "states", _, _, service] => service.rsplit_once(':').is_some_and(|(kind, operation)| {
+        ["arn", _, "states", _, _, service] => {
+            let (kind, operation) = service.rsplit_once(':')?;
             // The version of `.sync:2` belongs to the operation.
             match (operation, kind.rsplit_once(':')) {
-                ("2", Some((kind, operation))) => Action::of(kind, &format!("{operation}:2")).is_some(),
-                _ => Action::of(kind, operation).is_some(),
+                ("2", Some((kind, operation))) => Action::of(kind, &format!("{operation}:2")),
+                _ => Action::of(kind, operation),
             }
-        }),
-        _ => false,
+        }
+        _ => None,
     }
 }
 
@@ -163,6 +178,15 @@ impl Integrations {
 impl Tasks for Integrations {
     fn perform(&self, call: TaskCall) -> TaskFuture<'_> {
         Box::pin(async move { self.call(&call).await.unwrap_or_else(TaskOutcome::Failed) })
+    }
+
+    fn abandon(&self, call: TaskCall) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(async move {
+            let job = Action::of_resource(&call.schedule.resource);
+            if let (Some(Action::StartExecution(_)), Some(submitted)) = (job, &call.submitted) {
+                self.stop_execution(submitted).await;
+            }
+        })
     }
 }
 

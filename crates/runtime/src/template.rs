@@ -304,7 +304,7 @@ impl DefinitionSource {
 
     /// A problem of the definition at its place in the author's file.
     pub fn problem(&self, problem: asl::Problem) -> Problem {
-        let at = positions::find(&self.root, &problem.pointer).at;
+        let at = positions::find(&self.root, &problem.place()).at;
         Problem {
             file: self.file.clone(),
             line: at.line,

@@ -35,7 +35,7 @@ pub(crate) fn definition(jsonata: bool, steps: &[Step]) -> (Value, BTreeMap<Stri
 #[derive(Clone, Copy)]
 struct Place {
     is_root: bool,
-    /// Whether its states are JSONata's unless they say otherwise, which JSONata's cannot.
+    /// Whether the whole machine's states are JSONata's; else each says for itself, whatever is around it.
     jsonata: bool,
     /// Whether a Catcher takes what fails in it.
     caught: bool,
@@ -175,7 +175,7 @@ impl Builder {
             Kind::Parallel { branches, handling } => {
                 let branches: Vec<Value> = branches
                     .iter()
-                    .map(|branch| self.flow(branch, flow.place.below(*handling, jsonata)))
+                    .map(|branch| self.flow(branch, flow.place.below(*handling)))
                     .collect();
                 let mut parallel = json!({"Type": "Parallel", "Branches": branches});
                 match jsonata {
@@ -203,7 +203,7 @@ impl Builder {
                     caught: handling.caught || (tolerated.is_some() && !flow.place.is_root),
                     ..*handling
                 };
-                let mut place = flow.place.below(handling, jsonata);
+                let mut place = flow.place.below(handling);
                 place.caught |= tolerated.is_some_and(|tolerated| 0 < tolerated);
                 let mut processor = self.flow(inner, place);
                 if tolerated.is_some() {
@@ -283,10 +283,10 @@ impl Builder {
 
 impl Place {
     /// That of the branches of a state.
-    fn below(self, handling: Handling, jsonata: bool) -> Self {
+    fn below(self, handling: Handling) -> Self {
         Self {
             is_root: false,
-            jsonata,
+            jsonata: self.jsonata,
             caught: self.caught || handling.caught,
         }
     }

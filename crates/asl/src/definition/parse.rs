@@ -4,6 +4,7 @@ mod choice;
 mod fields;
 mod handlers;
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::sync::Arc;
@@ -11,8 +12,8 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::{
-    Branch, Computed, Distributed, How, Items, Kind, Number, PathField, QueryLanguage, ResultPath, State, StateMachine,
-    Task, Text, Tolerated, Wait,
+    Computed, Distributed, How, Items, Kind, Number, PathField, QueryLanguage, ResultPath, State, StateMachine, Task,
+    Text, Tolerated, Wait,
 };
 use crate::Json;
 use crate::choice::rfc3339;
@@ -29,6 +30,12 @@ const MAX_LABEL: usize = 40;
 /// The code of a label that AWS refuses, which it tells in a form of its own.
 pub const INVALID_LABEL: &str = "INVALID_LABEL";
 
+/// How the message of a state that nothing leads to ends.
+const UNREACHABLE: &str = " is not reachable.";
+
+/// The pointer of a problem that AWS gives no place.
+pub const NOWHERE: &str = "null";
+
 /// How deep flows may nest: far beyond any real one, and well within the stack.
 const MAX_NESTING: usize = 32;
 
@@ -41,8 +48,27 @@ pub struct Problem {
     /// AWS's code, such as `SCHEMA_VALIDATION_FAILED`.
     pub code: &'static str,
     pub message: String,
-    /// Where it is, as AWS writes it: `/States/A/Next`; `/` is the definition itself.
+    /// Where it is, as AWS writes it: `/States/A/Next`; `/` is the definition itself, [`NOWHERE`] none.
     pub pointer: String,
+    /// The member at fault of what the pointer names, where AWS leaves it to the message.
+    pub member: Option<Box<str>>,
+}
+
+impl Problem {
+    /// Leaves what AWS tells: where a state machine has no end, it looks for no states that nothing leads to.
+    pub fn as_told(problems: &mut Vec<Self>) {
+        if problems.iter().any(|problem| problem.code == NO_END) {
+            problems.retain(|problem| problem.code != TARGET || !problem.message.ends_with(UNREACHABLE));
+        }
+    }
+
+    /// Where it is, as closely as it can be told.
+    pub fn place(&self) -> Cow<'_, str> {
+        match &self.member {
+            Some(member) => format!("{}/{member}", self.pointer.trim_end_matches('/')).into(),
+            None => self.pointer.as_str().into(),
+        }
+    }
 }
 
 /// How bad a problem is. All that makes a definition be refused are errors.
@@ -60,6 +86,7 @@ impl fmt::Display for Problem {
 
 const SCHEMA: &str = "SCHEMA_VALIDATION_FAILED";
 pub(crate) const TARGET: &str = "MISSING_TRANSITION_TARGET";
+pub(crate) const NO_END: &str = "MISSING_END_STATE";
 
 pub(super) fn parse(definition: &str) -> Result<StateMachine, Vec<Problem>> {
     match examine(definition) {
@@ -78,6 +105,7 @@ pub(super) fn examine(definition: &str) -> (Option<StateMachine>, Vec<Problem>) 
                 code: "INVALID_JSON_DESCRIPTION",
                 message: error.to_string(),
                 pointer: "/".into(),
+                member: None,
             };
             return (None, vec![problem]);
         }
@@ -103,7 +131,11 @@ pub(super) fn examine(definition: &str) -> (Option<StateMachine>, Vec<Problem>) 
         Number::Given(seconds) => Some(seconds),
         _ => None,
     };
-    let start_at = parser.flow(document, "", language, 0);
+    parser.language = language;
+    let start_at = parser.flow(document, "", &fields::MACHINE, 0);
+    if start_at.is_some() && !has_end(document) {
+        parser.problem(NO_END, NOWHERE, "Workflow has no terminal state");
+    }
     let machine = start_at.map(|start_at| StateMachine {
         start_at,
         timeout_seconds,
@@ -138,6 +170,8 @@ impl At<'_> {
 struct Parser {
     problems: Vec<Problem>,
     states: HashMap<Arc<str>, State>,
+    /// The whole definition's query language, which its states have that give none; no flow inside has one of its own.
+    language: QueryLanguage,
     /// Whether the definition uses variables, JSONata or a labelled Map, which are younger than the rest.
     is_recent: bool,
     /// Whether the state being read looks at the Context Object.
@@ -151,6 +185,7 @@ impl Parser {
             code,
             message: message.into(),
             pointer: if pointer.is_empty() { "/".into() } else { pointer.into() },
+            member: None,
         });
     }
 
@@ -203,13 +238,14 @@ impl Parser {
         &mut self,
         document: &Map<String, Value>,
         pointer: &str,
-        language: QueryLanguage,
+        fields: &[&str],
         depth: usize,
     ) -> Option<Arc<str>> {
         if depth > MAX_NESTING {
             self.schema(pointer, format!("Flows may nest {MAX_NESTING} deep at most"));
             return None;
         }
+        self.unsupported(document, pointer, |field| fields.contains(&field));
         if !self.require(document, pointer, &["States", "StartAt"]) {
             return None;
         }
@@ -236,7 +272,7 @@ impl Parser {
                 self.schema(&pointer, "State must be an object");
                 continue;
             };
-            let language = self.language(document, &pointer, Some(language));
+            let language = self.language(document, &pointer, Some(self.language));
             let at = At {
                 document,
                 pointer: &pointer,
@@ -268,7 +304,7 @@ impl Parser {
             }
         }
         for name in states.keys().filter(|name| !reached.contains(name.as_str())) {
-            let message = format!("State \"{name}\" is not reachable.");
+            let message = format!("State \"{name}\"{UNREACHABLE}");
             self.problem(TARGET, &format!("{pointer}/{name}"), message);
         }
     }
@@ -278,6 +314,7 @@ impl Parser {
             self.require(at.document, at.pointer, &["Type"]);
             return None;
         };
+        self.fields(at, state_type);
         let kind = match state_type {
             "Pass" => Kind::Pass {
                 result: at.document.get("Result").cloned().map(Json::from),
@@ -321,7 +358,6 @@ impl Parser {
         Some(State {
             name: name.into(),
             pointer: at.pointer.into(),
-            unsupported: fields::unsupported(at.document, state_type, at.language),
             language: at.language,
             uses_context: self.uses_context,
             kind,
@@ -622,7 +658,7 @@ impl Parser {
         for (index, branch) in branches.iter().enumerate() {
             let pointer = format!("{pointer}[{index}]");
             match branch.as_object() {
-                Some(branch) => starts.extend(self.flow(branch, &pointer, at.language, depth + 1)),
+                Some(branch) => starts.extend(self.flow(branch, &pointer, &fields::BRANCH, depth + 1)),
                 None => self.schema(&pointer, "A branch must be an object"),
             }
         }
@@ -648,7 +684,7 @@ impl Parser {
             true => Some(self.distributed(at)),
             false => None,
         };
-        let start_at = self.flow(flow, &pointer, at.language, depth + 1)?;
+        let start_at = self.flow(flow, &pointer, &fields::PROCESSOR, depth + 1)?;
         let items = match (at.language, at.document.get("ItemsPath"), at.document.get("Items")) {
             (QueryLanguage::JsonPath, Some(Value::String(text)), _) => {
                 let path = self.path(&format!("{}/ItemsPath", at.pointer), text)?;
@@ -722,53 +758,6 @@ impl Parser {
             },
         }
     }
-
-    fn choice(&mut self, at: At<'_>, flow: &Map<String, Value>) -> Option<Kind> {
-        if !self.require(at.document, at.pointer, &["Choices"]) {
-            return None;
-        }
-        let pointer = format!("{}/Choices", at.pointer);
-        let choices = match at.document["Choices"].as_array() {
-            Some(choices) if !choices.is_empty() => choices,
-            _ => {
-                self.schema(&pointer, "Choices must be an array of at least one Choice Rule");
-                return None;
-            }
-        };
-        let mut rules = Vec::with_capacity(choices.len());
-        for (index, choice) in choices.iter().enumerate() {
-            let pointer = format!("{pointer}[{index}]");
-            let Some(document) = choice.as_object() else {
-                self.schema(&pointer, "A Choice Rule must be an object");
-                continue;
-            };
-            let at = At {
-                document,
-                pointer: &pointer,
-                ..at
-            };
-            let rule = self.rule(at);
-            let next = self.target(document, &pointer, "Next", flow);
-            let assign = self.template(at, "Assign");
-            let output = match at.language {
-                QueryLanguage::Jsonata => self.template(at, "Output"),
-                QueryLanguage::JsonPath => None,
-            };
-            if let (Some(rule), Some(next)) = (rule, next) {
-                rules.push(Branch {
-                    rule,
-                    next,
-                    assign,
-                    output,
-                });
-            }
-        }
-        let default = match at.document.contains_key("Default") {
-            true => self.target(at.document, at.pointer, "Default", flow),
-            false => None,
-        };
-        Some(Kind::Choice { rules, default })
-    }
 }
 
 /// Refuses a label that cannot be a part of an ARN, in AWS's words.
@@ -820,6 +809,15 @@ fn is_jsonata(text: &str) -> bool {
 fn jsonata_source(text: &str) -> String {
     let inner = text.strip_prefix("{%").and_then(|text| text.strip_suffix("%}"));
     inner.unwrap_or(text).trim().to_owned()
+}
+
+/// Whether any state of a flow's document ends it.
+fn has_end(document: &Map<String, Value>) -> bool {
+    let states = document.get("States").and_then(Value::as_object);
+    states.into_iter().flatten().any(|(_, state)| {
+        let by_type = matches!(state.get("Type").and_then(Value::as_str), Some("Succeed" | "Fail"));
+        by_type || state.get("End") == Some(&Value::Bool(true))
+    })
 }
 
 /// Where the transitions of a state's document lead.

@@ -9,7 +9,7 @@ use super::look::field_name;
 use super::similar::suggestion;
 use super::{
     CAUGHT_INTO_FAIL, ENDLESS_FLOW, Findings, IDLE_HEARTBEAT, LITERAL_EXPRESSION, LITERAL_PATH, NO_DEFAULT,
-    TOKEN_NOT_PASSED, UNBOUNDED_CALLBACK, UNKNOWN_ERROR_NAME, UNREACHED_HANDLER, UNREACHED_RULE, UNSUPPORTED_FIELD,
+    TOKEN_NOT_PASSED, UNBOUNDED_CALLBACK, UNKNOWN_ERROR_NAME, UNREACHED_HANDLER, UNREACHED_RULE,
 };
 use crate::choice::{Comparison, Operand, Rule, Test};
 use crate::definition::{Branch, Kind, Number, PathField, QueryLanguage, State, StateMachine, Task};
@@ -38,7 +38,6 @@ const ERROR_NAMES: [&str; 17] = [
 
 pub(super) fn check(machine: &StateMachine, findings: &mut Findings) {
     for state in machine.states.values() {
-        unsupported(state, findings);
         literals(state, findings);
         handlers(state, findings);
         match &state.kind {
@@ -48,20 +47,6 @@ pub(super) fn check(machine: &StateMachine, findings: &mut Findings) {
         }
     }
     flows(machine, findings);
-}
-
-fn unsupported(state: &State, findings: &mut Findings) {
-    let language = match state.language {
-        QueryLanguage::JsonPath => "JSONPath",
-        QueryLanguage::Jsonata => "JSONata",
-    };
-    for field in &state.unsupported {
-        let message = format!(
-            "a {:?} state in {language} has no field {field}",
-            state.kind.state_type()
-        );
-        findings.add(&UNSUPPORTED_FIELD, &format!("{}/{field}", state.pointer), message);
-    }
 }
 
 /// A task that waits for a token, and heartbeats.
@@ -242,7 +227,9 @@ fn flows(machine: &StateMachine, findings: &mut Findings) {
         let is_fine = |state: &State| graph::succeeds(state) || is_unclear(state);
         let ends = flow.reaching(|state| is_fine(state) || matches!(state.kind, Kind::Fail { .. }));
         for state in flow.members.iter().filter(|state| *state.name == **start) {
-            if !ends.contains(start) {
+            // Where the whole state machine has no end, the definition is refused for that.
+            let is_refused = **start == *machine.start_at && ends.is_empty();
+            if !ends.contains(start) && !is_refused {
                 let message = format!("this flow never ends: it comes back to its states from '{start}' on");
                 findings.add(&ENDLESS_FLOW, &state.pointer, message);
             }

@@ -128,13 +128,19 @@ impl Shape {
             return Ok(Self::all(Self::Any));
         }
         let mut shape = self.clone();
+        let mut may_be_null = false;
         for (index, step) in path.steps().iter().enumerate() {
+            // Beside an array's elements is null, in which no further step finds anything.
+            may_be_null = match (&shape, step) {
+                (Self::Array(items), Step::Index(_)) => matches!(**items, Items::All(_)),
+                _ => false,
+            };
             shape = shape.step(step).ok_or_else(|| Missing {
                 at: index,
                 inside: shape.clone(),
             })?;
         }
-        Ok(shape)
+        Ok(if may_be_null { shape.join(&Self::Leaf) } else { shape })
     }
 
     fn step(&self, step: &Step) -> Option<Self> {
@@ -147,7 +153,7 @@ impl Shape {
                     .filter_map(|name| Some((name.clone(), fields.field(name)?)));
                 Some(Self::object(found))
             }
-            (Self::Array(items), Step::Index(index)) => items.item(*index),
+            (Self::Array(items), Step::Index(index)) => Some(items.item(*index)),
             _ => None,
         }
     }
@@ -278,14 +284,14 @@ impl Fields {
 }
 
 impl Items {
-    /// An item, counted from the end if negative; `None` if it cannot be there.
-    fn item(&self, index: i64) -> Option<Shape> {
+    /// An item, counted from the end if negative; if it cannot be there, the null that a path finds instead.
+    fn item(&self, index: i64) -> Shape {
         match self {
-            Self::All(item) => Some(item.clone()),
+            Self::All(item) => item.clone(),
             Self::These(items) => {
                 let from_end = || items.len().checked_sub(usize::try_from(index.unsigned_abs()).ok()?);
-                let index = usize::try_from(index).ok().or_else(from_end)?;
-                items.get(index).cloned()
+                let index = usize::try_from(index).ok().or_else(from_end);
+                index.and_then(|index| items.get(index)).cloned().unwrap_or(Shape::Leaf)
             }
         }
     }

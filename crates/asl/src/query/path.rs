@@ -192,14 +192,7 @@ impl Path {
                     }
                 },
                 Step::Index(at) => match value {
-                    Value::Array(items) => match select::element(items, *at) {
-                        Some(item) => item,
-                        None => {
-                            return Err(Absent::Leaf {
-                                path: self.canonical(self.steps.len()),
-                            });
-                        }
-                    },
+                    Value::Array(items) => select::element_or_null(items, *at),
                     Value::Null => {
                         return Err(Absent::Null {
                             path: self.canonical(index),

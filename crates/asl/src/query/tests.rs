@@ -160,8 +160,12 @@ fn absent_values_are_errors_of_definite_paths_only() {
             "Invalid path '$.owner.none.more' : Missing property in path $['owner']['none']",
         ),
         (
-            "$.books[7]",
-            "Invalid path '$.books[7]' : No results for path: $['books'][7]",
+            "$.books[7].title",
+            "Invalid path '$.books[7].title' : Property ['title'] not found in path $['books'][7]",
+        ),
+        (
+            "$.books[-9][0]",
+            "Invalid path '$.books[-9][0]' : The path $['books'][-9] is null",
         ),
         (
             "$.books.title",
@@ -193,6 +197,20 @@ fn absent_values_are_errors_of_definite_paths_only() {
         "$[*].none",
     ] {
         assert_eq!(find(path, shop()), Ok(json!([])), "{path}");
+    }
+}
+
+#[test]
+fn an_array_has_null_beside_its_elements() {
+    for (path, expected) in [
+        ("$.books[7]", json!(null)),
+        ("$.books[-9]", json!(null)),
+        ("$.owner.*[0]", json!([])),
+        ("$[*][7]", json!([null])),
+        ("$.books[7, 8]", json!([null, null])),
+        ("$.books[7:9]", json!([])),
+    ] {
+        assert_eq!(find(path, shop()), Ok(expected), "{path}");
     }
 }
 

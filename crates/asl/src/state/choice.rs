@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use crate::advance::{Fault, Transition};
 use crate::definition::{Branch, QueryLanguage};
-use crate::event::Failure;
 use crate::query::Template;
 use crate::state::{Seen, Work};
 
@@ -32,8 +31,8 @@ pub(crate) fn begin(
             leave(work, transition, next, state.assign.as_ref(), state.output.as_ref())
         }
         None => {
-            let cause = work.cause("Failed to transition out of the state. The state does not point to a next state.");
-            Err(Failure::new("States.NoChoiceMatched", cause).into())
+            // The name that AWS documents, States.NoChoiceMatched, is not what it gives.
+            Err(work.runtime("Failed to transition out of the state. The state does not point to a next state."))
         }
     }
 }

@@ -175,7 +175,7 @@ fn machine(definition: &str, file: &Path, document: &Document, at: &str) -> Resu
         let problems = problems.into_iter();
         let misread = problems.map(|problem| Misread {
             file: file.to_owned(),
-            at: Some(document.locate_in_definition(at, &problem.pointer)),
+            at: Some(document.locate_in_definition(at, &problem.place())),
             message: format!("{}: {}", problem.code, problem.message),
         });
         misread.collect()

@@ -44,12 +44,13 @@ Resources:
 fn places_are_those_of_the_text_as_it_was_written() {
     let definition = r#"{"StartAt": "A/B", "States": {
   "A/B": {"Type": "Task", "Resource": "${WorkArn}", "Next": "C[0]"},
-  "C[0]": {"Type": "Task", "Resource": "${WorkArn}", "Parameters": {"a": "${WorkArn}", "b": "$.b"}, "Next": "Nowhere"}}}"#;
+  "C[0]": {"Type": "Task", "Resource": "${WorkArn}", "Parameters": {"a": "${WorkArn}", "b": "$.b"},
+    "Catch": [{"ErrorEquals": ["Gone"], "Next": "Nowhere"}], "End": true}}}"#;
     assert_eq!(
         found(TEMPLATE, definition),
         [
             "flow.asl.json:3:93 LITERAL_PATH",
-            "flow.asl.json:3:109 MISSING_TRANSITION_TARGET",
+            "flow.asl.json:4:49 MISSING_TRANSITION_TARGET",
         ]
     );
 }
@@ -63,6 +64,7 @@ fn a_missing_substitution_hides_nothing_else() {
     assert_eq!(
         found(TEMPLATE, definition),
         [
+            "flow.asl.json:1:1 MISSING_END_STATE",
             "flow.asl.json:2:38 MISSING_SUBSTITUTION",
             "flow.asl.json:2:72 SCHEMA_VALIDATION_FAILED",
             "flow.asl.json:3:36 MISSING_SUBSTITUTION",

@@ -43,6 +43,11 @@ pub type TaskFuture<'a> = Pin<Box<dyn Future<Output = TaskOutcome> + Send + 'a>>
 /// the execution no longer waits for it, after a time-out or an abort.
 pub trait Tasks: Send + Sync + 'static {
     fn perform(&self, call: TaskCall) -> TaskFuture<'_>;
+
+    /// Gives up a submitted job whose end no one waits for any more, as far as that goes: AWS, too, only tries.
+    fn abandon(&self, _call: TaskCall) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(std::future::ready(()))
+    }
 }
 
 /// The calls in progress, and those that wait for a turn.
@@ -198,9 +203,15 @@ async fn run(
     loop {
         let outcome = tokio::select! {
             biased;
-            _ = &mut cancelled => return,
+            _ = &mut cancelled => None,
             _ = stopping.wait_for(|stopping| *stopping) => return,
-            outcome = engine.tasks.perform(call.clone()) => outcome,
+            outcome = engine.tasks.perform(call.clone()) => Some(outcome),
+        };
+        let Some(outcome) = outcome else {
+            if call.submitted.is_some() {
+                engine.tasks.abandon(call).await;
+            }
+            return;
         };
         turn.take();
         let scheduled = call.scheduled;

@@ -9,6 +9,7 @@ mod skip;
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
 use asl::{EventKind, Failure, Json, Status};
@@ -38,6 +39,7 @@ fn dawn() -> DateTime<Utc> {
 struct Script {
     answers: Mutex<HashMap<String, Vec<Answer>>>,
     calls: Mutex<Vec<TaskCall>>,
+    abandoned: tokio::sync::watch::Sender<Vec<Option<Json>>>,
 }
 
 #[derive(Clone)]
@@ -85,6 +87,10 @@ impl Tasks for Script {
                 Answer::Never => std::future::pending().await,
             }
         })
+    }
+
+    fn abandon(&self, call: TaskCall) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(async move { self.abandoned.send_modify(|abandoned| abandoned.push(call.submitted)) })
     }
 }
 

@@ -71,12 +71,9 @@ impl Integrations {
     pub(super) async fn start_execution(&self, call: &TaskCall, form: Form) -> Result<TaskOutcome, Failure> {
         let states = self.states().await?;
         if let Some(submitted) = &call.submitted {
-            let arn = submitted
-                .value()
-                .get("ExecutionArn")
-                .and_then(Value::as_str)
-                .unwrap_or_default();
-            return ended(&states, arn, form).await.map(TaskOutcome::Succeeded);
+            return ended(&states, nested(submitted), form)
+                .await
+                .map(TaskOutcome::Succeeded);
         }
         let answer = start(&states, call).await.map_err(|error| failure(&error))?;
         let started = started(answer, self.clock.now());
@@ -87,6 +84,23 @@ impl Integrations {
             TaskOutcome::Succeeded(started)
         })
     }
+
+    /// Stops a nested execution whose task is no longer waited for.
+    pub(super) async fn stop_execution(&self, submitted: &Json) {
+        let Ok(states) = self.states().await else {
+            return;
+        };
+        let parameters = json!({ "executionArn": nested(submitted) });
+        if let Err(error) = states.perform("StopExecution", &parameters).await {
+            tracing::warn!(%error, "a nested execution that no one waits for could not be stopped");
+        }
+    }
+}
+
+/// The ARN in the answer to a nested execution's start.
+fn nested(submitted: &Json) -> &str {
+    let arn = submitted.value().get("ExecutionArn").and_then(Value::as_str);
+    arn.unwrap_or_default()
 }
 
 /// Starts a nested execution; repeated after a crash, the call finds the one that it started.

@@ -38,11 +38,44 @@ fn flow(flow: &Value, pointer: &str, machine_type: MachineType, problems: &mut V
                 code: SCHEMA,
                 message,
                 pointer,
+                member: None,
             });
         }
+        parameters(state, &pointer, problems);
         for (inner, place) in inner_flows(state) {
             self::flow(inner, &format!("{pointer}{place}"), machine_type, problems, depth + 1);
         }
+    }
+}
+
+/// Refuses parameters that the task's integration does not take, or does not do without.
+fn parameters(state: &Value, pointer: &str, problems: &mut Vec<Problem>) {
+    let resource = state.get("Resource").and_then(Value::as_str);
+    let Some(taken) = resource.and_then(integrations::parameters) else {
+        return;
+    };
+    for field in ["Parameters", "Arguments"] {
+        let Some(given) = state.get(field).and_then(Value::as_object) else {
+            continue;
+        };
+        let names: Vec<&str> = given
+            .keys()
+            .map(|name| name.strip_suffix(".$").unwrap_or(name))
+            .collect();
+        let missing = taken.required.iter().filter(|name| !names.contains(name));
+        let missing = missing.map(|name| (None, format!("The field '{name}' is required but was missing")));
+        let unknown = given.keys().zip(&names).filter(|(_, name)| !taken.has(name));
+        let unknown = unknown.map(|(key, name)| {
+            let message = format!("The field '{name}' is not supported by Step Functions");
+            (Some(key.as_str().into()), message)
+        });
+        problems.extend(missing.chain(unknown).map(|(member, message)| Problem {
+            severity: Severity::Error,
+            code: SCHEMA,
+            message,
+            pointer: format!("{pointer}/{field}"),
+            member,
+        }));
     }
 }
 
@@ -101,6 +134,58 @@ mod tests {
               resource ARN, or the resource is not available in this region. at \
               /States/Both/Branches[0]/States/Call/Resource"
             ]
+        );
+    }
+
+    #[test]
+    fn parameters_are_those_of_the_integration() {
+        let told = |resource: &str, field: &str, parameters: Value| {
+            let state = json!({"Type": "Task", "Resource": resource, field: parameters, "End": true});
+            let mut problems = Vec::new();
+            super::parameters(&state, "/States/Call", &mut problems);
+            let told = problems
+                .iter()
+                .map(|problem| format!("{} at {}", problem.message, problem.pointer));
+            told.collect::<Vec<_>>()
+        };
+        let invoke = "arn:aws:states:::lambda:invoke.waitForTaskToken";
+        assert_eq!(
+            told(
+                invoke,
+                "Parameters",
+                json!({"Function.$": "$.f", "Payload": {"FunctionName": 1}})
+            ),
+            [
+                "The field 'FunctionName' is required but was missing at /States/Call/Parameters",
+                "The field 'Function' is not supported by Step Functions at /States/Call/Parameters",
+            ]
+        );
+        let nested = "arn:aws:states:::states:startExecution.sync:2";
+        assert!(
+            told(
+                nested,
+                "Arguments",
+                json!({"StateMachineArn": "{% $arn %}", "Input": {}, "Name": "n"})
+            )
+            .is_empty()
+        );
+        assert_eq!(
+            told(nested, "Arguments", json!({"StateMachineArn": "arn", "Output": 1})).len(),
+            1
+        );
+        assert!(told(nested, "Arguments", json!("{% $states.input %}")).is_empty());
+        let put = "arn:aws:states:::dynamodb:putItem";
+        assert_eq!(
+            told(put, "Parameters", json!({"TableName": "t"})),
+            ["The field 'Item' is required but was missing at /States/Call/Parameters"]
+        );
+        assert!(
+            told(
+                "arn:aws:states:::aws-sdk:sfn:stopExecution",
+                "Parameters",
+                json!({"Any": 1})
+            )
+            .is_empty()
         );
     }
 

@@ -206,7 +206,8 @@ pub(super) fn validate(request: &mut Request) -> Result<Value, Error> {
         .filter(|most| *most != 0)
         .unwrap_or(MAX_DIAGNOSTICS);
     request.checked()?;
-    let problems = check::problems(&definition, machine_type);
+    let mut problems = check::problems(&definition, machine_type);
+    Problem::as_told(&mut problems);
     let refused = problems.iter().any(|problem| problem.severity == Severity::Error);
     let told: Vec<_> = problems
         .iter()
@@ -226,16 +227,16 @@ fn diagnostic(problem: &Problem) -> Value {
         Severity::Error => "ERROR",
         Severity::Warning => "WARNING",
     };
-    json!({
-        "severity": severity,
-        "code": problem.code,
-        "message": problem.message,
-        "location": problem.pointer,
-    })
+    let mut diagnostic = json!({"severity": severity, "code": problem.code, "message": problem.message});
+    if problem.pointer != asl::NOWHERE {
+        diagnostic["location"] = json!(problem.pointer);
+    }
+    diagnostic
 }
 
 fn refuse_problems(definition: &str, machine_type: MachineType) -> Result<(), Error> {
     let mut problems = check::problems(definition, machine_type);
+    Problem::as_told(&mut problems);
     problems.retain(|problem| problem.severity == Severity::Error);
     if let Some(label) = problems.iter().find(|problem| problem.code == asl::INVALID_LABEL) {
         return Err(Error::InvalidLabel {

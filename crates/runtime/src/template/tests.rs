@@ -173,6 +173,7 @@ fn problem_at(pointer: &str, message: &str) -> asl::Problem {
         code: "CODE",
         message: message.to_owned(),
         pointer: pointer.to_owned(),
+        member: None,
     }
 }
 

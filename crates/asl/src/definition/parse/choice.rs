@@ -1,18 +1,71 @@
 //! Reads Choice Rules.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{At, Parser};
 use crate::choice::{Comparison, Kind, Operand, Rule, Test, Type};
-use crate::definition::QueryLanguage;
+use crate::definition::{Branch, Kind as StateKind, QueryLanguage};
 
 /// How deep `And`, `Or` and `Not` may nest; the reader and the evaluation recurse that deep.
 const MAX_DEPTH: usize = 64;
 
+/// What a Choice Rule of either language has beside its condition.
+const RULE: [&str; 3] = ["Next", "Comment", "Assign"];
+
 impl Parser {
-    pub(super) fn rule(&mut self, at: At<'_>) -> Option<Rule> {
+    pub(super) fn choice(&mut self, at: At<'_>, flow: &Map<String, Value>) -> Option<StateKind> {
+        if !self.require(at.document, at.pointer, &["Choices"]) {
+            return None;
+        }
+        let pointer = format!("{}/Choices", at.pointer);
+        let choices = match at.document["Choices"].as_array() {
+            Some(choices) if !choices.is_empty() => choices,
+            _ => {
+                self.schema(&pointer, "Choices must be an array of at least one Choice Rule");
+                return None;
+            }
+        };
+        let mut rules = Vec::with_capacity(choices.len());
+        for (index, choice) in choices.iter().enumerate() {
+            let pointer = format!("{pointer}[{index}]");
+            let Some(document) = choice.as_object() else {
+                self.schema(&pointer, "A Choice Rule must be an object");
+                continue;
+            };
+            let at = At {
+                document,
+                pointer: &pointer,
+                ..at
+            };
+            let rule = self.rule(at);
+            let next = self.target(document, &pointer, "Next", flow);
+            let assign = self.template(at, "Assign");
+            let output = match at.language {
+                QueryLanguage::Jsonata => self.template(at, "Output"),
+                QueryLanguage::JsonPath => None,
+            };
+            if let (Some(rule), Some(next)) = (rule, next) {
+                rules.push(Branch {
+                    rule,
+                    next,
+                    assign,
+                    output,
+                });
+            }
+        }
+        let default = match at.document.contains_key("Default") {
+            true => self.target(at.document, at.pointer, "Default", flow),
+            false => None,
+        };
+        Some(StateKind::Choice { rules, default })
+    }
+
+    fn rule(&mut self, at: At<'_>) -> Option<Rule> {
         match at.language {
             QueryLanguage::Jsonata => {
+                self.unsupported(at.document, at.pointer, |field| {
+                    RULE.contains(&field) || ["Condition", "Output"].contains(&field)
+                });
                 if !self.require(at.document, at.pointer, &["Condition"]) {
                     return None;
                 }
@@ -26,11 +79,12 @@ impl Parser {
                 }
                 computed.map(Rule::Condition)
             }
-            QueryLanguage::JsonPath => self.jsonpath_rule(at, 0),
+            QueryLanguage::JsonPath => self.jsonpath_rule(at, &RULE, 0),
         }
     }
 
-    fn jsonpath_rule(&mut self, at: At<'_>, depth: usize) -> Option<Rule> {
+    /// `beside` are the fields that do not belong to the condition.
+    fn jsonpath_rule(&mut self, at: At<'_>, beside: &[&str], depth: usize) -> Option<Rule> {
         if depth > MAX_DEPTH {
             self.schema(at.pointer, format!("Choice Rules may nest {MAX_DEPTH} deep at most"));
             return None;
@@ -39,6 +93,9 @@ impl Parser {
             let Some(rules) = at.document.get(field) else {
                 continue;
             };
+            self.unsupported(at.document, at.pointer, |other| {
+                other == field || beside.contains(&other)
+            });
             let pointer = format!("{}/{field}", at.pointer);
             let rules = match rules.as_array() {
                 Some(rules) if !rules.is_empty() => rules,
@@ -57,11 +114,14 @@ impl Parser {
             return Some(combine(combined));
         }
         if let Some(rule) = at.document.get("Not") {
+            self.unsupported(at.document, at.pointer, |other| {
+                other == "Not" || beside.contains(&other)
+            });
             let pointer = format!("{}/Not", at.pointer);
             let rule = self.nested(at, &pointer, rule, depth)?;
             return Some(Rule::Not(Box::new(rule)));
         }
-        self.test(at)
+        self.test(at, beside)
     }
 
     fn nested(&mut self, at: At<'_>, pointer: &str, rule: &Value, depth: usize) -> Option<Rule> {
@@ -74,10 +134,10 @@ impl Parser {
             pointer,
             ..at
         };
-        self.jsonpath_rule(at, depth + 1)
+        self.jsonpath_rule(at, &["Comment"], depth + 1)
     }
 
-    fn test(&mut self, at: At<'_>) -> Option<Rule> {
+    fn test(&mut self, at: At<'_>, beside: &[&str]) -> Option<Rule> {
         if !self.require(at.document, at.pointer, &["Variable"]) {
             return None;
         }
@@ -90,7 +150,7 @@ impl Parser {
         let mut operators = at
             .document
             .iter()
-            .filter(|(field, _)| !matches!(field.as_str(), "Variable" | "Next" | "Comment" | "Assign" | "Output"));
+            .filter(|(field, _)| *field != "Variable" && !beside.contains(&field.as_str()));
         let Some((operator, operand)) = operators.next() else {
             self.schema(at.pointer, "A Choice Rule needs a comparison, such as StringEquals");
             return None;
@@ -139,7 +199,8 @@ impl Parser {
             None => (operator, false),
         };
         let Some((kind, comparison)) = kind_and_comparison(name) else {
-            self.schema(pointer, format!("'{operator}' is not a comparison"));
+            let rule = pointer.strip_suffix(&format!("/{operator}")).unwrap_or(pointer);
+            self.schema_of(rule, operator, format!("Field '{operator}' is not supported"));
             return None;
         };
         let operand = match (by_path, operand) {

@@ -8,6 +8,20 @@ use super::{At, Parser};
 use crate::definition::{Number, QueryLanguage};
 use crate::retry::{Catcher, DEFAULT_BACKOFF_RATE, DEFAULT_INTERVAL_SECONDS, DEFAULT_MAX_ATTEMPTS, Retrier};
 
+/// The fields of a Retrier.
+const RETRIER: [&str; 7] = [
+    "ErrorEquals",
+    "IntervalSeconds",
+    "MaxAttempts",
+    "BackoffRate",
+    "MaxDelaySeconds",
+    "JitterStrategy",
+    "Comment",
+];
+
+/// The fields of a Catcher in either language.
+const CATCHER: [&str; 4] = ["ErrorEquals", "Next", "Assign", "Comment"];
+
 impl Parser {
     fn errors(&mut self, document: &Map<String, Value>, pointer: &str, last: bool) -> Vec<Arc<str>> {
         let pointer = format!("{pointer}/ErrorEquals");
@@ -51,6 +65,7 @@ impl Parser {
         let last = entries.len().saturating_sub(1);
         let mut retriers = Vec::with_capacity(entries.len());
         for (index, (pointer, document)) in entries.into_iter().enumerate() {
+            self.unsupported(document, &pointer, |field| RETRIER.contains(&field));
             let errors = self.errors(document, &pointer, index == last);
             let given = |number: Number, default: u64| match number {
                 Number::Given(number) => number,
@@ -116,6 +131,11 @@ impl Parser {
                 pointer: &pointer,
                 ..at
             };
+            let own = match at.language {
+                QueryLanguage::JsonPath => "ResultPath",
+                QueryLanguage::Jsonata => "Output",
+            };
+            self.unsupported(document, &pointer, |field| CATCHER.contains(&field) || field == own);
             let errors = self.errors(document, &pointer, index == last);
             let next = self.target(document, &pointer, "Next", flow);
             let result_path = self.result_path_of(document, &pointer);

@@ -198,6 +198,14 @@ fn flow(plans: &[Plan], prefix: &str) -> Value {
         states.insert(own, state);
     }
     reachable(&mut states, &name(0));
+    let ends = |state: &Value| state["Type"] == "Succeed" || state["End"] == true;
+    if !states.values().any(ends) {
+        // A loop of states without a choice, of which the first may as well be the last.
+        let last = &mut states[&name(0)];
+        last.as_object_mut().expect("a state is an object").remove("Next");
+        last["End"] = json!(true);
+        reachable(&mut states, &name(0));
+    }
     json!({"StartAt": name(0), "States": states})
 }
 

@@ -66,9 +66,9 @@ fn take<'a>(step: &Step, value: &'a Value, document: &'a Value, budget: &Budget,
     }
     match (step, value) {
         (Step::Property(name), Value::Object(fields)) => found.extend(fields.get(&**name)),
-        (Step::Index(index), Value::Array(items)) => found.extend(element(items, *index)),
+        (Step::Index(index), Value::Array(items)) => found.push(element_or_null(items, *index)),
         (Step::Indexes(indexes), Value::Array(items)) => {
-            found.extend(indexes.iter().filter_map(|index| element(items, *index)));
+            found.extend(indexes.iter().map(|index| element_or_null(items, *index)));
         }
         (Step::Slice { from, to }, Value::Array(items)) => slice(items, *from, *to, found),
         (Step::Wildcard, Value::Array(items)) => found.extend(items),
@@ -113,6 +113,11 @@ fn containers<'a>(value: &'a Value, budget: &Budget) -> impl Iterator<Item = &'a
 /// The element at `index`, from the end if negative.
 pub(in crate::query) fn element(items: &[Value], index: i64) -> Option<&Value> {
     items.get(position(index, items.len())?)
+}
+
+/// What a path finds at `index`: beside the array that is `null`, as Jackson's arrays answer Jayway.
+pub(super) fn element_or_null(items: &[Value], index: i64) -> &Value {
+    element(items, index).unwrap_or(&Value::Null)
 }
 
 fn position(index: i64, length: usize) -> Option<usize> {

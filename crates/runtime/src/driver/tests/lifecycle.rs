@@ -212,6 +212,41 @@ async fn a_job_is_awaited_where_it_was_submitted() {
 }
 
 #[tokio::test]
+async fn a_job_that_no_one_waits_for_is_abandoned() {
+    let job = json!({"Type": "Task", "Resource": "arn:aws:states:::states:startExecution.sync:2", "TimeoutSeconds": 9,
+                     "End": true});
+    let failing = json!({"StartAt": "Fail", "States": {
+        "Fail": {"Type": "Wait", "Seconds": 5, "Next": "Out"}, "Out": {"Type": "Fail", "Error": "Own"}}});
+    let both = json!({"StartAt": "Both", "States": {"Both": {"Type": "Parallel", "End": true, "Branches": [
+        {"StartAt": "Run", "States": {"Run": job}}, failing]}}});
+    let alone = json!({"StartAt": "Run", "States": {"Run": job}});
+    for (definition, seconds, status) in [
+        (&both, 5, Status::Failed),
+        (&alone, 9, Status::Failed),
+        (&alone, 0, Status::Aborted),
+    ] {
+        let answers = vec![submitted(json!({ "job": 7 })), Answer::Never];
+        let world = World::new(Script::new([("startExecution.sync:2", answers)]));
+        let engine = world.open().await;
+        let machine = create(&engine, definition).await;
+        engine.start_execution(start(&machine, "one", json!({}))).await.unwrap();
+        while world.tasks.calls().len() < 2 {
+            tokio::task::yield_now().await;
+        }
+        let mut abandoned = world.tasks.abandoned.subscribe();
+        match seconds {
+            0 => drop(engine.stop_execution(&arn("one"), Failure::default()).await.unwrap()),
+            seconds => world.clock.jump_to(dawn() + chrono::TimeDelta::seconds(seconds)),
+        }
+        assert_eq!(engine.wait_closed(&arn("one")).await.unwrap().status, status);
+        let abandoned = abandoned.wait_for(|abandoned| !abandoned.is_empty()).await.unwrap();
+        assert_eq!(*abandoned, [Some(json!({ "job": 7 }).into())]);
+        drop(abandoned);
+        engine.shutdown().await;
+    }
+}
+
+#[tokio::test]
 async fn a_stopped_execution_drops_its_call() {
     let world = World::new(Script::new([(&function("first"), vec![Answer::Never])]));
     let engine = world.open().await;
@@ -399,7 +434,10 @@ async fn lists_are_newest_first_and_paged() {
 
 #[tokio::test]
 async fn a_history_of_25_000_events_is_read_in_pages_both_ways() {
-    let endless = json!({ "StartAt": "Again", "States": { "Again": { "Type": "Pass", "Next": "Again" } } });
+    let out = json!([{ "Variable": "$.out", "IsPresent": true, "Next": "Out" }]);
+    let endless = json!({ "StartAt": "Again", "States": {
+        "Again": { "Type": "Choice", "Choices": out, "Default": "Again" },
+        "Out": { "Type": "Succeed" } } });
     let world = World::new(Script::new([]));
     let engine = world.open().await;
     let machine = create(&engine, &endless).await;
