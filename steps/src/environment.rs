@@ -42,6 +42,14 @@ pub enum Error {
     },
 }
 
+/// The JIRA that tickets are reconciled with.
+#[derive(Clone, Debug)]
+pub struct Reconciliation {
+    pub url: String,
+    /// Which of its issues; all, if it is empty.
+    pub jql: String,
+}
+
 /// The environment of this process.
 #[derive(Debug)]
 pub struct Environment {
@@ -105,6 +113,20 @@ impl Environment {
         Ok(Secret::new(
             aws_sdk_secretsmanager::Client::new(&self.sdk),
             variable("WEBHOOK_SECRET_ARN")?,
+        ))
+    }
+
+    /// The JIRA that `JIRA_URL` names, and which of its issues `JIRA_JQL` says; `None` if there is none.
+    pub fn reconciliation(&self) -> Result<Option<Reconciliation>, Error> {
+        let (url, jql) = (variable("JIRA_URL")?, variable("JIRA_JQL")?);
+        Ok((!url.is_empty()).then_some(Reconciliation { url, jql }))
+    }
+
+    /// The secret that `JIRA_TOKEN_SECRET_ARN` names, not yet read.
+    pub fn jira_token(&self) -> Result<Secret, Error> {
+        Ok(Secret::new(
+            aws_sdk_secretsmanager::Client::new(&self.sdk),
+            variable("JIRA_TOKEN_SECRET_ARN")?,
         ))
     }
 

@@ -1,6 +1,6 @@
 //! The Lambdas of Ticketflow: the door ([`webhook`], [`api`]), the steps of the workflow ([`validate`], [`store`],
 //! [`detect_closure`], [`compute_duration`]), the way out ([`read`]), and what mends ([`record_failure`], [`sweep`],
-//! [`redrive`], [`recompute`]).
+//! [`redrive`], [`recompute`], [`reconcile`]).
 //!
 //! Each is a module with a plain async function `handle` that a test can call, and a five-line binary in `src/bin`.
 //! They decide with the crate `ticket`, keep what they learn in a [`table::Table`], and know nothing of the machine
@@ -24,6 +24,7 @@ pub mod compute_duration;
 pub mod detect_closure;
 pub mod read;
 pub mod recompute;
+pub mod reconcile;
 pub mod record_failure;
 pub mod redrive;
 pub mod store;

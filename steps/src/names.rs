@@ -24,6 +24,10 @@ pub enum Name {
     ExecutionClosed,
     /// Step Functions or Secrets Manager failed.
     ServiceFailed,
+    /// JIRA did not answer for half a day.
+    JiraUnavailable,
+    /// JIRA does not take our token, or our question.
+    JiraRefused,
 }
 
 /// What the state machine does with an error.
@@ -38,7 +42,7 @@ pub enum Handling {
 }
 
 impl Name {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::TableUnavailable,
         Self::TicketContended,
         Self::PolicyOutdated,
@@ -47,6 +51,8 @@ impl Name {
         Self::ItemUnreadable,
         Self::ExecutionClosed,
         Self::ServiceFailed,
+        Self::JiraUnavailable,
+        Self::JiraRefused,
     ];
 
     pub fn as_str(self) -> &'static str {
@@ -59,6 +65,8 @@ impl Name {
             Self::ItemUnreadable => "ItemUnreadable",
             Self::ExecutionClosed => "ExecutionClosed",
             Self::ServiceFailed => "ServiceFailed",
+            Self::JiraUnavailable => "JiraUnavailable",
+            Self::JiraRefused => "JiraRefused",
         }
     }
 
@@ -66,7 +74,12 @@ impl Name {
         match self {
             Self::TableUnavailable | Self::TicketContended | Self::PolicyOutdated => Handling::Retried,
             Self::TicketRejected => Handling::Caught,
-            Self::TableRefused | Self::ItemUnreadable | Self::ExecutionClosed | Self::ServiceFailed => Handling::Left,
+            Self::TableRefused
+            | Self::ItemUnreadable
+            | Self::ExecutionClosed
+            | Self::ServiceFailed
+            | Self::JiraUnavailable
+            | Self::JiraRefused => Handling::Left,
         }
     }
 }

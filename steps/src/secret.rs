@@ -1,6 +1,6 @@
-//! The webhook's secret, from Secrets Manager.
+//! The webhook's secret, from Secrets Manager, and JIRA's token.
 //!
-//! While it is rotated two are valid: the current one, and for a day the one before it. Both are kept for an hour at
+//! While the webhook's is rotated two are valid: the current one, and for a day the one before it. Both are kept for an hour at
 //! most; a delivery that neither has signed makes them be read again, but not more often than once a minute.
 
 use std::time::{Duration, Instant};
@@ -86,6 +86,13 @@ impl Secret {
             read_at: Instant::now(),
         });
         Ok(verified)
+    }
+
+    /// The current value, read now.
+    pub async fn current(&self) -> Result<String, Error> {
+        let current = self.version("AWSCURRENT").await?;
+        let (value, _) = current.ok_or_else(|| Error::Empty { arn: self.arn.clone() })?;
+        Ok(value)
     }
 
     /// Reads the values now, so that the first delivery need not.

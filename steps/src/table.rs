@@ -7,6 +7,7 @@
 //! | | `SEEN` | the newest texts, and the key that has an alias |
 //! | `KEY#{key}` | `{ticket id}` | an alias: a key that the ticket has or had |
 //! | `SITE#{site}` | `CATEGORIES` | the categories of the site's statuses, and which version of them it is |
+//! | | `RECONCILED` | as of when everything that its JIRA knew was known here |
 //! | `SITES` | `{site}` | a site of which there are tickets |
 //! | `RECOMPUTE` | `PROGRESS` | how far the last recompute is |
 //! | `EXECUTION#{name}` | `PROGRESS` | how far an execution is |
@@ -18,6 +19,7 @@
 mod attribute;
 mod progress;
 mod recompute;
+mod reconciled;
 mod request;
 mod site;
 mod ticket;

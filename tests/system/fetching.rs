@@ -72,8 +72,9 @@ async fn settled(server: &Server) {
     server
         .until("all executions to end", || async {
             let (_, running) = server.get("/executions?status=RUNNING").await;
-            let listed = running.get("executions").and_then(Value::as_array);
-            listed.expect("a list").is_empty().then_some(())
+            let listed = running.get("items").or(running.get("executions"));
+            let listed = listed.and_then(Value::as_array).expect("a list");
+            listed.is_empty().then_some(())
         })
         .await;
 }

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use jira::made::{Issue, Stories};
+use jira::made::{Issue, STATUSES, Stories};
 use jira::{Credential, Cursor, Deployment, Error, Jira, Patience, query};
+use serde_json::{Value, json};
 use system_tests::stand_in::{StandIn, Trouble};
 use ticket::Time;
 
@@ -192,5 +193,52 @@ async fn issues_are_created_and_moved() {
             Some("High")
         );
         assert_eq!(stand_in.held().issues.len(), 1);
+    }
+}
+
+/// Issues and statuses as a REST API showed them: recorded ones in the folder that `TICKETFLOW_JIRA` names, else ours.
+fn shown() -> (Vec<Value>, Vec<u8>) {
+    let Some(folder) = std::env::var_os("TICKETFLOW_JIRA") else {
+        let base = "https://jira.example.com";
+        let issues = made(9, 300).into_values().map(|issue| {
+            let mut shown = issue.rest(base);
+            shown["changelog"] = json!({ "histories": issue.histories().collect::<Vec<_>>() });
+            shown
+        });
+        let statuses: Vec<Value> = STATUSES.iter().map(|status| status.json(base)).collect();
+        return (issues.collect(), serde_json::to_vec(&statuses).expect("JSON"));
+    };
+    let folder = std::path::Path::new(&folder).join("rest");
+    let read = |path| std::fs::read(path).expect("a recording");
+    let files = std::fs::read_dir(&folder).expect("the recordings");
+    let issues = files
+        .map(|file| file.expect("a file").path())
+        .filter(|path| !path.ends_with("statuses.json"));
+    let issues: Vec<Value> = issues
+        .map(|path| serde_json::from_slice(&read(path)).expect("an issue"))
+        .collect();
+    (issues, read(folder.join("statuses.json")))
+}
+
+/// Where a whole history is known, every stay is recorded, and the last one is where the issue is.
+#[test]
+fn a_whole_history_leaves_nothing_to_infer() {
+    let (issues, statuses) = shown();
+    let categories = ticket::jira::read_categories(&statuses).expect("statuses");
+    assert!(!issues.is_empty() && !categories.is_empty());
+    for issue in issues {
+        let events = ticket::jira::read_issue(issue.to_string().as_bytes(), &categories).expect("an issue");
+        let facts: Vec<_> = events.iter().flat_map(|event| event.facts.clone()).collect();
+        let ticket = ticket::fold(&facts, &ticket::Policy::default(), &ticket::Categories::default());
+        let key = &issue["key"];
+        let items = issue["changelog"]["histories"].as_array().expect("histories").iter();
+        let moves = items.flat_map(|history| history["items"].as_array().expect("items"));
+        let moves = moves.filter(|item| item["fieldId"] == "status").count();
+        assert_eq!(ticket.history.len(), moves + 1, "{key}: {:?}", ticket.history);
+        assert_eq!(ticket.gaps, 0, "{key}: {:?}", ticket.history);
+        let status = ticket.status.and_then(|status| status.id);
+        assert_eq!(status.as_deref(), issue["fields"]["status"]["id"].as_str(), "{key}");
+        let created = issue["fields"]["created"].as_str().expect("a time").parse().ok();
+        assert_eq!(ticket.history.first().map(|stay| stay.at), created, "{key}");
     }
 }

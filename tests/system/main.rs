@@ -14,6 +14,7 @@ mod owed_events;
 mod processes;
 mod project;
 mod recompute;
+mod reconciliation;
 mod recorded;
 mod recorded_jira;
 mod senders;

@@ -5,8 +5,6 @@
 //! file only saves it from asking JIRA for the same pages again.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -17,7 +15,6 @@ use jira::{Credential, Cursor, Issue, Jira, Patience, query, since};
 use reqwest::{Method, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use sha2::{Digest, Sha256};
 use ticket::fact::Category;
 use ticket::{Fact, Texts, TicketEvent, TicketId, Time, canonical};
 use tokio::task::JoinSet;
@@ -26,6 +23,7 @@ use crate::client::{Client, describe, segment};
 use crate::door::{Door, Recipient};
 use crate::failure::with_hint;
 use crate::output::{note, say};
+use crate::place;
 
 /// Issues of a page that are compared at once.
 const AT_ONCE: usize = 8;
@@ -102,10 +100,18 @@ pub(crate) async fn connect(url: &str) -> anyhow::Result<Jira> {
 }
 
 pub(crate) async fn run(options: Options) -> anyhow::Result<ExitCode> {
-    let file = place_file(&options);
-    let mut place = match options.restart || options.dry_run {
+    // The same question to the same JIRA for the same Ticketflow goes on where it was.
+    let question = (
+        &options.jira,
+        &options.jql,
+        options.since,
+        &options.recipient.to,
+        options.page,
+    );
+    let file = place::file(&options.recipient.data_dir.join("fetches"), &question);
+    let mut place: Place = match options.restart || options.dry_run {
         true => Place::default(),
-        false => read_place(&file)?,
+        false => place::read(&file)?.unwrap_or_default(),
     };
     if place.cursor.is_some() {
         note!(
@@ -142,12 +148,12 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<ExitCode> {
             break;
         }
         if !options.dry_run {
-            keep_place(&file, &place)?;
+            place::keep(&file, &place)?;
         }
     }
     progress.finish_and_clear();
     if !options.dry_run {
-        drop_place(&file)?;
+        place::forget(&file)?;
     }
     let Counts { fetched, new, events } = place.counts;
     if options.recipient.json {
@@ -239,51 +245,6 @@ async fn compare(
         counts.events += events;
         progress.set_position(counts.fetched);
         progress.set_message(format!("{} with news", counts.new));
-    }
-}
-
-/// A file a fetch: the same question to the same JIRA for the same Ticketflow goes on where it was.
-fn place_file(options: &Options) -> PathBuf {
-    let question = (
-        &options.jira,
-        &options.jql,
-        options.since,
-        &options.recipient.to,
-        options.page,
-    );
-    let digest = Sha256::digest(json!(question).to_string());
-    let name: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-    options.recipient.data_dir.join("fetches").join(format!("{name}.json"))
-}
-
-fn read_place(file: &Path) -> anyhow::Result<Place> {
-    match fs::read(file) {
-        Ok(json) => serde_json::from_slice(&json)
-            .with_context(|| format!("{} is not as it was written; remove it to begin anew", file.display())),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Place::default()),
-        Err(error) => Err(error).with_context(|| format!("could not read {}", file.display())),
-    }
-}
-
-/// Whoever kills the fetch meanwhile leaves the place before or this one.
-fn keep_place(file: &Path, place: &Place) -> anyhow::Result<()> {
-    let written = || -> std::io::Result<()> {
-        if let Some(folder) = file.parent() {
-            fs::create_dir_all(folder)?;
-        }
-        let fresh = file.with_extension("new");
-        fs::write(&fresh, json!(place).to_string())?;
-        fs::rename(&fresh, file)
-    };
-    written().with_context(|| format!("could not write {}", file.display()))
-}
-
-fn drop_place(file: &Path) -> anyhow::Result<()> {
-    match fs::remove_file(file) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(error).with_context(|| format!("could not remove {}", file.display()))
-        }
-        _ => Ok(()),
     }
 }
 

@@ -9,9 +9,13 @@ mod compile;
 mod create_tickets;
 mod door;
 mod executions;
+mod export;
 mod failure;
 mod fetch_tickets;
+mod import;
 mod output;
+mod place;
+mod plot;
 mod post;
 mod recompute;
 mod redrive;
@@ -66,6 +70,12 @@ enum Action {
     FetchTickets(fetch_tickets::Options),
     /// Fold the tickets again that were judged by an older policy or map of categories.
     Recompute(recompute::Options),
+    /// Draw the tickets per minute of an hour.
+    Plot(plot::Options),
+    /// Write every ticket's facts, a line a ticket.
+    Export(export::Options),
+    /// Take what `export` wrote, or deliveries a line each.
+    Import(import::Options),
     /// Drop the table and the executions, and create them anew.
     Reset(reset::Options),
     /// Find every problem of a template and its state machines.
@@ -154,6 +164,9 @@ async fn run(action: Action) -> anyhow::Result<ExitCode> {
         Action::CreateTickets(options) => create_tickets::run(options).await,
         Action::FetchTickets(options) => fetch_tickets::run(options).await,
         Action::Recompute(options) => recompute::run(options).await,
+        Action::Plot(options) => plot::run(options).await,
+        Action::Export(options) => export::run(options).await,
+        Action::Import(options) => import::run(options).await,
         Action::Reset(options) => reset::run(options).await,
         Action::Check(options) => check::run(&options),
         Action::Token(options) => token::run(&options),

@@ -25,11 +25,14 @@ fn given() -> Option<String> {
         .filter(|secret| !secret.is_empty())
 }
 
-/// The value that the environment gives to the template's secret, if it does.
+/// The values that the environment gives to the template's secrets: `JIRA_WEBHOOK_SECRET`, and `JIRA_TOKEN` to the
+/// credential for JIRA's REST API.
 pub(crate) fn given_secrets() -> BTreeMap<LogicalId, String> {
-    given()
-        .map(|secret| (LogicalId(SECRET.to_owned()), secret))
+    let token = std::env::var("JIRA_TOKEN").ok().filter(|token| !token.is_empty());
+    let given = [(SECRET, given()), ("JiraToken", token)];
+    given
         .into_iter()
+        .filter_map(|(name, value)| Some((LogicalId(name.to_owned()), value?)))
         .collect()
 }
 

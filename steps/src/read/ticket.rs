@@ -22,6 +22,8 @@ struct View {
     workflow_status: WorkflowStatus,
     updated_at: Option<Time>,
     last_execution: Option<String>,
+    /// As of when everything that the site's JIRA knew was known here.
+    last_reconciled_at: Option<Time>,
 }
 
 /// How the work on a ticket stands: derived from its executions when it is read.
@@ -113,6 +115,7 @@ async fn view(read: &Read, id: &TicketId, as_of: Option<Time>) -> Result<Option<
         workflow_status,
         updated_at,
         last_execution,
+        last_reconciled_at: read.table.reconciled_at(&id.site).await?,
     }))
 }
 
