@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::Value;
 
 /// A request, with what of the event any function here looks at.
 #[derive(Debug, Deserialize)]
@@ -31,6 +32,27 @@ pub struct Request {
     body: Option<String>,
     #[serde(default)]
     is_base64_encoded: bool,
+    #[serde(default)]
+    request_context: Context,
+}
+
+/// What the gateway found out about a request.
+#[derive(Debug, Default, Deserialize)]
+struct Context {
+    #[serde(default)]
+    authorizer: Authorizer,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct Authorizer {
+    #[serde(default)]
+    jwt: Token,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct Token {
+    #[serde(default)]
+    claims: BTreeMap<String, Value>,
 }
 
 impl Request {
@@ -41,6 +63,12 @@ impl Request {
             return BASE64_STANDARD.decode(body).ok().map(Cow::Owned);
         }
         Some(Cow::Borrowed(body.as_bytes()))
+    }
+
+    /// Whose token the request came with; empty where none is asked for.
+    pub fn client(&self) -> &str {
+        let claims = &self.request_context.authorizer.jwt.claims;
+        claims.get("sub").and_then(Value::as_str).unwrap_or_default()
     }
 
     /// The part of the path that stands for `{name}` in the route.
@@ -87,8 +115,17 @@ impl Response {
         Self::typed(status_code, "application/json", body)
     }
 
+    /// A JSON answer that was given before.
+    pub fn again(status_code: u16, body: String) -> Self {
+        Self::written(status_code, "application/json", body)
+    }
+
     fn typed(status_code: u16, content_type: &str, body: &impl Serialize) -> Self {
         let body = serde_json::to_string(body).expect("bodies have string keys and finite numbers");
+        Self::written(status_code, content_type, body)
+    }
+
+    fn written(status_code: u16, content_type: &str, body: String) -> Self {
         // A ticket is somebody's, and it moves: no cache on the way may keep it.
         let headers = [
             ("content-type", content_type.to_owned()),
@@ -113,7 +150,7 @@ pub struct Problem {
 }
 
 /// The kinds of problems. Their names, in kebab case, are part of the API.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
     BadSignature,
     UnreadableBody,
@@ -123,13 +160,32 @@ pub enum Kind {
     NoSuchTicket,
     AmbiguousKey,
     NoSuchExecution,
+    NoSuchDelivery,
     NotRedrivable,
     NotEditable,
+    KeyReused,
     NoSuchRoute,
     Unavailable,
 }
 
 impl Kind {
+    /// The status that problems of this kind are answered with.
+    pub fn status(self) -> u16 {
+        match self {
+            Self::UnreadableBody | Self::UnknownShape | Self::UnknownParameter => 400,
+            Self::BadSignature => 401,
+            Self::NoSuchTicket | Self::NoSuchExecution | Self::NoSuchDelivery | Self::NoSuchRoute => 404,
+            Self::AmbiguousKey | Self::NotRedrivable | Self::NotEditable => 409,
+            Self::InvalidValue | Self::KeyReused => 422,
+            Self::Unavailable => 503,
+        }
+    }
+
+    /// What tells this kind from others, for programs.
+    pub fn urn(self) -> String {
+        format!("urn:ticketflow:problem:{}", self.name())
+    }
+
     fn name(self) -> &'static str {
         match self {
             Self::BadSignature => "bad-signature",
@@ -140,14 +196,16 @@ impl Kind {
             Self::NoSuchTicket => "no-such-ticket",
             Self::AmbiguousKey => "ambiguous-key",
             Self::NoSuchExecution => "no-such-execution",
+            Self::NoSuchDelivery => "no-such-delivery",
             Self::NotRedrivable => "not-redrivable",
             Self::NotEditable => "not-editable",
+            Self::KeyReused => "key-reused",
             Self::NoSuchRoute => "no-such-route",
             Self::Unavailable => "unavailable",
         }
     }
 
-    fn title(self) -> &'static str {
+    pub fn title(self) -> &'static str {
         match self {
             Self::BadSignature => "The signature is missing or wrong",
             Self::UnreadableBody => "The body cannot be read",
@@ -157,8 +215,10 @@ impl Kind {
             Self::NoSuchTicket => "There is no such ticket",
             Self::AmbiguousKey => "More than one ticket has this key",
             Self::NoSuchExecution => "There is no such execution",
+            Self::NoSuchDelivery => "There is no such rejected delivery",
             Self::NotRedrivable => "The execution cannot be redriven",
             Self::NotEditable => "The ticket cannot be changed here",
+            Self::KeyReused => "The Idempotency-Key was used for another request",
             Self::NoSuchRoute => "There is no such route",
             Self::Unavailable => "The service cannot answer now",
         }
@@ -192,22 +252,43 @@ impl Problem {
     }
 }
 
+/// A problem as it is written.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Problem")]
+pub struct ProblemBody {
+    /// What tells this kind of problem from others, for programs.
+    pub r#type: String,
+    /// The kind, for people.
+    pub title: &'static str,
+    pub status: u16,
+    /// What is wrong with this very request.
+    pub detail: String,
+    /// The parameter, header or field of the body at fault.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
+    /// What may have been meant.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub candidates: Vec<String>,
+}
+
+impl From<Problem> for ProblemBody {
+    fn from(problem: Problem) -> Self {
+        Self {
+            r#type: problem.kind.urn(),
+            title: problem.kind.title(),
+            status: problem.status,
+            detail: problem.detail,
+            field: problem.field,
+            candidates: problem.candidates,
+        }
+    }
+}
+
 impl From<Problem> for Response {
     fn from(problem: Problem) -> Self {
-        let mut body = json!({
-            "type": format!("urn:ticketflow:problem:{}", problem.kind.name()),
-            "title": problem.kind.title(),
-            "status": problem.status,
-            "detail": problem.detail,
-        });
-        if let Some(field) = problem.field {
-            body["field"] = field.into();
-        }
-        if !problem.candidates.is_empty() {
-            body["candidates"] = problem.candidates.into();
-        }
-        let mut response = Self::typed(problem.status, "application/problem+json", &body);
-        if problem.status == 503 {
+        let status = problem.status;
+        let mut response = Self::typed(status, "application/problem+json", &ProblemBody::from(problem));
+        if status == 503 {
             // In seconds: what Retriers and Jira's own retries wait at least.
             response.headers.insert("retry-after", "5".to_owned());
         }

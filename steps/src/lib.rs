@@ -13,6 +13,8 @@ pub mod environment;
 pub mod execution;
 pub mod http;
 pub mod names;
+pub mod openapi;
+pub mod operation;
 pub mod proof;
 pub mod secret;
 pub mod signature;

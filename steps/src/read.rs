@@ -1,26 +1,71 @@
 //! `GET`: what tickets and executions are and did.
 
-mod execution;
-mod recompute;
-mod ticket;
+pub(crate) mod delivery;
+pub(crate) mod execution;
+pub(crate) mod history;
+pub(crate) mod list;
+pub(crate) mod metrics;
+pub(crate) mod recompute;
+pub(crate) mod ticket;
 mod times;
 
-use std::collections::BTreeMap;
-
 use ::ticket::{IssueKey, Policy, TicketId};
-use serde_json::json;
+use schemars::{JsonSchema, SchemaGenerator};
+use serde::Serialize;
 
 use crate::environment::{self, Environment};
 use crate::execution::Executions;
 use crate::http::{Kind, Problem, Request, Response};
 use crate::names::ErrorName;
-use crate::table::{Cursor, Table};
+use crate::openapi::{self, example};
+use crate::operation::{Access, Answer, Operation};
+use crate::table::Table;
 use crate::webhook::Error;
 
-/// Items on a page, unless the client says otherwise.
-const LIMIT: usize = 50;
-/// The most a client may ask for: two batches of progress, well within the time and the 6 MB that an answer has.
-const MAX_LIMIT: usize = 200;
+pub(crate) const HEALTH: Operation = Operation {
+    route: "GET /health",
+    id: "health",
+    summary: "Whether a delivery would be taken and its ticket written.",
+    about: "",
+    access: Access::Read,
+    path: None,
+    headers: &[],
+    query: &[],
+    body: None,
+    answers: &[Answer {
+        status: 200,
+        about: "It would.",
+        schema: SchemaGenerator::subschema_for::<Health>,
+        example: || example(&Health { status: "ok" }),
+    }],
+    problems: &[],
+};
+
+pub(crate) const OPENAPI: Operation = Operation {
+    route: "GET /openapi.json",
+    id: "openapi",
+    summary: "This document.",
+    about: "",
+    access: Access::Read,
+    path: None,
+    headers: &[],
+    query: &[],
+    body: None,
+    answers: &[Answer {
+        status: 200,
+        about: "An OpenAPI 3.1 document.",
+        schema: openapi::any_object,
+        example: || example(&serde_json::json!({ "openapi": openapi::VERSION })),
+    }],
+    problems: &[],
+};
+
+/// How it stands.
+#[derive(Serialize, JsonSchema)]
+struct Health {
+    /// `ok`
+    status: &'static str,
+}
 
 #[derive(Debug)]
 pub struct Read {
@@ -47,13 +92,25 @@ pub async fn handle(read: &Read, request: Request) -> Result<Response, Error> {
 
 async fn answer(read: &Read, request: &Request) -> Result<Response, Problem> {
     match request.route_key.as_str() {
-        "GET /tickets/{id}" => ticket::ticket(read, request).await,
-        "GET /tickets/{id}/history" => ticket::history(read, request).await,
-        "GET /tickets/{id}/executions" => execution::of_ticket(read, request).await,
-        "GET /executions" => execution::list(read, request).await,
-        "GET /executions/{name}" => execution::one(read, request).await,
-        "GET /recompute" => recompute::recompute(read, request).await,
-        "GET /health" => health(read, request).await,
+        route if route == list::LIST.route => list::list(read, request).await,
+        route if route == ticket::TICKET.route => ticket::ticket(read, request).await,
+        route if route == history::HISTORY.route => history::history(read, request).await,
+        route if route == execution::OF_TICKET.route => execution::of_ticket(read, request).await,
+        route if route == execution::LIST.route => execution::list(read, request).await,
+        route if route == execution::ONE.route => execution::one(read, request).await,
+        route if route == delivery::LIST.route => delivery::list(read, request).await,
+        route if route == delivery::ONE.route => delivery::one(read, request).await,
+        route if route == metrics::PER_MINUTE.route => metrics::per_minute(read, request).await,
+        route if route == metrics::DURATIONS.route => metrics::durations(read, request).await,
+        route if route == metrics::AGING.route => metrics::aging(read, request).await,
+        route if route == metrics::THROUGHPUT.route => metrics::throughput(read, request).await,
+        route if route == metrics::QUALITY.route => metrics::quality(read, request).await,
+        route if route == recompute::RECOMPUTE.route => recompute::recompute(read, request).await,
+        route if route == HEALTH.route => health(read, request).await,
+        route if route == OPENAPI.route => {
+            OPENAPI.query(request)?;
+            Ok(Response::json(200, &openapi::document()))
+        }
         other => Err(Problem::new(
             404,
             Kind::NoSuchRoute,
@@ -62,12 +119,11 @@ async fn answer(read: &Read, request: &Request) -> Result<Response, Problem> {
     }
 }
 
-/// 200 if a delivery would be taken and its ticket written.
 async fn health(read: &Read, request: &Request) -> Result<Response, Problem> {
-    request.only_parameters(&[])?;
+    HEALTH.query(request)?;
     read.table.answers().await.map_err(unavailable)?;
     match read.executions.answers().await {
-        Ok(true) => Ok(Response::json(200, &json!({ "status": "ok" }))),
+        Ok(true) => Ok(Response::json(200, &Health { status: "ok" })),
         Ok(false) => Err(Problem::unavailable()),
         Err(error) => Err(unavailable(error)),
     }
@@ -102,28 +158,3 @@ pub(crate) fn unavailable(error: impl std::error::Error + ErrorName) -> Problem 
     tracing::error!(name = error.name().as_str(), error = crate::chain(&error));
     Problem::unavailable()
 }
-
-/// `limit` and `cursor` of a listing.
-fn page(parameters: &BTreeMap<String, String>) -> Result<(usize, Option<Cursor>), Problem> {
-    let invalid = |field: &str, detail: String| Problem::new(422, Kind::InvalidValue, detail).field(field);
-    let limit = match parameters.get("limit") {
-        None => LIMIT,
-        Some(text) => match text.parse() {
-            Ok(limit @ 1..=MAX_LIMIT) => limit,
-            _ => {
-                return Err(invalid(
-                    "limit",
-                    format!("limit is {text:?}; it should be 1 to {MAX_LIMIT}"),
-                ));
-            }
-        },
-    };
-    let decode = |text: &String| {
-        let detail = "cursor should be the `next` of a page before, unchanged".to_owned();
-        Cursor::decode(text).ok_or_else(|| invalid("cursor", detail))
-    };
-    Ok((limit, parameters.get("cursor").map(decode).transpose()?))
-}
-
-#[cfg(test)]
-mod tests;

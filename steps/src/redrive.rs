@@ -1,22 +1,109 @@
 //! `POST /executions/{name}/redrive`: lets a failed execution go on from the state that failed.
 //! `POST /recompute`: has the tickets folded again that were judged by what is older.
 
-use serde_json::json;
+use schemars::{JsonSchema, SchemaGenerator};
+use serde::Serialize;
 
 use crate::execution::Redrive;
 use crate::http::{Kind, Problem, Request, Response};
+use crate::openapi::{example, sample};
+use crate::operation::{Access, Answer, Operation};
+use crate::read::execution::NAME;
 use crate::read::unavailable;
 use crate::recompute::Started;
 use crate::record_failure::{Error, RecordFailure};
 use crate::sweep::Mending;
 use crate::webhook;
 
+pub(crate) const REDRIVE: Operation = Operation {
+    route: "POST /executions/{name}/redrive",
+    id: "redriveExecution",
+    summary: "Lets a failed execution go on from the step that failed.",
+    about: "",
+    access: Access::Redrive,
+    path: Some(NAME),
+    headers: &[],
+    query: &[],
+    body: None,
+    answers: &[Answer {
+        status: 202,
+        about: "It runs again.",
+        schema: SchemaGenerator::subschema_for::<Redriven>,
+        example: || {
+            example(&Redriven {
+                execution: &crate::execution::name(&sample::delivery()),
+                attempts: Some(2),
+            })
+        },
+    }],
+    problems: &[Kind::NoSuchExecution, Kind::NotRedrivable],
+};
+
+/// An execution that runs again.
+#[derive(Serialize, JsonSchema)]
+struct Redriven<'a> {
+    execution: &'a str,
+    /// Null if that could not be found out; it runs all the same.
+    attempts: Option<u32>,
+}
+
+pub(crate) const RECOMPUTE: Operation = Operation {
+    route: "POST /recompute",
+    id: "recompute",
+    summary: "Has the tickets folded again that were judged by an older policy or map of categories.",
+    about: "",
+    access: Access::Redrive,
+    path: None,
+    headers: &[],
+    query: &[],
+    body: None,
+    answers: &[
+        Answer {
+            status: 202,
+            about: "One runs.",
+            schema: SchemaGenerator::subschema_for::<Recompute>,
+            example: || {
+                example(&Recompute {
+                    execution: Some("recompute-1".to_owned()),
+                    outcome: "started",
+                })
+            },
+        },
+        Answer {
+            status: 200,
+            about: "There is nothing to do.",
+            schema: SchemaGenerator::subschema_for::<Recompute>,
+            example: || {
+                example(&Recompute {
+                    execution: None,
+                    outcome: "current",
+                })
+            },
+        },
+    ],
+    problems: &[],
+};
+
+/// What became of the wish for a recompute.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "RecomputeStarted")]
+struct Recompute {
+    execution: Option<String>,
+    /// `started`, `running` if one ran already, `current` if there is nothing to do
+    outcome: &'static str,
+}
+
 pub async fn handle(context: &Mending, request: Request) -> Result<Response, webhook::Error> {
-    let answer = match request.route_key.as_str() {
-        "POST /recompute" => recompute(context).await,
-        _ => redrive(&context.failures, request.path_parameter("name")).await,
-    };
-    Ok(crate::http::response(answer))
+    Ok(crate::http::response(answer(context, &request).await))
+}
+
+async fn answer(context: &Mending, request: &Request) -> Result<Response, Problem> {
+    if request.route_key == RECOMPUTE.route {
+        RECOMPUTE.query(request)?;
+        return recompute(context).await;
+    }
+    REDRIVE.query(request)?;
+    redrive(&context.failures, request.path_parameter(NAME.name)).await
 }
 
 /// 202 for one that runs now, 200 if there is nothing to do.
@@ -27,10 +114,7 @@ async fn recompute(context: &Mending) -> Result<Response, Problem> {
         Started::Running(name) => (202, Some(name), "running"),
         Started::New(name) => (202, Some(name), "started"),
     };
-    Ok(Response::json(
-        status,
-        &json!({ "execution": execution, "outcome": outcome }),
-    ))
+    Ok(Response::json(status, &Recompute { execution, outcome }))
 }
 
 async fn redrive(context: &RecordFailure, name: &str) -> Result<Response, Problem> {
@@ -58,7 +142,11 @@ async fn redrive(context: &RecordFailure, name: &str) -> Result<Response, Proble
             None
         }
     };
-    Ok(Response::json(202, &json!({ "execution": name, "attempts": attempts })))
+    let redriven = Redriven {
+        execution: name,
+        attempts,
+    };
+    Ok(Response::json(202, &redriven))
 }
 
 /// Shows the execution as running before its next step has ended; gives its attempts.

@@ -5,18 +5,24 @@
 //! | `TICKET#{id}` | `FACT#{fact id}` | a fact; never changed, never deleted |
 //! | | `FOLD` | what the facts come to, by the latest step that folded them |
 //! | | `SEEN` | the newest texts, and the key that has an alias |
+//! | `MONTHS` | `{month}` | a month by which tickets are found: one was created or closed in it |
 //! | `KEY#{key}` | `{ticket id}` | an alias: a key that the ticket has or had |
 //! | `SITE#{site}` | `CATEGORIES` | the categories of the site's statuses, and which version of them it is |
 //! | | `RECONCILED` | as of when everything that its JIRA knew was known here |
 //! | `SITES` | `{site}` | a site of which there are tickets |
 //! | `RECOMPUTE` | `PROGRESS` | how far the last recompute is |
 //! | `EXECUTION#{name}` | `PROGRESS` | how far an execution is |
+//! | `DELIVERY#{hash}` | `DELIVERY` | a delivery that nobody could read |
+//! | `REQUEST#{hash}` | `REQUEST` | what an Idempotency-Key was given for |
 //!
 //! Facts and fold are neighbours so that one query reads both, and the texts, which may be long, are outside of it.
 //! Progress has a partition of its own: AWS's status events and the sweep know an execution by its name only, and must
 //! not wait for an index.
 
 mod attribute;
+mod claim;
+mod delivery;
+mod list;
 mod progress;
 mod recompute;
 mod reconciled;
@@ -24,13 +30,18 @@ mod request;
 mod site;
 mod ticket;
 
+use std::collections::BTreeSet;
 use std::error::Error as StdError;
+use std::sync::{Arc, Mutex};
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::types::AttributeValue;
 
-pub use self::progress::{Cursor, Failure, Page, Progress, Record, Status, Step};
+pub use self::claim::{Answer, Claim};
+pub use self::delivery::{Body, Rejected};
+pub use self::list::{By, Entry, MONTHS, Order, Span, Walked};
+pub use self::progress::{Failure, Page, Progress, Record, Status, Step};
 pub use self::recompute::{Found, Job, Stale};
 pub use self::request::Outcome;
 pub use self::site::{Map, Maps};
@@ -46,6 +57,8 @@ type Item = std::collections::HashMap<String, AttributeValue>;
 pub struct Table {
     client: Client,
     name: String,
+    /// The months that this process has noted to have tickets.
+    noted: Arc<Mutex<BTreeSet<String>>>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -84,7 +97,8 @@ impl ErrorName for Error {
 
 impl Table {
     pub fn new(client: Client, name: String) -> Self {
-        Self { client, name }
+        let noted = Arc::default();
+        Self { client, name, noted }
     }
 
     /// Whether the table answers a read of an item that is not there.

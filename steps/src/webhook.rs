@@ -3,20 +3,100 @@
 //! Jira waits 20 s, and tries again on 5xx only: so 2xx is what is in good hands or carries no fact, 4xx what no
 //! retry can make right, 5xx what one may.
 
-use serde_json::json;
-use ticket::{Delivery, TicketEvent, Time, jira};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::Serialize;
+use serde_json::{Value, json};
+use ticket::{Delivery, TicketEvent, TicketId, Time, jira};
 
 use crate::environment::{self, Environment};
 use crate::execution::{self, Executions, Start};
 use crate::http::{Kind, Problem, Request, Response};
 use crate::names::{ErrorName, Name};
+use crate::openapi::{example, sample};
+use crate::operation::{Access, Answer, Body, Operation};
 use crate::proof::{self, Proofs};
 use crate::secret::Secret;
+use crate::table::{Rejected, Table};
+
+/// Longest name of a sender that is kept with what could not be read.
+const USER_AGENT_CHARACTERS: usize = 200;
+
+pub(crate) const DELIVERY: Operation = Operation {
+    route: "POST /webhooks/jira",
+    id: "deliver",
+    summary: "A delivery of JIRA's webhook.",
+    about: "In any shape that JIRA sends, or the flat payload of `POST /tickets`. The same again is a duplicate, and \
+            starts nothing. What cannot be read is kept for 14 days: see `GET /deliveries`.",
+    access: Access::Jira,
+    path: None,
+    headers: &[],
+    query: &[],
+    body: Some(Body {
+        about: "The delivery.",
+        schema: crate::openapi::any_object,
+        example: || json!({ "summary": "Disk full", "created": "2026-11-21T07:00:00Z", "priority": "High" }),
+    }),
+    answers: &[STARTED, TAKEN_BEFORE],
+    problems: &[Kind::BadSignature],
+};
+
+pub(crate) const STARTED: Answer = Answer {
+    status: 202,
+    about: "Its execution has been started.",
+    schema: SchemaGenerator::subschema_for::<Taken>,
+    example: || example(&Taken::example("started")),
+};
+
+pub(crate) const TAKEN_BEFORE: Answer = Answer {
+    status: 200,
+    about: "It was taken before, or carries no fact.",
+    schema: taken_or_ignored,
+    example: || example(&Taken::example("duplicate")),
+};
+
+/// What became of an event.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Taken {
+    execution: String,
+    ticket: TicketId,
+    /// `started` or `duplicate`
+    outcome: &'static str,
+}
+
+/// What became of a delivery about nothing in a ticket's life.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Ignored {
+    execution: (),
+    ticket: (),
+    /// `ignored`
+    outcome: &'static str,
+    reason: String,
+}
+
+fn taken_or_ignored(generator: &mut SchemaGenerator) -> Schema {
+    let either: [Value; 2] = [
+        generator.subschema_for::<Taken>().into(),
+        generator.subschema_for::<Ignored>().into(),
+    ];
+    json_schema!({ "oneOf": either })
+}
+
+impl Taken {
+    pub(crate) fn example(outcome: &'static str) -> Self {
+        let event = sample::delivery();
+        Self {
+            execution: execution::name(&event),
+            ticket: event.ticket(),
+            outcome,
+        }
+    }
+}
 
 #[derive(Debug)]
 pub struct Webhook {
     secret: Secret,
     executions: Executions,
+    table: Table,
 }
 
 impl Webhook {
@@ -30,6 +110,7 @@ impl Webhook {
         Ok(Self {
             secret,
             executions: environment.executions()?,
+            table: environment.table()?,
         })
     }
 }
@@ -68,11 +149,35 @@ async fn take(webhook: &Webhook, request: &Request) -> Result<Response, Problem>
                       webhook's secret takes as a proof of the sender";
         return Err(Problem::new(401, Kind::BadSignature, detail).field("X-Hub-Signature"));
     }
-    match jira::read(&body).map_err(unfit)? {
-        Delivery::Event(event) => start(&webhook.executions, event, crate::now()).await,
-        Delivery::Ignored { reason } => {
-            let body = json!({ "execution": null, "ticket": null, "outcome": "ignored", "reason": reason });
-            Ok(Response::json(200, &body))
+    match jira::read(&body) {
+        Ok(Delivery::Event(event)) => start(&webhook.executions, event, crate::now()).await,
+        Ok(Delivery::Ignored { reason }) => {
+            let ignored = Ignored {
+                execution: (),
+                ticket: (),
+                outcome: "ignored",
+                reason,
+            };
+            Ok(Response::json(200, &ignored))
+        }
+        Err(error) => Err(keep(webhook, request, &body, unfit(error)).await),
+    }
+}
+
+/// Keeps what cannot be read for a person to see. Where that fails, Jira is asked to try again: it would not otherwise.
+async fn keep(webhook: &Webhook, request: &Request, body: &[u8], problem: Problem) -> Problem {
+    let user_agent = request.headers.get("user-agent");
+    let rejected = Rejected {
+        field: problem.field.clone(),
+        user_agent: user_agent.map(|name| name.chars().take(USER_AGENT_CHARACTERS).collect()),
+        ..Rejected::new(body, problem.kind.urn(), problem.detail.clone(), crate::now())
+    };
+    tracing::warn!(delivery = rejected.id, problem = problem.detail, "rejected");
+    match webhook.table.reject(&rejected).await {
+        Ok(()) => problem,
+        Err(error) => {
+            tracing::error!(delivery = rejected.id, error = crate::chain(&error));
+            Problem::unavailable()
         }
     }
 }
@@ -93,10 +198,12 @@ pub(crate) async fn start(executions: &Executions, event: TicketEvent, now: Time
     };
     let ticket = event.ticket();
     tracing::info!(execution = name, %ticket, outcome);
-    Ok(Response::json(
-        status,
-        &json!({ "execution": name, "ticket": ticket, "outcome": outcome }),
-    ))
+    let taken = Taken {
+        execution: name,
+        ticket,
+        outcome,
+    };
+    Ok(Response::json(status, &taken))
 }
 
 /// What is wrong with a body.

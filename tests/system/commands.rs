@@ -300,3 +300,31 @@ fn test_exits_with_1_for_a_failed_case_and_2_for_an_unusable_file() {
         text(&output.stderr)
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tickets_and_what_was_rejected_are_listed() {
+    let server = Server::start();
+    for (body, status) in [(Issue { number: 75 }.created(), 202), (b"{\"half\": ".to_vec(), 400)] {
+        let (answered, answer) = server.post(&body).await;
+        assert_eq!(answered, status, "{answer}");
+        if let Some(name) = answer["execution"].as_str() {
+            server.execution(name, "SUCCEEDED").await;
+        }
+    }
+    let data = server.data_dir().display().to_string();
+    let run = |arguments: &[&str]| {
+        let target = ["--url", &server.api, "--data-dir", &data];
+        let ran = run(&[arguments, &target].concat(), b"");
+        assert!(ran.succeeded, "{ran:?}");
+        ran
+    };
+    let listed = run(&["tickets", "--state", "open", "--priority", "high", "--json"]).lines();
+    assert_eq!((listed.len(), &listed[0]["key"]), (1, &json!("TEST-75")));
+    assert!(run(&["tickets", "--order", "oldest"]).out.starts_with("TEST-75"));
+    let none = run(&["tickets", "--state", "closed"]);
+    assert_eq!((none.out.as_str(), none.err.trim()), ("", "No tickets."));
+    let rejected = run(&["deliveries", "--json"]).lines();
+    let id = rejected[0]["id"].as_str().expect("an id");
+    assert!(run(&["deliveries"]).out.contains(id));
+    assert!(run(&["deliveries", id]).out.contains("{\"half\": "));
+}

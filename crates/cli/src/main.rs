@@ -7,6 +7,7 @@ mod check;
 mod client;
 mod compile;
 mod create_tickets;
+mod deliveries;
 mod door;
 mod executions;
 mod export;
@@ -24,6 +25,7 @@ mod sample;
 mod style;
 mod test;
 mod ticket;
+mod tickets;
 mod token;
 mod up;
 
@@ -60,6 +62,8 @@ enum Action {
     Post(post::Options),
     /// Show a ticket by its key or id.
     Ticket(ticket::Options),
+    /// List tickets by what they are.
+    Tickets(tickets::Options),
     /// List executions, or show one step by step.
     Executions(executions::Options),
     /// Retry failed executions from the step that failed.
@@ -76,6 +80,8 @@ enum Action {
     Export(export::Options),
     /// Take what `export` wrote, or deliveries a line each.
     Import(import::Options),
+    /// List the deliveries that could not be read, or show one.
+    Deliveries(deliveries::Options),
     /// Drop the table and the executions, and create them anew.
     Reset(reset::Options),
     /// Find every problem of a template and its state machines.
@@ -159,6 +165,8 @@ async fn run(action: Action) -> anyhow::Result<ExitCode> {
         Action::Up(options) => up::run(options).await,
         Action::Post(options) => post::run(options).await,
         Action::Ticket(options) => ticket::run(options).await,
+        Action::Tickets(options) => tickets::run(options).await,
+        Action::Deliveries(options) => deliveries::run(options).await,
         Action::Executions(options) => executions::run(options).await,
         Action::Redrive(options) => redrive::run(options).await,
         Action::CreateTickets(options) => create_tickets::run(options).await,

@@ -258,8 +258,9 @@ pub enum Finding {
 /// Tickets without a Jira have no status between open and completed, so that none of them could ever be started.
 pub fn findings(id: &TicketId, ticket: &Ticket) -> BTreeSet<Finding> {
     let mut findings: BTreeSet<Finding> = ticket.flags.iter().copied().map(Finding::Flag).collect();
-    let is_flat = id.site.as_str() == flat::SITE;
-    if ticket.state == State::Closed && ticket.started_at.is_none() && !is_flat {
+    // In a status whose category is not known it may have been worked on.
+    let is_known = id.site.as_str() != flat::SITE && ticket.history.iter().all(|stay| stay.category.is_some());
+    if ticket.state == State::Closed && ticket.started_at.is_none() && is_known {
         findings.insert(Finding::ClosedNeverStarted);
     }
     let categories: Vec<_> = ticket.history.iter().filter_map(|stay| stay.category).collect();

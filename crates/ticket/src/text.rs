@@ -2,6 +2,7 @@
 //!
 //! They are no facts: a fact is kept for ever, and a ticket's life must not cost the square of its events.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::time::Time;
@@ -17,7 +18,7 @@ pub(crate) const NAME_BYTES: usize = 255;
 const EXCERPT_BYTES: usize = 80;
 
 /// A text, and whether it is only the beginning of one.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct Text {
     pub value: String,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -36,14 +37,14 @@ impl Text {
 }
 
 /// A text as a delivery showed it: `None` where it said that there is none.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct Seen {
     pub observed: Time,
     pub text: Option<Text>,
 }
 
 /// The texts of a ticket, each with the time at which it was seen; `None` where no delivery spoke of it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Texts {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub summary: Option<Seen>,

@@ -1,38 +1,165 @@
 //! Executions as API clients see them.
 
+use schemars::{JsonSchema, SchemaGenerator};
 use serde::Serialize;
-use serde_json::json;
 use ticket::{TicketId, Time};
 
-use super::ticket::is_known;
-use super::{Read, no_such_ticket, page, resolve, unavailable};
+use super::ticket::{ID, is_known};
+use super::{Read, no_such_ticket, resolve, unavailable};
 use crate::execution::Description;
 use crate::http::{Kind, Problem, Request, Response};
+use crate::openapi::{example, sample};
+use crate::operation::{Access, Answer, CURSOR, LIMIT_OF_LIST, Operation, Parameter, Query, Takes, Text};
 use crate::table::{Page, Progress, Status, Step};
 
+pub(crate) const NAME: Text = Text {
+    name: "name",
+    about: "The execution's name, as the answer to the delivery gave it.",
+    example: "SHOP-1-0d6f3c52f1a04b7c8e9d2b6a5f4e3d2c",
+};
+
+const STATUSES: [&str; Status::ALL.len()] = {
+    let mut names = [""; Status::ALL.len()];
+    let mut index = 0;
+    while index < names.len() {
+        names[index] = Status::ALL[index].as_str();
+        index += 1;
+    }
+    names
+};
+
+pub(crate) const ONE: Operation = Operation {
+    route: "GET /executions/{name}",
+    id: "getExecution",
+    summary: "An execution, step by step.",
+    about: "",
+    access: Access::Read,
+    path: Some(NAME),
+    headers: &[],
+    query: &[],
+    body: None,
+    answers: &[Answer {
+        status: 200,
+        about: "The execution.",
+        schema: SchemaGenerator::subschema_for::<View>,
+        example: || example(&View::example()),
+    }],
+    problems: &[Kind::NoSuchExecution],
+};
+
+pub(crate) const LIST: Operation = Operation {
+    route: "GET /executions",
+    id: "listExecutions",
+    summary: "Executions, the newest first.",
+    about: "",
+    access: Access::Read,
+    path: None,
+    headers: &[],
+    query: &[
+        Parameter {
+            name: "status",
+            takes: Takes::OneOf(&STATUSES),
+            about: "Only those that are so.",
+        },
+        LIMIT_OF_LIST,
+        CURSOR,
+    ],
+    body: None,
+    answers: &[LISTED],
+    problems: &[],
+};
+
+pub(crate) const OF_TICKET: Operation = Operation {
+    route: "GET /tickets/{id}/executions",
+    id: "listTicketExecutions",
+    summary: "A ticket's executions, the newest first.",
+    about: "",
+    access: Access::Read,
+    path: Some(ID),
+    headers: &[],
+    query: &[LIMIT_OF_LIST, CURSOR],
+    body: None,
+    answers: &[LISTED],
+    problems: &[Kind::NoSuchTicket, Kind::AmbiguousKey],
+};
+
+const LISTED: Answer = Answer {
+    status: 200,
+    about: "A page of executions.",
+    schema: SchemaGenerator::subschema_for::<Executions>,
+    example: || {
+        example(&Executions {
+            executions: vec![View::example()],
+            next: None,
+        })
+    },
+};
+
+/// A page of executions.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Executions {
+    executions: Vec<View>,
+    /// The cursor of the next page; null on the last one.
+    next: Option<String>,
+}
+
 /// An execution.
-#[derive(Debug, PartialEq, Serialize)]
+#[derive(Debug, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "Execution")]
 struct View {
     name: String,
     ticket: Option<TicketId>,
     status: Status,
+    /// 1, and one more for each redrive.
     attempts: u32,
     started_at: Time,
     stopped_at: Option<Time>,
     error: Option<String>,
     cause: Option<String>,
+    /// In the order in which they began, each in its latest round.
     steps: Vec<StepView>,
 }
 
-#[derive(Debug, PartialEq, Serialize)]
+/// A step of an execution.
+#[derive(Debug, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "Step")]
 struct StepView {
     name: String,
     status: Status,
+    /// 1, and one more for each of its retries.
     attempt: u32,
     started_at: Time,
     finished_at: Time,
     outcome: Option<String>,
     error: Option<String>,
+}
+
+impl View {
+    /// One that has just begun.
+    fn example() -> Self {
+        let event = sample::delivery();
+        let (started_at, finished_at) = (event.observed, event.observed.saturating_add(12));
+        let step = StepView {
+            name: "ValidateTicket".to_owned(),
+            status: Status::Succeeded,
+            attempt: 1,
+            started_at,
+            finished_at,
+            outcome: Some("valid".to_owned()),
+            error: None,
+        };
+        Self {
+            name: crate::execution::name(&event),
+            ticket: Some(event.ticket()),
+            status: Status::Running,
+            attempts: 1,
+            started_at,
+            stopped_at: None,
+            error: None,
+            cause: None,
+            steps: vec![step],
+        }
+    }
 }
 
 impl From<Progress> for View {
@@ -116,10 +243,9 @@ impl From<Description> for View {
     }
 }
 
-/// `GET /executions/{name}`
 pub(super) async fn one(read: &Read, request: &Request) -> Result<Response, Problem> {
-    request.only_parameters(&[])?;
-    let name = request.path_parameter("name");
+    ONE.query(request)?;
+    let name = request.path_parameter(NAME.name);
     if let Some(progress) = read.table.progress(name).await.map_err(unavailable)? {
         return Ok(Response::json(200, &View::from(progress)));
     }
@@ -127,55 +253,38 @@ pub(super) async fn one(read: &Read, request: &Request) -> Result<Response, Prob
         Some(description) => Ok(Response::json(200, &View::from(description))),
         None => {
             let detail = format!("there is no execution {name:?}");
-            Err(Problem::new(404, Kind::NoSuchExecution, detail).field("name"))
+            Err(Problem::new(404, Kind::NoSuchExecution, detail).field(NAME.name))
         }
     }
 }
 
-/// `GET /executions?status=&limit=&cursor=`
 pub(super) async fn list(read: &Read, request: &Request) -> Result<Response, Problem> {
-    request.only_parameters(&["status", "limit", "cursor"])?;
-    let (limit, cursor) = page(&request.query_string_parameters)?;
-    let statuses = match request.query_string_parameters.get("status") {
+    let query = LIST.query(request)?;
+    let statuses = match query.text("status").and_then(Status::parse) {
         None => Status::ALL.to_vec(),
-        Some(text) => match Status::parse(text) {
-            Some(status) => vec![status],
-            None => {
-                let known = Status::ALL.map(Status::as_str).join(", ");
-                let detail = format!("status is {text:?}; it should be one of {known}");
-                return Err(Problem::new(422, Kind::InvalidValue, detail).field("status"));
-            }
-        },
+        Some(status) => vec![status],
     };
-    read.table
-        .executions(&statuses, limit, cursor.as_ref())
-        .await
-        .map(listing)
-        .map_err(unavailable)
+    let page = read.table.executions(&statuses, query.limit(), query.place()).await;
+    Ok(listing(&query, page.map_err(unavailable)?))
 }
 
-/// `GET /tickets/{id}/executions?limit=&cursor=`
 pub(super) async fn of_ticket(read: &Read, request: &Request) -> Result<Response, Problem> {
-    request.only_parameters(&["limit", "cursor"])?;
-    let (limit, cursor) = page(&request.query_string_parameters)?;
-    let wanted = request.path_parameter("id");
+    let query = OF_TICKET.query(request)?;
+    let wanted = request.path_parameter(ID.name);
     let id = resolve(&read.table, wanted).await?;
-    let page = read
-        .table
-        .executions_of(&id, limit, cursor.as_ref())
-        .await
-        .map_err(unavailable)?;
+    let page = read.table.executions_of(&id, query.limit(), query.place()).await;
+    let page = page.map_err(unavailable)?;
     // An empty page may be that of a ticket whose executions have expired, or the one after the last.
     if page.items.is_empty() && !is_known(read, &id).await.map_err(unavailable)? {
         return Err(no_such_ticket(wanted));
     }
-    Ok(listing(page))
+    Ok(listing(&query, page))
 }
 
-fn listing(page: Page<Progress>) -> Response {
-    let executions: Vec<View> = page.items.into_iter().map(View::from).collect();
-    Response::json(
-        200,
-        &json!({ "executions": executions, "next": page.next.map(|cursor| cursor.encode()) }),
-    )
+fn listing(query: &Query, page: Page<Progress>) -> Response {
+    let listed = Executions {
+        executions: page.items.into_iter().map(View::from).collect(),
+        next: query.next(page.next.as_deref()),
+    };
+    Response::json(200, &listed)
 }

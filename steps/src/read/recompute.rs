@@ -1,16 +1,38 @@
 //! `GET /recompute`: how far the last recompute is, and whether one is due.
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, SchemaGenerator};
 use serde::Serialize;
 use ticket::{TicketId, Time};
 
 use super::{Read, unavailable};
 use crate::http::{Problem, Request, Response};
+use crate::openapi::example;
+use crate::operation::{Access, Answer, Operation};
 use crate::recompute::is_due;
 use crate::table::Status;
 
+pub(crate) const RECOMPUTE: Operation = Operation {
+    route: "GET /recompute",
+    id: "getRecompute",
+    summary: "How far the last recompute is, and whether one is due.",
+    about: "",
+    access: Access::Read,
+    path: None,
+    headers: &[],
+    query: &[],
+    body: None,
+    answers: &[Answer {
+        status: 200,
+        about: "The recompute.",
+        schema: SchemaGenerator::subschema_for::<View>,
+        example: || example(&View::never(true)),
+    }],
+    problems: &[],
+};
+
 /// How far the last recompute is.
 #[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Recompute")]
 struct View {
     /// Null if there has never been one.
     execution: Option<String>,
@@ -28,8 +50,26 @@ struct View {
     is_current: bool,
 }
 
+impl View {
+    /// Of a table in which there has never been one.
+    fn never(is_current: bool) -> Self {
+        Self {
+            execution: None,
+            status: None,
+            started_at: None,
+            updated_at: None,
+            policy_version: None,
+            total: 0,
+            recomputed: 0,
+            failed: 0,
+            failures: Vec::new(),
+            is_current,
+        }
+    }
+}
+
 pub(super) async fn recompute(read: &Read, request: &Request) -> Result<Response, Problem> {
-    request.only_parameters(&[])?;
+    RECOMPUTE.query(request)?;
     let job = read.table.job().await.map_err(unavailable)?;
     let status = match &job {
         Some(job) => {
@@ -53,18 +93,7 @@ pub(super) async fn recompute(read: &Read, request: &Request) -> Result<Response
             failures: job.failures,
             is_current,
         },
-        None => View {
-            execution: None,
-            status: None,
-            started_at: None,
-            updated_at: None,
-            policy_version: None,
-            total: 0,
-            recomputed: 0,
-            failed: 0,
-            failures: Vec::new(),
-            is_current,
-        },
+        None => View::never(is_current),
     };
     Ok(Response::json(200, &view))
 }

@@ -1,33 +1,114 @@
 //! A ticket as API clients see it.
 
+use std::collections::BTreeMap;
+
+use schemars::{JsonSchema, SchemaGenerator};
 use serde::Serialize;
-use serde_json::json;
-use ticket::{Durations, Fact, Flag, Ticket, TicketId, TicketView, Time};
+use ticket::{Categories, Durations, Fact, Flag, Policy, Ticket, TicketId, TicketView, Time};
+use tokio::task::JoinSet;
 
 use super::{Read, no_such_ticket, resolve, times, unavailable};
-use crate::http::{Problem, Request, Response};
+use crate::http::{Kind, Problem, Request, Response};
+use crate::openapi::{example, sample};
+use crate::operation::{Access, Answer, Operation, Parameter, Takes, Text};
 use crate::store::STORED;
-use crate::table::{self, Fold, Progress, Seen, Status};
+use crate::table::{self, Fold, Progress, Seen, Status, Table};
 
 /// Failed executions looked at to decide a ticket's `workflow_status`: a ticket has few, and one that counts decides.
 const FAILURES: usize = 100;
+/// Tickets whose executions are asked for at the same time: as many as the SDK keeps connections busy with.
+const AT_ONCE: usize = 16;
 
-/// The answer of `GET /tickets/{id}`.
-#[derive(Debug, Serialize)]
-struct View {
+pub(crate) const ID: Text = Text {
+    name: "id",
+    about: "The ticket's id, `{site}~{issue id}`, or a key that it has or had.",
+    example: "example.atlassian.net~10001",
+};
+
+pub(crate) const TICKET: Operation = Operation {
+    route: "GET /tickets/{id}",
+    id: "getTicket",
+    summary: "A ticket.",
+    about: "",
+    access: Access::Read,
+    path: Some(ID),
+    headers: &[],
+    query: &[Parameter {
+        name: AS_OF,
+        takes: Takes::Moment,
+        about: "Up to when it is counted how long the ticket was where; now without it.",
+    }],
+    body: None,
+    answers: &[Answer {
+        status: 200,
+        about: "The ticket.",
+        schema: SchemaGenerator::subschema_for::<View>,
+        example: || example(&View::example()),
+    }],
+    problems: &[Kind::NoSuchTicket, Kind::AmbiguousKey],
+};
+
+const AS_OF: &str = "as_of";
+
+/// A ticket.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Ticket")]
+pub(super) struct View {
     #[serde(flatten)]
     ticket: TicketView,
     #[serde(flatten)]
     times: times::View,
     workflow_status: WorkflowStatus,
+    /// When its numbers were last computed.
     updated_at: Option<Time>,
     last_execution: Option<String>,
     /// As of when everything that the site's JIRA knew was known here.
     last_reconciled_at: Option<Time>,
 }
 
+impl View {
+    /// The one way in which a ticket is shown, alone and in every list.
+    fn new(
+        ticket: TicketView,
+        seen: &Seen,
+        times: times::View,
+        updated_at: Option<Time>,
+        workflow_status: WorkflowStatus,
+        last_execution: Option<String>,
+        last_reconciled_at: Option<Time>,
+    ) -> Self {
+        Self {
+            ticket: with_texts(ticket, seen),
+            times,
+            workflow_status,
+            updated_at,
+            last_execution,
+            last_reconciled_at,
+        }
+    }
+
+    pub(super) fn id(&self) -> &TicketId {
+        &self.ticket.id
+    }
+
+    /// A ticket that was worked on and closed.
+    pub(super) fn example() -> Self {
+        let (event, policy) = (sample::delivery(), Policy::default());
+        let told = ticket::fold(&event.facts, &policy, &Categories::default());
+        let ticket = TicketView::new(&event.ticket(), &told, &event.texts);
+        Self {
+            times: times::View::of_ticket(&told, &ticket.durations, &policy, event.observed.saturating_add(90)),
+            ticket,
+            workflow_status: WorkflowStatus::Succeeded,
+            updated_at: Some(event.observed.saturating_add(90)),
+            last_execution: Some(crate::execution::name(&event)),
+            last_reconciled_at: None,
+        }
+    }
+}
+
 /// How the work on a ticket stands: derived from its executions when it is read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub(super) enum WorkflowStatus {
     Active,
@@ -36,40 +117,14 @@ pub(super) enum WorkflowStatus {
     Rejected,
 }
 
-/// `GET /tickets/{id}?as_of=`, `id` being an id or a key.
 pub(super) async fn ticket(read: &Read, request: &Request) -> Result<Response, Problem> {
-    request.only_parameters(&["as_of"])?;
-    let as_of = times::as_of(request)?;
-    let wanted = request.path_parameter("id");
+    let as_of = TICKET.query(request)?.moment(AS_OF);
+    let wanted = request.path_parameter(ID.name);
     let id = resolve(&read.table, wanted).await?;
     match view(read, &id, as_of).await.map_err(unavailable)? {
         Some(view) => Ok(Response::json(200, &view)),
         None => Err(no_such_ticket(wanted)),
     }
-}
-
-/// `GET /tickets/{id}/history`: the facts, and what follows from them.
-pub(super) async fn history(read: &Read, request: &Request) -> Result<Response, Problem> {
-    request.only_parameters(&[])?;
-    let wanted = request.path_parameter("id");
-    let id = resolve(&read.table, wanted).await?;
-    let facts = read.table.stored(&id).await.map_err(unavailable)?.facts;
-    if facts.is_empty() {
-        return Err(no_such_ticket(wanted));
-    }
-    let (Seen { texts, .. }, map) = read.table.seen(&id).await.map_err(unavailable)?;
-    let ticket = ticket::fold(&facts, &read.policy, &map.categories);
-    let body = json!({
-        "ticket": id,
-        "facts": facts,
-        "texts": texts,
-        "history": ticket.history,
-        "gaps": ticket.gaps,
-        "flags": ticket.flags,
-        "policy_version": ticket.policy_version,
-        "map_version": ticket.map_version,
-    });
-    Ok(Response::json(200, &body))
 }
 
 /// Whether anything was ever said or tried about a ticket.
@@ -107,16 +162,59 @@ async fn view(read: &Read, id: &TicketId, as_of: Option<Time>) -> Result<Option<
             (ticket, times, None)
         }
     };
-    let workflow_status = workflow_status(read, id, fold.as_ref(), &executions).await?;
+    let workflow_status = workflow_status(&read.table, id, fold.as_ref(), &executions).await?;
     let last_execution = executions.first().map(|(name, _)| name.clone());
-    Ok(Some(View {
-        ticket: with_texts(ticket, &seen),
+    Ok(Some(View::new(
+        ticket,
+        &seen,
         times,
-        workflow_status,
         updated_at,
+        workflow_status,
         last_execution,
-        last_reconciled_at: read.table.reconciled_at(&id.site).await?,
-    }))
+        read.table.reconciled_at(&id.site).await?,
+    )))
+}
+
+/// Tickets that are folded, as in a list: the same as one by one, in their order.
+pub(super) async fn views(read: &Read, shown: Vec<(TicketId, Fold, Seen)>) -> Result<Vec<View>, table::Error> {
+    let as_of = crate::now();
+    let mut views = Vec::with_capacity(shown.len());
+    let mut reconciled = BTreeMap::new();
+    for (id, ..) in &shown {
+        if !reconciled.contains_key(&id.site) {
+            reconciled.insert(id.site.clone(), read.table.reconciled_at(&id.site).await?);
+        }
+    }
+    for some in shown.chunks(AT_ONCE) {
+        let mut asked = JoinSet::new();
+        for (index, (id, fold, _)) in some.iter().enumerate() {
+            let (table, id, fold) = (read.table.clone(), id.clone(), fold.clone());
+            asked.spawn(async move {
+                let executions = table.statuses_of(&id).await?;
+                let status = workflow_status(&table, &id, Some(&fold), &executions).await?;
+                let last = executions.into_iter().next().map(|(name, _)| name);
+                Ok::<_, table::Error>((index, status, last))
+            });
+        }
+        let mut answered = Vec::with_capacity(some.len());
+        while let Some(answer) = asked.join_next().await {
+            answered.push(answer.expect("a question is neither aborted nor panics")?);
+        }
+        answered.sort_unstable_by_key(|(index, ..)| *index);
+        for ((id, fold, seen), (_, workflow_status, last_execution)) in some.iter().zip(answered) {
+            let updated_at = Some(fold.updated_at);
+            views.push(View::new(
+                fold.view.clone(),
+                seen,
+                times::View::of_fold(fold, &read.policy, as_of),
+                updated_at,
+                workflow_status,
+                last_execution,
+                reconciled.get(&id.site).copied().flatten(),
+            ));
+        }
+    }
+    Ok(views)
 }
 
 /// A ticket as its facts tell it now.
@@ -137,7 +235,7 @@ fn with_texts(mut ticket: TicketView, seen: &Seen) -> TicketView {
 }
 
 async fn workflow_status(
-    read: &Read,
+    table: &Table,
     id: &TicketId,
     fold: Option<&Fold>,
     executions: &[(String, Status)],
@@ -149,10 +247,10 @@ async fn workflow_status(
     }
     // The fold covers every fact there is, and is measured: then it covers those of every failed execution, too.
     let is_complete = match fold {
-        Some(fold) if fold.is_measured => fold.fact_count == read.table.fact_count(id).await?,
+        Some(fold) if fold.is_measured => fold.fact_count == table.fact_count(id).await?,
         _ => false,
     };
-    let failed = read.table.progresses(&failed).await?;
+    let failed = table.progresses(&failed).await?;
     Ok(
         match failed.iter().all(|progress| is_superseded(progress, is_complete)) {
             true => standing(executions),

@@ -4,7 +4,6 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use ticket::{Durations, Policy, Time, Times};
 
-use crate::http::{Kind, Problem, Request};
 use crate::table::Fold;
 
 /// What the answer says of a ticket's times.
@@ -16,17 +15,6 @@ pub(super) struct View {
     status_since: Option<Time>,
     #[serde(flatten)]
     times: Times,
-}
-
-/// The moment that `?as_of=` names, if it does.
-pub(super) fn as_of(request: &Request) -> Result<Option<Time>, Problem> {
-    let asked = request.query_string_parameters.get("as_of");
-    let parse = |text: &String| {
-        let detail = || format!("as_of is {text:?}; it should be {}", ticket::time::EXPECTED);
-        text.parse()
-            .map_err(|_| Problem::new(422, Kind::InvalidValue, detail()).field("as_of"))
-    };
-    asked.map(parse).transpose()
 }
 
 impl View {

@@ -7,8 +7,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_dynamodb::types::KeysAndAttributes;
-use base64::Engine;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use ticket::{IssueKey, TicketId, Time};
@@ -24,9 +22,9 @@ use crate::step::{Execution, State};
 const KEPT_SECONDS: i64 = 90 * 24 * 60 * 60;
 /// Partitions of the index by status. All running executions would else heat one: a partition takes 1,000 writes a
 /// second, and an execution makes three.
-const SHARDS: u8 = 4;
+pub(super) const SHARDS: u8 = 4;
 /// BatchGetItem's own limit.
-const BATCH: usize = 100;
+pub(super) const BATCH: usize = 100;
 /// How often a batch is asked again for what it left out, before it counts as unavailable.
 const BATCH_ATTEMPTS: usize = 4;
 /// Attributes `step_{state}` hold the steps.
@@ -65,7 +63,7 @@ impl Status {
         Self::Rejected,
     ];
 
-    pub fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Running => "RUNNING",
             Self::Succeeded => "SUCCEEDED",
@@ -150,24 +148,8 @@ pub struct Failure {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Page<T> {
     pub items: Vec<T>,
-    pub next: Option<Cursor>,
-}
-
-/// Where a page of executions ends: they are listed by time of start, the newest first.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Cursor(pub(super) String);
-
-impl Cursor {
-    pub fn encode(&self) -> String {
-        BASE64_URL_SAFE_NO_PAD.encode(&self.0)
-    }
-
-    pub fn decode(text: &str) -> Option<Self> {
-        let started_key = String::from_utf8(BASE64_URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
-        let (time, name) = started_key.split_once('#')?;
-        let is_canonical = time.parse::<Time>().ok()?.to_string() == time;
-        (is_canonical && !name.is_empty()).then_some(Self(started_key))
-    }
+    /// Where the next page begins: behind this place.
+    pub next: Option<String>,
 }
 
 pub(super) fn partition(name: &str) -> String {
@@ -295,6 +277,15 @@ impl Progress {
     }
 }
 
+/// The names in the newest `limit` of some sort keys, and the last of those keys if there are more.
+fn newest(keys: &BTreeSet<String>, limit: usize) -> (Vec<String>, Option<String>) {
+    let last = keys.iter().rev().nth(limit.saturating_sub(1));
+    let next = last.filter(|_| limit < keys.len()).cloned();
+    let name = |key: &String| key.split_once('#').map(|(_, name)| name.to_owned());
+    let names = keys.iter().rev().take(limit).filter_map(name).collect();
+    (names, next)
+}
+
 impl Table {
     /// Records a step that had nothing else to write.
     pub async fn record(&self, record: &Record<'_>) -> Result<Outcome, Error> {
@@ -394,26 +385,39 @@ impl Table {
         &self,
         statuses: &[Status],
         limit: usize,
-        before: Option<&Cursor>,
+        before: Option<&str>,
     ) -> Result<Page<Progress>, Error> {
+        let shards = statuses
+            .iter()
+            .flat_map(|status| (0..SHARDS).map(|index| shard(*status, index)));
+        let (names, next) = self.newest_started(shards.collect(), limit, before).await?;
+        self.page(&names, next, |progress| statuses.contains(&progress.status))
+            .await
+    }
+
+    /// Names in any of these partitions of the index by status, the newest first, and where they end if there are
+    /// more.
+    pub(super) async fn newest_started(
+        &self,
+        partitions: Vec<String>,
+        limit: usize,
+        before: Option<&str>,
+    ) -> Result<(Vec<String>, Option<String>), Error> {
         let mut queries = JoinSet::new();
-        for &status in statuses {
-            for index in 0..SHARDS {
-                let (table, before) = (self.clone(), before.cloned());
-                queries.spawn(async move {
-                    let partition = ("status_shard", shard(status, index));
-                    table
-                        .started_keys(BY_STATUS, partition, limit + 1, before.as_ref())
-                        .await
-                });
-            }
+        for partition in partitions {
+            let (table, before) = (self.clone(), before.map(str::to_owned));
+            queries.spawn(async move {
+                let partition = ("status_shard", partition);
+                table
+                    .started_keys(BY_STATUS, partition, limit + 1, before.as_deref())
+                    .await
+            });
         }
         let mut keys = BTreeSet::new();
         while let Some(found) = queries.join_next().await {
             keys.extend(found.expect("a query is neither aborted nor panics")?);
         }
-        self.page(keys, limit, |progress| statuses.contains(&progress.status))
-            .await
+        Ok(newest(&keys, limit))
     }
 
     /// Executions of a ticket, the newest first.
@@ -421,31 +425,24 @@ impl Table {
         &self,
         ticket: &TicketId,
         limit: usize,
-        before: Option<&Cursor>,
+        before: Option<&str>,
     ) -> Result<Page<Progress>, Error> {
         let keys = self
             .started_keys(BY_TICKET, ("ticket", ticket.to_string()), limit + 1, before)
             .await?;
-        self.page(keys.into_iter().collect(), limit, |_| true).await
+        let (names, next) = newest(&keys.into_iter().collect(), limit);
+        self.page(&names, next, |_| true).await
     }
 
-    /// The newest `limit` of `keys`, with their progress. The index may be behind the table, which decides.
+    /// The progress of `names`, in their order. The index may be behind the table, which decides.
     async fn page(
         &self,
-        keys: BTreeSet<String>,
-        limit: usize,
+        names: &[String],
+        next: Option<String>,
         is_listed: impl Fn(&Progress) -> bool,
     ) -> Result<Page<Progress>, Error> {
-        let next = keys
-            .iter()
-            .rev()
-            .nth(limit.saturating_sub(1))
-            .filter(|_| limit < keys.len());
-        let next = next.cloned().map(Cursor);
-        let name = |key: &String| key.split_once('#').map(|(_, name)| name.to_owned());
-        let names: Vec<String> = keys.iter().rev().take(limit).filter_map(name).collect();
         let mut found: BTreeMap<String, Progress> = BTreeMap::new();
-        for progress in self.progresses(&names).await? {
+        for progress in self.progresses(names).await? {
             found.insert(progress.name.clone(), progress);
         }
         let items = names
@@ -462,7 +459,7 @@ impl Table {
         index: &str,
         (attribute, partition): (&str, String),
         limit: usize,
-        before: Option<&Cursor>,
+        before: Option<&str>,
     ) -> Result<Vec<String>, Error> {
         let mut request = self
             .client
@@ -475,7 +472,7 @@ impl Table {
             .expression_attribute_values(":partition", string(partition));
         request = match before {
             None => request.key_condition_expression("#partition = :partition"),
-            Some(Cursor(before)) => request
+            Some(before) => request
                 .key_condition_expression("#partition = :partition AND #started_key < :before")
                 .expression_attribute_names("#started_key", "started_key")
                 .expression_attribute_values(":before", string(before)),

@@ -7,7 +7,7 @@ use ticket::{Categories, SiteId, Ticket, TicketId, Time};
 
 use super::attribute::string;
 use super::request::{Change, Outcome, PARTITION, Reading, attribute};
-use super::ticket::{JUDGED_SHARDS, Judgement, fold_change, judged_partition, measure, ticket_of};
+use super::ticket::{JUDGED_SHARDS, Judgement, fold_change, judged_partition, measure, months, ticket_of};
 use super::{Error, Table, failed};
 
 const BY_JUDGEMENT: &str = "by-judgement";
@@ -135,6 +135,7 @@ impl Table {
     /// Writes a fold and its durations at once, unless the stored one covers more. An execution that was about to measure
     /// the one before finds that it is superseded.
     pub async fn refold(&self, id: &TicketId, ticket: &Ticket, by: &str, now: Time) -> Result<Outcome, Error> {
+        self.note_months(&months(ticket)).await?;
         let mut change = fold_change(id, ticket, by, now);
         measure(&mut change, ticket);
         self.change("write a ticket", change).await

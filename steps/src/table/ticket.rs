@@ -1,17 +1,20 @@
 //! A ticket's items: facts, fold, texts and aliases.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_dynamodb::types::{AttributeValue, Select};
 use serde::{Deserialize, Serialize};
 use ticket::fact::Field;
 use ticket::fold::RULES_VERSION;
+use ticket::metrics::findings;
 use ticket::{
     Durations, Fact, IssueKey, SiteId, Spent, State, Texts, Ticket, TicketEvent, TicketId, TicketView, Time, durations,
 };
+use tokio::task::JoinSet;
 
 use super::attribute::{number, string};
-use super::progress::Record;
+use super::list;
+use super::progress::{BATCH, Record};
 use super::request::{Change, Outcome, PARTITION, Reading, SORT, Write, attribute, key};
 use super::site::{Map, map_key};
 use super::{Error, Item, Table, failed};
@@ -19,8 +22,6 @@ use super::{Error, Item, Table, failed};
 const FACT_PREFIX: &str = "FACT#";
 const FOLD: &str = "FOLD";
 const SEEN: &str = "SEEN";
-/// The month of tickets whose creation is unknown.
-const NO_MONTH: &str = "0000-00";
 
 /// Partitions of the index by judgement, for each site. A recompute moves every ticket within its partition, and a
 /// partition takes 1,000 writes a second.
@@ -169,14 +170,10 @@ impl Fold {
 pub(super) fn fold_change(id: &TicketId, ticket: &Ticket, by: &str, now: Time) -> Change {
     let mut view = TicketView::new(id, ticket, &Texts::default());
     view.durations = Durations::default();
-    let month = view
-        .created_at
-        .map_or(NO_MONTH.to_owned(), |at| at.to_string()[..7].to_owned());
-    let hour = |at: Time| at.to_string()[..13].to_owned();
-    let sort = |at: Option<Time>| format!("{}#{id}", at.map(|at| at.to_string()).unwrap_or_default());
-    let state = attribute(&view.state);
-    let state_name = state.as_s().expect("a state is written as a string");
+    let month = list::month(view.created_at);
     let closed_at = view.closed_at.filter(|_| view.state == State::Closed);
+    let findings = findings(id, ticket);
+    let named_month = |name: &Option<String>| name.as_ref().map(|name| string(list::named_month(name, &month)));
 
     let mut change = Change::new(partition(id), FOLD.to_owned());
     change
@@ -185,22 +182,19 @@ pub(super) fn fold_change(id: &TicketId, ticket: &Ticket, by: &str, now: Time) -
         .set("fact_count", AttributeValue::N(ticket.fact_count.to_string()))
         .set("folded_by", string(by))
         .set("updated_at", string(now.to_string()))
-        .set("state_month", string(format!("{state_name}#{month}")))
-        .set("created_key", string(sort(view.created_at)))
-        .set_or_remove("created_hour", view.created_at.map(|at| string(hour(at))))
-        .set_or_remove("closed_hour", closed_at.map(|at| string(hour(at))))
-        .set_or_remove("closed_key", closed_at.map(|at| string(sort(Some(at)))))
+        .set("state_month", string(list::state_month(view.state, &month)))
+        .set("created_month", string(month.as_str()))
+        .set("created_key", string(list::sort_key(view.created_at, id)))
+        .set_or_remove("closed_month", closed_at.map(|at| string(list::month(Some(at)))))
+        .set_or_remove("closed_key", closed_at.map(|at| string(list::sort_key(Some(at), id))))
+        .set_or_remove("ticket_key", view.key.as_ref().map(|key| string(key.as_str())))
         .set_or_remove("priority", view.priority.clone().map(string))
         .set_or_remove("priority_at_creation", view.priority_at_creation.clone().map(string))
-        .set_or_remove(
-            "priority_month",
-            view.priority.as_ref().map(|name| string(format!("{name}#{month}"))),
-        )
+        .set_or_remove("priority_month", named_month(&view.priority))
         .set_or_remove("project", view.project.clone().map(string))
-        .set_or_remove(
-            "project_month",
-            view.project.as_ref().map(|name| string(format!("{name}#{month}"))),
-        )
+        .set_or_remove("project_month", named_month(&view.project))
+        .set_or_remove("quality_month", (!findings.is_empty()).then(|| string(month.as_str())))
+        .set_or_remove("findings", list::findings_attribute(&findings))
         .condition(FOLD_GUARD, []);
     for (name, value) in Judgement::of(ticket).values() {
         change.set(name, value);
@@ -231,6 +225,12 @@ pub(super) fn leave_unmeasured(change: &mut Change, ticket: &Ticket, before: Opt
 pub(super) fn measure(change: &mut Change, ticket: &Ticket) {
     set_durations(change, &durations(ticket));
     change.set("measured", AttributeValue::N(ticket.fact_count.to_string()));
+}
+
+/// The months by which a ticket is found.
+pub(super) fn months(ticket: &Ticket) -> BTreeSet<String> {
+    let closed = ticket.closed_at.map(Some);
+    [ticket.created_at].into_iter().chain(closed).map(list::month).collect()
 }
 
 fn set_durations(change: &mut Change, durations: &Durations) {
@@ -320,6 +320,38 @@ impl Table {
         Ok((fold, seen))
     }
 
+    /// Fold and texts of those of the tickets that have a fold, in their order.
+    pub async fn all_shown(&self, ids: &[TicketId]) -> Result<Vec<(TicketId, Fold, Seen)>, Error> {
+        // Two items a ticket; the batches are asked for at the same time.
+        let mut batches = JoinSet::new();
+        for ids in ids.chunks(BATCH / 2) {
+            let keys = ids
+                .iter()
+                .flat_map(|id| [FOLD, SEEN].map(|sort| key(partition(id), sort.to_owned())))
+                .collect();
+            let table = self.clone();
+            batches.spawn(async move { table.batch("read tickets", keys).await });
+        }
+        let (mut folds, mut all_seen) = (BTreeMap::new(), BTreeMap::new());
+        while let Some(batch) = batches.join_next().await {
+            for item in batch.expect("a batch is neither aborted nor panics")? {
+                let reading = Reading(&item);
+                let partition: String = reading.required(PARTITION)?;
+                if reading.required::<String>(SORT)? == FOLD {
+                    folds.insert(partition, Fold::read(&item)?);
+                } else {
+                    all_seen.insert(partition, Seen::read(&item)?);
+                }
+            }
+        }
+        let shown = ids.iter().filter_map(|id| {
+            let partition = partition(id);
+            let fold = folds.remove(&partition)?;
+            Some((id.clone(), fold, all_seen.remove(&partition).unwrap_or_default()))
+        });
+        Ok(shown.collect())
+    }
+
     /// The stored fold of a ticket.
     pub async fn fold(&self, id: &TicketId) -> Result<Option<Fold>, Error> {
         let item = self.get("read a ticket", partition(id), FOLD.to_owned()).await?;
@@ -404,6 +436,7 @@ impl Table {
         before: Option<&Fold>,
         record: &Record<'_>,
     ) -> Result<Outcome, Error> {
+        self.note_months(&months(ticket)).await?;
         let mut fold = fold_change(id, ticket, &record.execution.name, record.finished_at);
         leave_unmeasured(&mut fold, ticket, before);
         self.transact(

@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use ticket::categories::Teacher;
 use ticket::{Categories, Delivery, Durations, Policy, State, TicketEvent, Time, jira};
 
-use super::super::progress::{Cursor, Record};
+use super::super::progress::Record;
 use super::super::request::{Change, Write, aliases, key};
 use super::super::ticket::{Fold, Seen, fold_change, leave_unmeasured, measure, new_keys};
 use super::super::{Item, Map, Progress, Status};
@@ -90,19 +90,20 @@ fn a_ticket_is_in_the_indexes_of_what_it_is() {
     let (item, fold) = folded(&flat(""), None);
     let id = flat("").ticket();
     assert_eq!(text(&item, "state_month"), Some("open#2026-11"));
-    assert_eq!(text(&item, "priority_month"), Some("High#2026-11"));
-    assert_eq!(text(&item, "created_hour"), Some("2026-11-21T07"));
+    assert_eq!(text(&item, "priority_month"), Some("high#2026-11"));
+    assert_eq!(text(&item, "created_month"), Some("2026-11"));
     assert_eq!(
         text(&item, "created_key"),
         Some(format!("2026-11-21T07:59:00.000Z#{id}").as_str())
     );
-    assert_eq!((text(&item, "closed_hour"), text(&item, "closed_key")), (None, None));
+    assert_eq!((text(&item, "closed_month"), text(&item, "closed_key")), (None, None));
     assert_eq!(text(&item, "project_month"), None);
     assert!(fold.is_measured && fold.view.state == State::Open);
 
     let (item, fold) = folded(&flat("2026-11-21T08:00:30.000Z"), Some(item));
     assert_eq!(text(&item, "state_month"), Some("closed#2026-11"));
-    assert_eq!(text(&item, "closed_hour"), Some("2026-11-21T08"));
+    assert_eq!(text(&item, "closed_month"), Some("2026-11"));
+    assert_eq!((text(&item, "quality_month"), item.get("findings")), (None, None));
     assert_eq!(
         text(&item, "closed_key"),
         Some(format!("2026-11-21T08:00:30.000Z#{id}").as_str())
@@ -160,9 +161,9 @@ fn a_map_is_written_over_the_one_that_was_read() {
 #[test]
 fn the_template_defines_every_key_of_every_index() {
     let mut keys: Vec<&str> =
-        aliases("#state_month #priority_month #project_month #created_hour #created_key").collect();
+        aliases("#state_month #priority_month #project_month #created_month #created_key").collect();
     keys.extend(aliases(
-        "#closed_hour #closed_key #judged_shard #judged_key #status_shard #started_key #ticket #pk #sk",
+        "#closed_month #closed_key #quality_month #judged_shard #judged_key #status_shard #started_key #ticket #pk #sk",
     ));
     for key in keys {
         assert!(
@@ -315,14 +316,4 @@ fn an_item_that_nobody_wrote_is_named() {
         error.to_string(),
         "the item EXECUTION#name-1 PROGRESS has no readable redrives"
     );
-}
-
-#[test]
-fn a_cursor_is_taken_back_only_as_it_was_given() {
-    let item = record(&execution(flat(""), 0), "StoreTicket", 1, Status::Running, None);
-    let cursor = Cursor(text(&item, "started_key").unwrap().to_owned());
-    assert_eq!(Cursor::decode(&cursor.encode()), Some(cursor));
-    for wrong in ["", "x", "ZZZZ", "bm8gaGFzaA", "MjAyNi0xMS0yMSNuYW1l"] {
-        assert_eq!(Cursor::decode(wrong), None, "{wrong}");
-    }
 }

@@ -1,0 +1,122 @@
+//! `ticketflow tickets`: a list of tickets.
+
+use std::process::ExitCode;
+
+use serde_json::Value;
+
+use crate::client::{Client, segment};
+use crate::output::{note, say};
+use crate::{Target, style};
+
+#[derive(clap::Args)]
+#[command(after_help = "Examples:
+  ticketflow tickets --state open --order oldest
+  ticketflow tickets --priority High,Highest --created-from 2026-11-01T00:00:00Z
+  ticketflow tickets --state closed --all --json          a ticket a line")]
+pub(crate) struct Options {
+    /// Only those that stand so.
+    #[arg(long, value_parser = ["open", "closed", "deleted", "unknown"])]
+    state: Option<String>,
+    /// Only those in this status of JIRA's.
+    #[arg(long)]
+    status: Option<String>,
+    /// Only those with one of these priorities.
+    #[arg(long)]
+    priority: Option<String>,
+    /// Only those of this project.
+    #[arg(long)]
+    project: Option<String>,
+    /// Only those created at or after this moment.
+    #[arg(long, value_name = "TIME")]
+    created_from: Option<String>,
+    /// Only those created before this moment.
+    #[arg(long, value_name = "TIME")]
+    created_to: Option<String>,
+    /// Only those closed at or after this moment; the list is then in the order of closing.
+    #[arg(long, value_name = "TIME")]
+    closed_from: Option<String>,
+    /// Only those closed before this moment.
+    #[arg(long, value_name = "TIME")]
+    closed_to: Option<String>,
+    /// Which first.
+    #[arg(long, value_parser = ["newest", "oldest"], default_value = "newest")]
+    order: String,
+    /// How many at most.
+    #[arg(long, default_value_t = 50, conflicts_with = "all")]
+    limit: usize,
+    /// All there are.
+    #[arg(long)]
+    all: bool,
+    #[command(flatten)]
+    target: Target,
+}
+
+/// The most that the API gives at once.
+const PAGE: usize = 200;
+
+impl Options {
+    fn query(&self) -> String {
+        let filters = [
+            ("state", &self.state),
+            ("status", &self.status),
+            ("priority", &self.priority),
+            ("project", &self.project),
+            ("created_from", &self.created_from),
+            ("created_to", &self.created_to),
+            ("closed_from", &self.closed_from),
+            ("closed_to", &self.closed_to),
+        ];
+        let given = filters
+            .into_iter()
+            .filter_map(|(name, value)| Some(format!("&{name}={}", segment(value.as_ref()?))));
+        format!("order={}{}", self.order, given.collect::<String>())
+    }
+}
+
+pub(crate) async fn run(options: Options) -> anyhow::Result<ExitCode> {
+    let client = Client::new(&options.target)?;
+    let wanted = if options.all { usize::MAX } else { options.limit };
+    let (mut listed, mut cursor) = (0, None::<String>);
+    while listed < wanted {
+        let limit = PAGE.min(wanted - listed);
+        let after = cursor
+            .as_ref()
+            .map_or_else(String::new, |cursor| format!("&cursor={cursor}"));
+        let page = client
+            .get(&format!("/tickets?{}&limit={limit}{after}", options.query()))
+            .await?;
+        for ticket in page["items"].as_array().into_iter().flatten() {
+            listed += 1;
+            match options.target.json {
+                true => say!("{ticket}"),
+                false => row(ticket),
+            }
+        }
+        cursor = page["next"].as_str().map(str::to_owned);
+        if cursor.is_none() {
+            break;
+        }
+    }
+    if !options.target.json {
+        match (listed, cursor) {
+            (0, None) => note!("No tickets."),
+            (_, Some(_)) => note!("There are more: --limit or --all shows them."),
+            _ => {}
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn row(ticket: &Value) {
+    let text = |field: &str| ticket[field].as_str().unwrap_or("-");
+    let name = ticket["key"].as_str().unwrap_or_else(|| text("id"));
+    say!(
+        "{:12}  {}  {:10}  {:14}  {:24}  {}",
+        name,
+        style::status(text("state"), 7),
+        text("priority"),
+        text("status"),
+        text("created_at"),
+        text("summary"),
+    );
+}

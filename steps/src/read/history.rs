@@ -1,0 +1,202 @@
+//! `GET /tickets/{id}/history`: the evidence behind each number.
+
+use std::collections::BTreeMap;
+
+use schemars::{JsonSchema, SchemaGenerator};
+use serde::Serialize;
+use ticket::chain::Origin;
+use ticket::fact::Field;
+use ticket::fold::Stay;
+use ticket::{Categories, Durations, Fact, Flag, Policy, Texts, Ticket, TicketId, Time};
+
+use super::ticket::ID;
+use super::{Read, no_such_ticket, resolve, unavailable};
+use crate::http::{Kind, Problem, Request, Response};
+use crate::openapi::{example, sample};
+use crate::operation::{Access, Answer, Operation};
+use crate::table::Seen;
+
+/// Facts shown: about two megabytes, and as much again for the stays that they come to. Only a ticket that some automation changes all day has more.
+const FACTS: usize = 5_000;
+
+pub(crate) const HISTORY: Operation = Operation {
+    route: "GET /tickets/{id}/history",
+    id: "getTicketHistory",
+    summary: "A ticket's facts, and what was made of them: the evidence behind each number.",
+    about: "",
+    access: Access::Read,
+    path: Some(ID),
+    headers: &[],
+    query: &[],
+    body: None,
+    answers: &[Answer {
+        status: 200,
+        about: "The facts, where the ticket was from when on, and which of both each number comes from.",
+        schema: SchemaGenerator::subschema_for::<History>,
+        example: || {
+            let event = sample::delivery();
+            example(&History::new(
+                event.ticket(),
+                event.facts,
+                event.texts,
+                &Policy::default(),
+                &Categories::default(),
+            ))
+        },
+    }],
+    problems: &[Kind::NoSuchTicket, Kind::AmbiguousKey],
+};
+
+/// What is known of a ticket, and what follows from it.
+#[derive(Debug, Serialize, JsonSchema)]
+struct History {
+    ticket: TicketId,
+    /// Everything that was ever said about it, each once.
+    facts: Vec<Said>,
+    /// How many further facts a ticket with very many of them has, that are not shown but counted in everything else.
+    facts_left_out: usize,
+    /// Summary and description as they were seen last. They are no facts: what they said before is not kept.
+    texts: Texts,
+    /// Where it was, from when on, the oldest first.
+    history: Vec<Stay>,
+    /// The moments that the ticket's numbers lie between, by the name of the ticket's own field.
+    moments: BTreeMap<&'static str, Evidence>,
+    /// The ticket's durations, by the name of the ticket's own field.
+    durations: BTreeMap<&'static str, Between>,
+    /// How many changes at least no delivery told of.
+    gaps: u32,
+    flags: Vec<Flag>,
+    policy_version: u32,
+    /// Which of the site's maps of statuses to categories it was made with.
+    map_version: u64,
+}
+
+/// A fact with its identity.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Said {
+    id: String,
+    #[serde(flatten)]
+    fact: Fact,
+}
+
+/// Where a moment comes from.
+#[derive(Debug, PartialEq, Serialize, JsonSchema)]
+struct Evidence {
+    at: Time,
+    /// Which stay of `history` began then, counted from 0.
+    stay: Option<usize>,
+    /// The ids of the facts that say so. None where no delivery told of it: the stay's `origin` has what dates it.
+    facts: Vec<String>,
+}
+
+/// A duration, and the two moments that it lies between.
+#[derive(Debug, PartialEq, Serialize, JsonSchema)]
+struct Between {
+    value_ms: i64,
+    from: &'static str,
+    to: &'static str,
+}
+
+pub(super) async fn history(read: &Read, request: &Request) -> Result<Response, Problem> {
+    HISTORY.query(request)?;
+    let wanted = request.path_parameter(ID.name);
+    let id = resolve(&read.table, wanted).await?;
+    let facts = read.table.stored(&id).await.map_err(unavailable)?.facts;
+    if facts.is_empty() {
+        return Err(no_such_ticket(wanted));
+    }
+    let (Seen { texts, .. }, map) = read.table.seen(&id).await.map_err(unavailable)?;
+    let history = History::new(id, facts, texts, &read.policy, &map.categories);
+    Ok(Response::json(200, &history))
+}
+
+impl History {
+    fn new(id: TicketId, mut facts: Vec<Fact>, texts: Texts, policy: &Policy, map: &Categories) -> Self {
+        let ticket = ticket::fold(&facts, policy, map);
+        let (moments, durations) = (moments(&ticket, &facts), durations(&ticket));
+        let facts_left_out = facts.len().saturating_sub(FACTS);
+        facts.truncate(FACTS);
+        let said = |fact: Fact| Said { id: fact.id(), fact };
+        Self {
+            ticket: id,
+            facts: facts.into_iter().map(said).collect(),
+            facts_left_out,
+            texts,
+            history: ticket.history,
+            moments,
+            durations,
+            gaps: ticket.gaps,
+            flags: ticket.flags.into_iter().collect(),
+            policy_version: ticket.policy_version,
+            map_version: ticket.map_version,
+        }
+    }
+}
+
+fn moments(ticket: &Ticket, facts: &[Fact]) -> BTreeMap<&'static str, Evidence> {
+    let said = |is_it: &dyn Fn(&Fact) -> bool| facts.iter().filter(|fact| is_it(fact)).map(Fact::id).collect();
+    let entered = |at: Time, is_it: &dyn Fn(&Stay) -> bool| {
+        let stay = ticket.history.iter().position(|stay| stay.at == at && is_it(stay));
+        let facts = match stay.map(|index| &ticket.history[index].origin) {
+            Some(Origin::Recorded(changelog)) => said(&|fact| match fact {
+                Fact::Change(change) => {
+                    change.changelog == *changelog && matches!(change.field, Field::Status | Field::Resolution)
+                }
+                Fact::Completion { said, .. } => said.to_string() == changelog.as_str(),
+                _ => false,
+            }),
+            Some(Origin::Created) => said(&|fact| match fact {
+                Fact::Created { .. } => true,
+                Fact::Change(change) => change.initial && change.field == Field::Status,
+                _ => false,
+            }),
+            Some(Origin::Inferred(_)) | None => Vec::new(),
+        };
+        Evidence { at, stay, facts }
+    };
+    let created = |at: Time| Evidence {
+        at,
+        stay: None,
+        facts: said(&|fact| matches!(fact, Fact::Created { at: created } if *created == at)),
+    };
+    let deleted = |at: Time| Evidence {
+        at,
+        stay: None,
+        facts: said(&|fact| matches!(fact, Fact::Deleted { at: deleted } if *deleted == at)),
+    };
+    let is_done: &dyn Fn(&Stay) -> bool = &|stay| stay.done == Some(true);
+    let is_started: &dyn Fn(&Stay) -> bool = &|stay| stay.category == Some(ticket::fact::Category::Indeterminate);
+    let moments = [
+        ("created_at", ticket.created_at.map(created)),
+        ("started_at", ticket.started_at.map(|at| entered(at, is_started))),
+        ("first_closed_at", ticket.first_closed_at.map(|at| entered(at, is_done))),
+        ("closed_at", ticket.closed_at.map(|at| entered(at, is_done))),
+        ("deleted_at", ticket.deleted_at.map(deleted)),
+    ];
+    moments
+        .into_iter()
+        .filter_map(|(name, evidence)| Some((name, evidence?)))
+        .collect()
+}
+
+fn durations(ticket: &Ticket) -> BTreeMap<&'static str, Between> {
+    let Durations {
+        duration_ms,
+        first_duration_ms,
+        cycle_time_ms,
+    } = ticket::durations(ticket);
+    [
+        ("duration_ms", duration_ms, "created_at", "closed_at"),
+        ("first_duration_ms", first_duration_ms, "created_at", "first_closed_at"),
+        ("cycle_time_ms", cycle_time_ms, "started_at", "closed_at"),
+    ]
+    .into_iter()
+    .filter_map(|(name, value_ms, from, to)| {
+        let value_ms = value_ms?;
+        Some((name, Between { value_ms, from, to }))
+    })
+    .collect()
+}
+
+#[cfg(test)]
+mod tests;

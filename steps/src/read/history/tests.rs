@@ -1,0 +1,48 @@
+use ticket::flat;
+
+use super::*;
+
+#[test]
+fn every_number_names_the_facts_that_it_comes_from() {
+    let event = sample::delivery();
+    let history = History::new(
+        event.ticket(),
+        event.facts.clone(),
+        Texts::default(),
+        &Policy::default(),
+        &Categories::default(),
+    );
+    let ticket = ticket::fold(&event.facts, &Policy::default(), &Categories::default());
+    let ids: Vec<String> = event.facts.iter().map(Fact::id).collect();
+    for (name, evidence) in &history.moments {
+        assert!(!evidence.facts.is_empty(), "{name}: {evidence:?}");
+        assert!(evidence.facts.iter().all(|fact| ids.contains(fact)), "{name}");
+        if let Some(stay) = evidence.stay {
+            assert_eq!(ticket.history[stay].at, evidence.at, "{name}");
+        }
+    }
+    for (name, between) in &history.durations {
+        let (from, to) = (&history.moments[between.from], &history.moments[between.to]);
+        assert_eq!(between.value_ms, to.at.since(from.at), "{name}");
+    }
+    let names: Vec<&str> = history.durations.keys().copied().collect();
+    assert_eq!(names, ["cycle_time_ms", "duration_ms", "first_duration_ms"]);
+}
+
+#[test]
+fn a_completion_is_the_evidence_of_a_flat_tickets_closing() {
+    let event =
+        flat::read(br#"{"summary":"Disk full","created":"2026-11-21T07:00:00Z","completed":"2026-11-21T08:00:00Z"}"#);
+    let event = event.unwrap();
+    let history = History::new(
+        event.ticket(),
+        event.facts,
+        Texts::default(),
+        &Policy::default(),
+        &Categories::default(),
+    );
+    let closing = &history.moments["closed_at"];
+    assert_eq!(closing.facts.len(), 1);
+    assert!(closing.facts[0].starts_with("completion#"), "{closing:?}");
+    assert_eq!(history.durations["duration_ms"].value_ms, 3_600_000);
+}

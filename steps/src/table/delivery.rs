@@ -1,0 +1,219 @@
+//! Deliveries that nobody could read, kept for a person to see.
+//!
+//! A delivery is its body: the same one again is counted on the item that there is.
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use sha2::{Digest, Sha256};
+use ticket::Time;
+
+use super::attribute::{number, string};
+use super::progress::{BATCH, Page, SHARDS};
+use super::request::{PARTITION, Reading, key};
+use super::{Error, Item, Table, failed};
+
+/// How long such a delivery is kept after it last came.
+const KEPT_SECONDS: i64 = 14 * 24 * 60 * 60;
+/// How much of a body is kept. JIRA's whole deliveries are some 50 kB, but what is wrong with one shows early, and each
+/// KiB costs a write unit.
+pub(super) const BODY_BYTES: usize = 16 * 1024;
+/// How much of the hash names a delivery: 128 bits.
+const ID_DIGITS: usize = 32;
+
+const DELIVERY: &str = "DELIVERY";
+/// What the index by status has in the place of a status; no execution's status is called so.
+const SHARD: &str = "DELIVERY";
+
+/// A delivery that was refused.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rejected {
+    pub id: String,
+    /// The kind of problem, as its URN.
+    pub problem: String,
+    pub detail: String,
+    pub field: Option<String>,
+    pub user_agent: Option<String>,
+    pub received_at: Time,
+    pub last_received_at: Time,
+    /// How often it came.
+    pub count: u64,
+    /// How long its body was.
+    pub body_bytes: u64,
+    pub body: Body,
+}
+
+/// The beginning of a body, or all of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Body {
+    pub text: String,
+    /// The text is base64 of what is no UTF-8.
+    pub is_base64: bool,
+    pub is_cut: bool,
+}
+
+impl Body {
+    /// What is kept of a body. Cut at a character boundary.
+    pub fn of(bytes: &[u8]) -> Self {
+        let kept = &bytes[..bytes.len().min(BODY_BYTES)];
+        let is_cut = kept.len() < bytes.len();
+        let text = match std::str::from_utf8(kept) {
+            Ok(text) => Some(text),
+            // Only the last character is incomplete.
+            Err(error) if is_cut && error.error_len().is_none() => {
+                std::str::from_utf8(&kept[..error.valid_up_to()]).ok()
+            }
+            Err(_) => None,
+        };
+        match text {
+            Some(text) => Self {
+                text: text.to_owned(),
+                is_base64: false,
+                is_cut,
+            },
+            None => Self {
+                text: BASE64_STANDARD.encode(kept),
+                is_base64: true,
+                is_cut,
+            },
+        }
+    }
+}
+
+impl Rejected {
+    /// One that came just now.
+    pub fn new(body: &[u8], problem: String, detail: String, now: Time) -> Self {
+        Self {
+            id: id(body),
+            problem,
+            detail,
+            field: None,
+            user_agent: None,
+            received_at: now,
+            last_received_at: now,
+            count: 1,
+            body_bytes: body.len() as u64,
+            body: Body::of(body),
+        }
+    }
+
+    fn read(item: &Item) -> Result<Self, Error> {
+        let reading = Reading(item);
+        let partition: String = reading.required(PARTITION)?;
+        let id = partition
+            .strip_prefix("DELIVERY#")
+            .ok_or_else(|| reading.unreadable(PARTITION))?;
+        Ok(Self {
+            id: id.to_owned(),
+            problem: reading.required("problem")?,
+            detail: reading.required("detail")?,
+            field: reading.optional("field")?,
+            user_agent: reading.optional("user_agent")?,
+            received_at: reading.required("started_at")?,
+            last_received_at: reading.required("last_received_at")?,
+            count: reading.required("received")?,
+            body_bytes: reading.required("body_bytes")?,
+            body: Body {
+                text: reading.required("body")?,
+                is_base64: reading.required("body_base64")?,
+                is_cut: reading.required("body_cut")?,
+            },
+        })
+    }
+}
+
+/// The name of a body: its hash.
+fn id(body: &[u8]) -> String {
+    let mut id: String = Sha256::digest(body).iter().map(|byte| format!("{byte:02x}")).collect();
+    id.truncate(ID_DIGITS);
+    id
+}
+
+fn partition(id: &str) -> String {
+    format!("DELIVERY#{id}")
+}
+
+fn shard(index: u8) -> String {
+    format!("{SHARD}#{index}")
+}
+
+impl Table {
+    /// Keeps a delivery, or counts it if it is kept.
+    pub async fn reject(&self, rejected: &Rejected) -> Result<(), Error> {
+        let own_shard = rejected.id.bytes().fold(0, u8::wrapping_add) % SHARDS;
+        let started_key = format!("{}#{}", rejected.received_at, rejected.id);
+        let mut set = vec![
+            ("problem", string(&rejected.problem)),
+            ("detail", string(&rejected.detail)),
+            ("last_received_at", string(rejected.last_received_at.to_string())),
+            (
+                "body_bytes",
+                number(i64::try_from(rejected.body_bytes).unwrap_or(i64::MAX)),
+            ),
+            ("body", string(&rejected.body.text)),
+            ("body_base64", super::request::attribute(&rejected.body.is_base64)),
+            ("body_cut", super::request::attribute(&rejected.body.is_cut)),
+            (
+                "expires_at",
+                number(rejected.last_received_at.millis() / 1000 + KEPT_SECONDS),
+            ),
+        ];
+        set.extend(rejected.field.as_ref().map(|field| ("field", string(field))));
+        set.extend(rejected.user_agent.as_ref().map(|agent| ("user_agent", string(agent))));
+        // What a delivery had when it came first stays.
+        let first = [
+            ("started_at", string(rejected.received_at.to_string())),
+            ("started_key", string(started_key)),
+            ("status_shard", string(shard(own_shard))),
+        ];
+        let assigned = set.iter().map(|(name, _)| format!("#{name} = :{name}"));
+        let kept = first
+            .iter()
+            .map(|(name, _)| format!("#{name} = if_not_exists(#{name}, :{name})"));
+        let assignments: Vec<String> = assigned.chain(kept).collect();
+        let mut request = self
+            .client
+            .update_item()
+            .table_name(&self.name)
+            .set_key(Some(key(partition(&rejected.id), DELIVERY.to_owned())))
+            .update_expression(format!("SET {} ADD #received :one", assignments.join(", ")))
+            .expression_attribute_names("#received", "received")
+            .expression_attribute_values(":one", number(1));
+        for (name, value) in set.into_iter().chain(first) {
+            request = request
+                .expression_attribute_names(format!("#{name}"), name)
+                .expression_attribute_values(format!(":{name}"), value);
+        }
+        request
+            .send()
+            .await
+            .map(|_| ())
+            .map_err(failed("keep a rejected delivery"))
+    }
+
+    /// A rejected delivery, if it is still kept.
+    pub async fn rejected(&self, id: &str) -> Result<Option<Rejected>, Error> {
+        let item = self
+            .get("read a rejected delivery", partition(id), DELIVERY.to_owned())
+            .await?;
+        item.as_ref().map(Rejected::read).transpose()
+    }
+
+    /// Rejected deliveries, the one that came first last.
+    pub async fn all_rejected(&self, limit: usize, before: Option<&str>) -> Result<Page<Rejected>, Error> {
+        let partitions = (0..SHARDS).map(shard).collect();
+        let (ids, next) = self.newest_started(partitions, limit, before).await?;
+        let mut items = Vec::with_capacity(ids.len());
+        for ids in ids.chunks(BATCH) {
+            let keys = ids.iter().map(|id| key(partition(id), DELIVERY.to_owned())).collect();
+            for item in self.batch("read rejected deliveries", keys).await? {
+                items.push(Rejected::read(&item)?);
+            }
+        }
+        let place = |rejected: &Rejected| std::cmp::Reverse((rejected.received_at, rejected.id.clone()));
+        items.sort_by_cached_key(place);
+        Ok(Page { items, next })
+    }
+}
+
+#[cfg(test)]
+mod tests;
