@@ -80,3 +80,6 @@ fn is_loopback(host: &str, port: u16) -> bool {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

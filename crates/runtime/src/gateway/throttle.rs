@@ -49,3 +49,6 @@ impl Bucket {
         is_taken
     }
 }
+
+#[cfg(test)]
+mod tests;
