@@ -9,6 +9,7 @@ mod deliveries;
 mod failures;
 mod fetching;
 mod in_flight;
+mod interleavings;
 mod jira;
 mod lifecycle;
 mod lists;

@@ -42,7 +42,8 @@ async fn recomputed(server: &Server, name: &str) -> Value {
         .await
 }
 
-async fn table(server: &Server) -> aws_sdk_dynamodb::Client {
+/// An AWS SDK client of this table.
+pub(crate) async fn table(server: &Server) -> aws_sdk_dynamodb::Client {
     let config = aws_config::defaults(aws_config::BehaviorVersion::latest())
         .endpoint_url(&server.aws)
         .region("us-west-2")
