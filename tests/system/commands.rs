@@ -84,7 +84,8 @@ async fn a_delivery_is_posted_from_standard_input_and_followed_as_json_until_a_r
     assert_eq!(names, [json!(name)]);
     let shown = run(&[&["ticket", "TEST-70"][..], &at].concat(), b"");
     let ticket: Value = serde_json::from_str(&shown.out).expect("JSON");
-    assert_eq!(ticket, server.get("/tickets/TEST-70").await.1);
+    let then = ticket["as_of"].as_str().expect("the moment that it is told for");
+    assert_eq!(ticket, server.get(&format!("/tickets/TEST-70?as_of={then}")).await.1);
     run(&[&["ticket", "TEST-71"][..], &at].concat(), b"")
         .fails("404 Not Found: there is no ticket", "ticketflow executions");
     run(&[&["redrive", name][..], &at].concat(), b"").fails("409", "ticketflow executions");
