@@ -187,15 +187,18 @@ pub async fn handle(context: &Reconcile, input: Input) -> Result<Output, Error> 
         Input::Continue { run } => run,
         Input::Begin { wanted, as_of } => begin(context, &configured.site, wanted, as_of).await?,
     };
-    match page(context, configured, run.clone()).await {
+    let was_connected = configured.connection.lock().await.is_some();
+    let mut worked = page(context, configured, run.clone()).await;
+    if was_connected && matches!(worked, Err(Trouble::Jira(jira::Error::Refused { .. }))) {
+        // Another token may be there than the one that the connection was made with.
+        *configured.connection.lock().await = None;
+        worked = page(context, configured, run.clone()).await;
+    }
+    match worked {
         Err(Trouble::Other(error)) => Err(error),
         Err(Trouble::Jira(error)) => match pause(&error, run.failures) {
             None if error.retry_after().is_some() => Err(Error::Unavailable(error)),
-            None => {
-                // Another token may be there by the time that somebody redrives.
-                *configured.connection.lock().await = None;
-                Err(Error::Refused(error))
-            }
+            None => Err(Error::Refused(error)),
             Some(seconds) => {
                 tracing::warn!(error = crate::chain(&error), seconds, "JIRA is asked again later");
                 let failures = run.failures + 1;

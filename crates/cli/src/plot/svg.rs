@@ -11,6 +11,8 @@ const TOP: f64 = 76.0;
 const BOTTOM: f64 = 52.0;
 /// How much of its place a bar takes.
 const FILLED: f64 = 0.78;
+/// No bar is wider: a few of them look like few.
+const WIDEST: f64 = 72.0;
 /// Labels across, at most: so that they do not touch.
 const LABELS: usize = 13;
 /// Grid lines up, at most.
@@ -44,16 +46,17 @@ pub(super) fn draw(chart: &Chart) -> String {
             y + 4.5,
         ));
     }
+    let width = (place * FILLED).min(WIDEST);
     let every = chart.bars.len().div_ceil(LABELS).max(1);
     // Of sixty minutes, those that clocks show.
     let every = if chart.bars.len() == 60 { 5 } else { every };
     for (index, bar) in chart.bars.iter().enumerate() {
-        let left = LEFT + place * (index as f64 + (1.0 - FILLED) / 2.0);
-        svg.push_str(&stack(bar, left, place * FILLED, y));
+        let left = LEFT + place * (index as f64 + 0.5) - width / 2.0;
+        svg.push_str(&stack(bar, left, width, y));
         if index.is_multiple_of(every) {
             svg.push_str(&format!(
                 "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\" fill=\"#555555\">{}</text>\n",
-                left + place * FILLED / 2.0,
+                left + width / 2.0,
                 HEIGHT - BOTTOM + 18.0,
                 escaped(&bar.label),
             ));
