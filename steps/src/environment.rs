@@ -7,7 +7,7 @@ use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
-use ticket::Policy;
+use ticket::{Policy, SiteId};
 
 use crate::execution::Executions;
 use crate::secret::Secret;
@@ -44,10 +44,9 @@ pub enum Error {
 
 /// The JIRA that tickets are reconciled with.
 #[derive(Clone, Debug)]
-pub struct Reconciliation {
+pub struct JiraSite {
     pub url: String,
-    /// Which of its issues; all, if it is empty.
-    pub jql: String,
+    pub site: SiteId,
 }
 
 /// The environment of this process.
@@ -116,10 +115,25 @@ impl Environment {
         ))
     }
 
-    /// The JIRA that `JIRA_URL` names, and which of its issues `JIRA_JQL` says; `None` if there is none.
-    pub fn reconciliation(&self) -> Result<Option<Reconciliation>, Error> {
-        let (url, jql) = (variable("JIRA_URL")?, variable("JIRA_JQL")?);
-        Ok((!url.is_empty()).then_some(Reconciliation { url, jql }))
+    /// The JIRA that `JIRA_URL` names; `None` if it is empty.
+    pub fn jira(&self) -> Result<Option<JiraSite>, Error> {
+        let url = variable("JIRA_URL")?;
+        if url.is_empty() {
+            return Ok(None);
+        }
+        match SiteId::of_url(&url) {
+            Ok(site) => Ok(Some(JiraSite { url, site })),
+            Err(_) => Err(Error::Invalid {
+                name: "JIRA_URL",
+                value: url,
+                expected: "the URL of a JIRA, such as https://example.atlassian.net",
+            }),
+        }
+    }
+
+    /// Which of its issues, as JQL; all, if it is empty.
+    pub fn jql(&self) -> Result<String, Error> {
+        variable("JIRA_JQL")
     }
 
     /// The secret that `JIRA_TOKEN_SECRET_ARN` names, not yet read.

@@ -9,7 +9,7 @@ pub(crate) mod recompute;
 pub(crate) mod ticket;
 mod times;
 
-use ::ticket::{IssueKey, Policy, TicketId};
+use ::ticket::{IssueKey, Policy, SiteId, TicketId, Time};
 use schemars::{JsonSchema, SchemaGenerator};
 use serde::Serialize;
 
@@ -36,7 +36,16 @@ pub(crate) const HEALTH: Operation = Operation {
         status: 200,
         about: "It would.",
         schema: SchemaGenerator::subschema_for::<Health>,
-        example: || example(&Health { status: "ok" }),
+        example: || {
+            example(&Health {
+                status: "ok",
+                reconciliation: Reconciliation {
+                    on: true,
+                    site: "example.atlassian.net".parse().ok(),
+                    last_reconciled_at: "2026-11-21T08:00:00.000Z".parse().ok(),
+                },
+            })
+        },
     }],
     problems: &[],
 };
@@ -65,6 +74,18 @@ pub(crate) const OPENAPI: Operation = Operation {
 struct Health {
     /// `ok`
     status: &'static str,
+    reconciliation: Reconciliation,
+}
+
+/// Whether what webhooks lost is fetched from JIRA.
+#[derive(Serialize, JsonSchema)]
+struct Reconciliation {
+    /// Off until the template's parameter `JiraUrl` names a JIRA.
+    on: bool,
+    /// The site of that JIRA.
+    site: Option<SiteId>,
+    /// As of when everything that it knew was known here.
+    last_reconciled_at: Option<Time>,
 }
 
 #[derive(Debug)]
@@ -73,6 +94,8 @@ pub struct Read {
     executions: Executions,
     recomputes: Executions,
     policy: Policy,
+    /// The site whose JIRA is asked for what was lost.
+    reconciled: Option<SiteId>,
 }
 
 impl Read {
@@ -82,6 +105,7 @@ impl Read {
             executions: environment.executions()?,
             recomputes: environment.recomputes()?,
             policy: environment.policy()?,
+            reconciled: environment.jira()?.map(|jira| jira.site),
         })
     }
 }
@@ -122,8 +146,20 @@ async fn answer(read: &Read, request: &Request) -> Result<Response, Problem> {
 async fn health(read: &Read, request: &Request) -> Result<Response, Problem> {
     HEALTH.query(request)?;
     read.table.answers().await.map_err(unavailable)?;
+    let last_reconciled_at = match &read.reconciled {
+        Some(site) => read.table.reconciled_at(site).await.map_err(unavailable)?,
+        None => None,
+    };
+    let health = Health {
+        status: "ok",
+        reconciliation: Reconciliation {
+            on: read.reconciled.is_some(),
+            site: read.reconciled.clone(),
+            last_reconciled_at,
+        },
+    };
     match read.executions.answers().await {
-        Ok(true) => Ok(Response::json(200, &Health { status: "ok" })),
+        Ok(true) => Ok(Response::json(200, &health)),
         Ok(false) => Err(Problem::unavailable()),
         Err(error) => Err(unavailable(error)),
     }

@@ -18,7 +18,7 @@ use ticket::{Fact, SiteId, TicketEvent, Time};
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 
-use crate::environment::{self, Environment, Reconciliation};
+use crate::environment::{self, Environment, JiraSite};
 use crate::execution::{self, Executions, Start};
 use crate::names::{ErrorName, Name};
 use crate::secret::Secret;
@@ -52,8 +52,9 @@ pub struct Reconcile {
 
 #[derive(Debug)]
 struct Configured {
-    settings: Reconciliation,
-    site: SiteId,
+    jira: JiraSite,
+    /// Which of its issues.
+    jql: String,
     token: Secret,
     /// Connected once for many calls.
     connection: Mutex<Option<Jira>>,
@@ -61,25 +62,18 @@ struct Configured {
 
 impl Reconcile {
     pub async fn open(environment: &Environment) -> Result<Self, environment::Error> {
-        let jira = environment
-            .reconciliation()?
-            .map(|settings| -> Result<_, environment::Error> {
-                let site = SiteId::of_url(&settings.url).map_err(|_| environment::Error::Invalid {
-                    name: "JIRA_URL",
-                    value: settings.url.clone(),
-                    expected: "the URL of a JIRA, such as https://example.atlassian.net",
-                })?;
-                Ok(Configured {
-                    site,
-                    token: environment.jira_token()?,
-                    settings,
-                    connection: Mutex::default(),
-                })
-            });
+        let configured = |jira| -> Result<_, environment::Error> {
+            Ok(Configured {
+                jira,
+                jql: environment.jql()?,
+                token: environment.jira_token()?,
+                connection: Mutex::default(),
+            })
+        };
         Ok(Self {
             table: environment.table()?,
             executions: environment.executions()?,
-            jira: jira.transpose()?,
+            jira: environment.jira()?.map(configured).transpose()?,
         })
     }
 }
@@ -185,7 +179,7 @@ pub async fn handle(context: &Reconcile, input: Input) -> Result<Output, Error> 
     };
     let run = match input {
         Input::Continue { run } => run,
-        Input::Begin { wanted, as_of } => begin(context, &configured.site, wanted, as_of).await?,
+        Input::Begin { wanted, as_of } => begin(context, &configured.jira.site, wanted, as_of).await?,
     };
     let was_connected = configured.connection.lock().await.is_some();
     let mut worked = page(context, configured, run.clone()).await;
@@ -209,7 +203,7 @@ pub async fn handle(context: &Reconcile, input: Input) -> Result<Output, Error> 
             }
         },
         Ok(run) if run.cursor.is_some() && run.pages < MAX_PAGES => Ok(Output::GoOn { run }),
-        Ok(run) => finish(context, &configured.site, run).await,
+        Ok(run) => finish(context, &configured.jira.site, run).await,
     }
 }
 
@@ -265,10 +259,10 @@ async fn page(context: &Reconcile, configured: &Configured, run: Run) -> Result<
         Scope::Changed => jira::since(run.since, now),
         Scope::Open => "statusCategory != Done".to_owned(),
     };
-    let jql = jira::query(&configured.settings.jql, &[clause]);
+    let jql = jira::query(&configured.jql, &[clause]);
     let categories = match run.pages {
-        0 => refresh(context, &jira, &configured.site, now).await?,
-        _ => known(context, &configured.site).await?,
+        0 => refresh(context, &jira, &configured.jira.site, now).await?,
+        _ => known(context, &configured.jira.site).await?,
     };
     let page = jira
         .search(&jql, PAGE, run.cursor.as_ref())
@@ -308,7 +302,7 @@ async fn connection(configured: &Configured) -> Result<Jira, Trouble> {
     }
     let token = configured.token.current().await?;
     let credential = Credential::parse(&token);
-    let connected = Jira::connect(&configured.settings.url, &credential, Patience::SHORT).await;
+    let connected = Jira::connect(&configured.jira.url, &credential, Patience::SHORT).await;
     let jira = connected.map_err(Trouble::Jira)?;
     *connection = Some(jira.clone());
     Ok(jira)

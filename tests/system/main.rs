@@ -8,6 +8,7 @@ mod crash;
 mod deliveries;
 mod failures;
 mod fetching;
+mod importing;
 mod in_flight;
 mod interleavings;
 mod jira;

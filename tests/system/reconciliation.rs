@@ -225,6 +225,12 @@ async fn reconciliation_brings_every_ticket_to_the_state_of_an_undisturbed_run()
         .get(&format!("/tickets/{site}~{}", issues.keys().next().expect("an issue")))
         .await;
     assert_eq!(ticket["last_reconciled_at"], again["run"]["as_of"], "{ticket}");
+    let (_, health) = server.get("/health").await;
+    let as_of = &again["run"]["as_of"];
+    assert_eq!(
+        health["reconciliation"],
+        json!({ "on": true, "site": site, "last_reconciled_at": as_of })
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -232,6 +238,8 @@ async fn without_a_jira_a_run_is_off_and_with_a_wrong_token_it_fails_and_is_redr
     let server = Server::start();
     let off = end(&server, &start(&server, &json!({ "scope": "open" })).await).await;
     assert_eq!(off, json!({ "next": "off" }));
+    let (_, health) = server.get("/health").await;
+    assert_eq!(health["reconciliation"]["on"], false, "{health}");
     drop(server);
 
     let jira = StandIn::start(Deployment::DataCenter, 0).await.expect("a JIRA");
