@@ -198,7 +198,7 @@ fn invite(data_dir: &Path, stack: &Stack, secret: &str, scope: Option<&str>) -> 
         "  curl -sS {}{} -H 'Content-Type: application/json' -H 'X-Hub-Signature: {signature}' --data-binary @{}",
         stack.gateway_url(),
         post::PATH,
-        file.display(),
+        shell(&file),
     );
     say!("\nand see the ticket:\n");
     let header = scope.filter(|_| Issuer::open(data_dir).is_ok()).map(|scope| {
