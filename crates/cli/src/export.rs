@@ -8,7 +8,7 @@ use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -114,12 +114,15 @@ async fn lines(client: &Client, items: &[Value], progress: &ProgressBar) -> anyh
             let key = item["key"].clone();
             let client = client.clone();
             asked.spawn(async move {
-                let history = client.get(&format!("/tickets/{}/history", segment(&id))).await?;
-                if history["facts_left_out"].as_u64().is_some_and(|left_out| 0 < left_out) {
-                    bail!("{id} has more facts than its history shows, and cannot be exported whole");
+                let path = format!("/tickets/{}/history", segment(&id));
+                let mut history = client.get(&path).await?;
+                let mut facts = history["facts"].as_array().cloned().context("a history has facts")?;
+                while let Some(next) = history["next"].as_str() {
+                    history = client.get(&format!("{path}?cursor={next}")).await?;
+                    facts.extend(history["facts"].as_array().cloned().context("a history has facts")?);
                 }
-                let line = json!({ "ticket": id, "key": key, "facts": history["facts"], "texts": history["texts"] });
-                Ok((index, line.to_string()))
+                let line = json!({ "ticket": id, "key": key, "facts": facts, "texts": history["texts"] });
+                anyhow::Ok((index, line.to_string()))
             });
         }
         let Some(line) = asked.join_next().await else { break };

@@ -13,7 +13,7 @@ use super::ticket::ID;
 use super::{Read, no_such_ticket, resolve, unavailable};
 use crate::http::{Kind, Problem, Request, Response};
 use crate::openapi::{example, sample};
-use crate::operation::{Access, Answer, Operation};
+use crate::operation::{Access, Answer, CURSOR, Operation};
 use crate::table::Seen;
 
 /// Facts shown: about two megabytes, and as much again for the stays that they come to. Only a ticket that some automation changes all day has more.
@@ -23,11 +23,11 @@ pub(crate) const HISTORY: Operation = Operation {
     route: "GET /tickets/{id}/history",
     id: "getTicketHistory",
     summary: "A ticket's facts, and what was made of them: the evidence behind each number.",
-    about: "",
+    about: "A ticket with very many facts shows them page by page; everything else is of all of them on each page.",
     access: Access::Read,
     path: Some(ID),
     headers: &[],
-    query: &[],
+    query: &[CURSOR],
     body: None,
     answers: &[Answer {
         status: 200,
@@ -53,8 +53,10 @@ struct History {
     ticket: TicketId,
     /// Everything that was ever said about it, each once.
     facts: Vec<Said>,
-    /// How many further facts a ticket with very many of them has, that are not shown but counted in everything else.
+    /// How many facts come after these.
     facts_left_out: usize,
+    /// The cursor of the page with the next of them; null if these are the last.
+    next: Option<String>,
     /// Summary and description as they were seen last. They are no facts: what they said before is not kept.
     texts: Texts,
     /// Where it was, from when on, the oldest first.
@@ -98,7 +100,7 @@ struct Between {
 }
 
 pub(super) async fn history(read: &Read, request: &Request) -> Result<Response, Problem> {
-    HISTORY.query(request)?;
+    let query = HISTORY.query(request)?;
     let wanted = request.path_parameter(ID.name);
     let id = resolve(&read.table, wanted).await?;
     let facts = read.table.stored(&id).await.map_err(unavailable)?.facts;
@@ -106,21 +108,24 @@ pub(super) async fn history(read: &Read, request: &Request) -> Result<Response, 
         return Err(no_such_ticket(wanted));
     }
     let (Seen { texts, .. }, map) = read.table.seen(&id).await.map_err(unavailable)?;
-    let history = History::new(id, facts, texts, &read.policy, &map.categories);
+    let mut history = History::new(id, facts, texts, &read.policy, &map.categories);
+    history.turn_to(query.place());
+    history.next = query.next(history.next.as_deref());
     Ok(Response::json(200, &history))
 }
 
 impl History {
-    fn new(id: TicketId, mut facts: Vec<Fact>, texts: Texts, policy: &Policy, map: &Categories) -> Self {
+    fn new(id: TicketId, facts: Vec<Fact>, texts: Texts, policy: &Policy, map: &Categories) -> Self {
         let ticket = ticket::fold(&facts, policy, map);
         let (moments, durations) = (moments(&ticket, &facts), durations(&ticket));
-        let facts_left_out = facts.len().saturating_sub(FACTS);
-        facts.truncate(FACTS);
         let said = |fact: Fact| Said { id: fact.id(), fact };
+        let mut facts: Vec<Said> = facts.into_iter().map(said).collect();
+        facts.sort_unstable_by(|a, b| a.id.cmp(&b.id));
         Self {
             ticket: id,
-            facts: facts.into_iter().map(said).collect(),
-            facts_left_out,
+            facts,
+            facts_left_out: 0,
+            next: None,
             texts,
             history: ticket.history,
             moments,
@@ -130,6 +135,21 @@ impl History {
             policy_version: ticket.policy_version,
             map_version: ticket.map_version,
         }
+    }
+}
+
+impl History {
+    /// Keeps one page of the facts: those after the one at `place`.
+    fn turn_to(&mut self, place: Option<&str>) {
+        let begin = place.map_or(0, |place| self.facts.partition_point(|said| said.id.as_str() <= place));
+        self.facts.drain(..begin);
+        self.facts_left_out = self.facts.len().saturating_sub(FACTS);
+        self.facts.truncate(FACTS);
+        self.next = self
+            .facts
+            .last()
+            .filter(|_| 0 < self.facts_left_out)
+            .map(|said| said.id.clone());
     }
 }
 

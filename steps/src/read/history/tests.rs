@@ -46,3 +46,31 @@ fn a_completion_is_the_evidence_of_a_flat_tickets_closing() {
     assert!(closing.facts[0].starts_with("completion#"), "{closing:?}");
     assert_eq!(history.durations["duration_ms"].value_ms, 3_600_000);
 }
+
+#[test]
+fn the_pages_of_a_history_are_all_its_facts_once() {
+    let event = sample::delivery();
+    let many = (0..2 * FACTS as i64 + 7).map(|ms| Fact::Deleted {
+        at: Time::from_millis(ms).unwrap(),
+    });
+    let facts: Vec<Fact> = many.collect();
+    let whole = || {
+        let (policy, map) = (Policy::default(), Categories::default());
+        History::new(event.ticket(), facts.clone(), Texts::default(), &policy, &map)
+    };
+    let (mut seen, mut place, mut sizes) = (Vec::new(), None::<String>, Vec::new());
+    loop {
+        let mut page = whole();
+        page.turn_to(place.as_deref());
+        sizes.push((page.facts.len(), page.facts_left_out));
+        seen.extend(page.facts.into_iter().map(|said| said.id));
+        place = page.next;
+        if place.is_none() {
+            break;
+        }
+    }
+    assert_eq!(sizes, [(FACTS, FACTS + 7), (FACTS, 7), (7, 0)]);
+    let mut all: Vec<String> = facts.iter().map(Fact::id).collect();
+    all.sort_unstable();
+    assert_eq!(seen, all);
+}
