@@ -4,19 +4,20 @@
 //! only if it covers the stored one; so the last to write has seen every fact, and the latest map.
 
 use serde::{Deserialize, Serialize};
-use ticket::fold::RULES_VERSION;
 use ticket::{Policy, State, TicketId};
 
 use crate::environment::{self, Environment};
 use crate::step::{Error, Input, TRIES, settle};
 use crate::store;
 use crate::table::{Judgement, Maps, Outcome, Record, Status, Table};
+use crate::timers::Timers;
 
 #[derive(Debug)]
 pub struct DetectClosure {
     table: Table,
     maps: Maps,
     policy: Policy,
+    timers: Timers,
 }
 
 impl DetectClosure {
@@ -26,6 +27,7 @@ impl DetectClosure {
             maps: Maps::new(table.clone()),
             table,
             policy: environment.policy()?,
+            timers: environment.timers()?,
         })
     }
 }
@@ -51,6 +53,9 @@ pub async fn handle(context: &DetectClosure, input: Input<store::Output>) -> Res
         let map = context.maps.at_least(&id.site, map_version).await?;
         let stored = context.table.stored(&id).await?;
         let ticket = ticket::fold(&stored.facts, &context.policy, &map);
+        let watch = stored.fold.as_ref().map(|fold| &fold.watch);
+        // The facts were stored before this state was entered; a timer that fires later sees them.
+        let timer = context.timers.start(&id, &ticket, watch, state.entered_time).await?;
         let output = Output {
             state: name(ticket.state).to_owned(),
             fact_count: ticket.fact_count as u64,
@@ -72,7 +77,7 @@ pub async fn handle(context: &DetectClosure, input: Input<store::Output>) -> Res
         };
         match context
             .table
-            .write_fold(&id, &ticket, stored.fold.as_ref(), &record)
+            .write_fold(&id, &ticket, stored.fold.as_ref(), timer, &record)
             .await?
         {
             Outcome::Written => return Ok(output),
@@ -93,15 +98,12 @@ pub async fn handle(context: &DetectClosure, input: Input<store::Output>) -> Res
 /// The version of the map that the stored fold was made by; an error, if its policy or its rules are later than this
 /// function's.
 async fn caught_up(context: &DetectClosure, id: &TicketId) -> Result<u64, Error> {
-    let own = context.policy.version;
     match context.table.fold(id).await?.map(|fold| fold.judgement) {
-        Some(stored) if own < stored.policy_version || RULES_VERSION < stored.rules_version => {
-            Err(Error::PolicyOutdated {
-                ticket: id.clone(),
-                stored,
-                own,
-            })
-        }
+        Some(stored) if stored.is_beyond(&context.policy) => Err(Error::PolicyOutdated {
+            ticket: id.clone(),
+            stored,
+            own: context.policy.version,
+        }),
         stored => Ok(stored.map_or(0, |stored| stored.map_version)),
     }
 }

@@ -12,6 +12,7 @@ use ticket::{Policy, SiteId};
 use crate::execution::Executions;
 use crate::secret::Secret;
 use crate::table::Table;
+use crate::timers::Timers;
 
 /// Tries of one request. With the time-outs below a request ends within 5 s, well before its function's own time-out.
 const ATTEMPTS: u32 = 3;
@@ -96,6 +97,11 @@ impl Environment {
     /// The recomputes: executions of the state machine that `RECOMPUTE_ARN` names.
     pub fn recomputes(&self) -> Result<Executions, Error> {
         self.executions_of("RECOMPUTE_ARN")
+    }
+
+    /// The timers of the state machine that `SLA_CLOCK_ARN` names.
+    pub fn timers(&self) -> Result<Timers, Error> {
+        self.executions_of("SLA_CLOCK_ARN").map(Timers::new)
     }
 
     fn executions_of(&self, name: &'static str) -> Result<Executions, Error> {

@@ -91,9 +91,13 @@ pub struct Listed {
 
 /// The name of an event's execution: readable, and the same for the same event.
 pub fn name(event: &TicketEvent) -> String {
-    let hash = event.hash();
-    let hash = &hash[..HASH_DIGITS];
     let title = event.key.as_ref().map_or(event.issue.as_str(), |key| key.as_str());
+    readable(title, &event.hash())
+}
+
+/// A name that begins with a title and is told from others by a hash in hex, of at least 32 digits.
+pub(crate) fn readable(title: &str, hash: &str) -> String {
+    let hash = &hash[..HASH_DIGITS];
     let title = title.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' });
     let title: String = title.take(NAME_LENGTH - HASH_DIGITS - 1).collect();
     format!("{title}-{hash}")

@@ -1,6 +1,6 @@
 //! The Lambdas of Ticketflow: the door ([`webhook`], [`api`]), the steps of the workflow ([`validate`], [`store`],
-//! [`detect_closure`], [`compute_duration`]), the way out ([`read`]), and what mends ([`record_failure`], [`sweep`],
-//! [`redrive`], [`recompute`], [`reconcile`]).
+//! [`detect_closure`], [`compute_duration`]), what watches due moments ([`sla_clock`]), the way out ([`read`]), and what
+//! mends ([`record_failure`], [`sweep`], [`redrive`], [`recompute`], [`reconcile`]).
 //!
 //! Each is a module with a plain async function `handle` that a test can call, and a five-line binary in `src/bin`.
 //! They decide with the crate `ticket`, keep what they learn in a [`table::Table`], and know nothing of the machine
@@ -20,6 +20,7 @@ pub mod secret;
 pub mod signature;
 pub mod step;
 pub mod table;
+pub mod timers;
 
 pub mod api;
 pub mod compute_duration;
@@ -29,6 +30,7 @@ pub mod recompute;
 pub mod reconcile;
 pub mod record_failure;
 pub mod redrive;
+pub mod sla_clock;
 pub mod store;
 pub mod sweep;
 pub mod validate;

@@ -14,6 +14,8 @@ pub enum Name {
     TicketContended,
     /// The ticket was folded with a later policy than this function has: a deployment is under way.
     PolicyOutdated,
+    /// Step Functions did not start the timer of a due moment.
+    TimerNotStarted,
     /// The stored ticket shows that the event cannot be.
     TicketRejected,
     /// DynamoDB refuses the request itself: no such table, no such right.
@@ -42,10 +44,11 @@ pub enum Handling {
 }
 
 impl Name {
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::TableUnavailable,
         Self::TicketContended,
         Self::PolicyOutdated,
+        Self::TimerNotStarted,
         Self::TicketRejected,
         Self::TableRefused,
         Self::ItemUnreadable,
@@ -60,6 +63,7 @@ impl Name {
             Self::TableUnavailable => "TableUnavailable",
             Self::TicketContended => "TicketContended",
             Self::PolicyOutdated => "PolicyOutdated",
+            Self::TimerNotStarted => "TimerNotStarted",
             Self::TicketRejected => "TicketRejected",
             Self::TableRefused => "TableRefused",
             Self::ItemUnreadable => "ItemUnreadable",
@@ -72,7 +76,9 @@ impl Name {
 
     pub fn handling(self) -> Handling {
         match self {
-            Self::TableUnavailable | Self::TicketContended | Self::PolicyOutdated => Handling::Retried,
+            Self::TableUnavailable | Self::TicketContended | Self::PolicyOutdated | Self::TimerNotStarted => {
+                Handling::Retried
+            }
             Self::TicketRejected => Handling::Caught,
             Self::TableRefused
             | Self::ItemUnreadable

@@ -11,8 +11,9 @@ use tokio::task::JoinSet;
 use crate::environment::{self, Environment};
 use crate::execution::{self, Executions};
 use crate::names::{ErrorName, Name};
-use crate::step::TRIES;
+use crate::step::{self, TRIES};
 use crate::table::{self, Job, Outcome, Stale, Table};
+use crate::timers::Timers;
 
 /// Tickets of a page. A page ends in seconds, so that a job that is stopped has little to do again.
 const PAGE: usize = 200;
@@ -26,10 +27,11 @@ const PAGES: u32 = 3_000;
 /// Tickets that failed and are named in the progress.
 const NAMED: usize = 10;
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Recompute {
     table: Table,
     policy: Policy,
+    timers: Timers,
 }
 
 impl Recompute {
@@ -37,6 +39,7 @@ impl Recompute {
         Ok(Self {
             table: environment.table()?,
             policy: environment.policy()?,
+            timers: environment.timers()?,
         })
     }
 }
@@ -46,6 +49,8 @@ impl Recompute {
 pub struct Input {
     pub execution: String,
     pub started_at: Time,
+    /// When the page's state was entered, by the state machine's clock.
+    pub entered_at: Time,
     pub before: Output,
 }
 
@@ -70,10 +75,11 @@ struct Place {
     after: String,
 }
 
-pub async fn handle(context: &Recompute, input: Input) -> Result<Output, table::Error> {
+pub async fn handle(context: &Recompute, input: Input) -> Result<Output, step::Error> {
     let Input {
         execution,
         started_at,
+        entered_at,
         before,
     } = input;
     let begun = crate::now();
@@ -115,14 +121,21 @@ pub async fn handle(context: &Recompute, input: Input) -> Result<Output, table::
             tickets += found.len();
             let mut folding = JoinSet::new();
             for found in found {
-                let (table, policy, map) = (context.table.clone(), context.policy.clone(), (*map).clone());
-                let by = execution.clone();
-                folding.spawn(async move { (refold(&table, &policy, &map, &found.ticket, &by).await, found.ticket) });
+                let (context, map, by) = (context.clone(), (*map).clone(), execution.clone());
+                folding.spawn(async move {
+                    let folded = refold(&context, &map, &found.ticket, &by, entered_at).await;
+                    (folded, found.ticket)
+                });
             }
             while let Some(folded) = folding.join_next().await {
                 match folded.expect("a fold is neither aborted nor panics") {
                     (Ok(()), _) => done.recomputed += 1,
-                    (Err(error @ table::Error::Unavailable { .. }), _) => return Err(error),
+                    (
+                        Err(error @ (step::Error::Timer(_) | step::Error::Table(table::Error::Unavailable { .. }))),
+                        _,
+                    ) => {
+                        return Err(error);
+                    }
                     (Err(error), ticket) => {
                         tracing::error!(%ticket, error = crate::chain(&error), "it cannot be folded again");
                         done.failed += 1;
@@ -175,11 +188,16 @@ async fn sites(table: &Table) -> Result<Vec<(SiteId, Categories)>, table::Error>
 
 /// Folds one ticket again. Whoever is quicker has folded it by the same or a later judgement, or is behind and is tried
 /// again.
-async fn refold(table: &Table, policy: &Policy, map: &Categories, id: &TicketId, by: &str) -> Result<(), table::Error> {
+///
+/// `now` is a moment of the state machine's clock.
+async fn refold(context: &Recompute, map: &Categories, id: &TicketId, by: &str, now: Time) -> Result<(), step::Error> {
+    let Recompute { table, policy, timers } = context;
     for _ in 0..TRIES {
         let stored = table.stored(id).await?;
         let ticket = ticket::fold(&stored.facts, policy, map);
-        if table.refold(id, &ticket, by, crate::now()).await? == Outcome::Written {
+        let watch = stored.fold.as_ref().map(|fold| &fold.watch);
+        let timer = timers.start(id, &ticket, watch, now).await?;
+        if table.refold(id, &ticket, timer, by, crate::now()).await? == Outcome::Written {
             break;
         }
     }

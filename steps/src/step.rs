@@ -4,6 +4,7 @@ use serde::Deserialize;
 use ticket::fold::RULES_VERSION;
 use ticket::{TicketEvent, TicketId, Time};
 
+use crate::execution;
 use crate::names::{ErrorName, Name};
 use crate::table::{self, Judgement, Table};
 
@@ -61,6 +62,8 @@ pub enum Error {
         stored: Judgement,
         own: u32,
     },
+    #[error("no timer could be started")]
+    Timer(#[from] execution::Error),
     #[error(transparent)]
     Table(#[from] table::Error),
 }
@@ -71,6 +74,7 @@ impl ErrorName for Error {
             Self::Closed { .. } => Name::ExecutionClosed,
             Self::Contended { .. } => Name::TicketContended,
             Self::PolicyOutdated { .. } => Name::PolicyOutdated,
+            Self::Timer(_) => Name::TimerNotStarted,
             Self::Table(error) => error.name(),
         }
     }

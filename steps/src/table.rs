@@ -3,7 +3,7 @@
 //! | partition | sort key | what |
 //! |---|---|---|
 //! | `TICKET#{id}` | `FACT#{fact id}` | a fact; never changed, never deleted |
-//! | | `FOLD` | what the facts come to, by the latest step that folded them |
+//! | | `FOLD` | what the facts come to, by the latest step that folded them, and which breaches of its targets were told |
 //! | | `SEEN` | the newest texts, and the key that has an alias |
 //! | `MONTHS` | `{month}` | a month by which tickets are found: one was created or closed in it |
 //! | `KEY#{key}` | `{ticket id}` | an alias: a key that the ticket has or had |
@@ -28,6 +28,7 @@ mod recompute;
 mod reconciled;
 mod request;
 mod site;
+mod sla;
 mod ticket;
 
 use std::collections::BTreeSet;
@@ -45,6 +46,7 @@ pub use self::progress::{Failure, Page, Progress, Record, Status, Step};
 pub use self::recompute::{Found, Job, Stale};
 pub use self::request::Outcome;
 pub use self::site::{Map, Maps};
+pub use self::sla::Watch;
 pub use self::ticket::{Fold, Judgement, Seen, Stored};
 
 use crate::names::{ErrorName, Name};

@@ -149,12 +149,14 @@ async fn an_execution_is_seen_step_by_step_by_http_and_by_the_aws_sdk() {
         .expect("its history");
     assert_eq!(history.events().len(), 5);
     assert!(history.next_token().is_some(), "there is more");
-    let described = states
-        .describe_execution()
-        .execution_arn(execution.execution_arn())
-        .send()
+    // Its last step says so a moment before the execution has ended.
+    server
+        .until("the execution to end", || async {
+            let described = states.describe_execution().execution_arn(execution.execution_arn());
+            let status = described.send().await.expect("the execution").status;
+            (status.as_str() == "SUCCEEDED").then_some(())
+        })
         .await;
-    assert_eq!(described.expect("the execution").status().as_str(), "SUCCEEDED");
 }
 
 #[tokio::test(flavor = "multi_thread")]

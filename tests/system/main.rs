@@ -25,5 +25,6 @@ mod rejected;
 mod senders;
 mod server;
 mod shutdown;
+mod sla;
 mod table;
 mod time_skip;

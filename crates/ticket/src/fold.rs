@@ -1,5 +1,7 @@
 //! The fold: what a set of facts makes of a ticket.
 
+mod placed;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
@@ -11,6 +13,7 @@ use crate::fact::{Category, Change, Fact, Field, Named, Snapshot, sha256_hex};
 use crate::flat;
 use crate::ids::IssueKey;
 use crate::policy::{Done, Policy};
+use crate::sla::{self, Clocks, Placed};
 use crate::spent::Spent;
 use crate::time::Time;
 
@@ -43,6 +46,8 @@ pub struct Ticket {
     pub history: Vec<Stay>,
     /// How long it was where, but for the stay that lasts.
     pub spent: Spent,
+    /// What its targets come to.
+    pub clocks: Clocks,
     /// How many different facts this is the fold of.
     pub fact_count: usize,
     /// Which policy judged them.
@@ -168,20 +173,40 @@ pub fn fold<'a>(facts: impl IntoIterator<Item = &'a Fact>, policy: &Policy, cate
         is_status_done.is_some_and(|done| has_resolution.is_some_and(|resolved| done != resolved)),
     );
 
+    let priority = facts.priority();
+    let started_at = history
+        .iter()
+        .find(|stay| stay.category == Some(Category::Indeterminate))
+        .map(|stay| stay.at);
+    let clocks = match policy.sla.is_empty() {
+        true => Clocks::default(),
+        false => {
+            let now = Placed {
+                project: project.clone(),
+                priority: priority.as_ref().map(|priority| priority.label().to_owned()),
+            };
+            let life = sla::Life {
+                created_at,
+                started_at,
+                deleted_at,
+                history: &history,
+                placed: &facts.placements(created_at, now),
+            };
+            sla::clocks(&life, policy)
+        }
+    };
+
     let mut ticket = Ticket {
         key,
         aliases,
         project,
-        priority: facts.priority(),
+        priority,
         priority_at_creation: facts.priority_at_creation(),
         status,
         resolution,
         state,
         created_at,
-        started_at: history
-            .iter()
-            .find(|stay| stay.category == Some(Category::Indeterminate))
-            .map(|stay| stay.at),
+        started_at,
         closed_at: runs.closed_at.filter(|_| state == State::Closed),
         first_closed_at: runs.first_closed_at,
         deleted_at,
@@ -190,6 +215,7 @@ pub fn fold<'a>(facts: impl IntoIterator<Item = &'a Fact>, policy: &Policy, cate
         flags,
         history,
         spent: Spent::default(),
+        clocks,
         fact_count: facts.count,
         policy_version: policy.version,
         map_version: categories.version,

@@ -7,6 +7,7 @@
 //! - [`fold()`] makes a [`Ticket`] of a *set* of facts: their order and their repetition cannot change it. How it is
 //!   judged, the team's [`Policy`] says, and what is known of the site's statuses, its [`Categories`].
 //!   [`durations`] and [`times`] measure it, in business time too for a [`Calendar`], [`TicketView`] is what an API client sees of it.
+//! - [`sla`] says which clocks run for a ticket, when each is due, and who has to look then.
 //! - [`metrics`] counts many tickets: percentiles, histograms, tickets per minute, what is doubtful.
 
 pub mod adf;
@@ -24,6 +25,7 @@ pub mod jira;
 pub mod metrics;
 pub mod news;
 pub mod policy;
+pub mod sla;
 pub mod spent;
 pub mod text;
 pub mod time;
@@ -38,6 +40,7 @@ pub use crate::fact::Fact;
 pub use crate::fold::{Flag, State, Ticket, fold};
 pub use crate::ids::{IssueId, IssueKey, SiteId, TicketId};
 pub use crate::policy::Policy;
+pub use crate::sla::Sla;
 pub use crate::spent::{Spent, Times, times};
 pub use crate::text::Texts;
 pub use crate::time::Time;

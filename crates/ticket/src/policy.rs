@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::calendar::Calendar;
 use crate::fact::Category;
+use crate::sla::Targets;
 
 /// How tickets are judged. As JSON it is a template parameter; what is left out has its default.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +24,8 @@ pub struct Policy {
     /// When the team works. Without it there is no business time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub calendar: Option<Calendar>,
+    /// How long tickets may take.
+    pub sla: Targets,
 }
 
 /// When a ticket is done.
@@ -50,6 +53,7 @@ impl Default for Policy {
             priorities: ["High", "Highest"].map(str::to_owned).into(),
             categories: BTreeMap::new(),
             calendar: None,
+            sla: Targets::default(),
         }
     }
 }

@@ -7,6 +7,8 @@ mod flat;
 mod lifecycle;
 mod properties;
 mod reading;
+mod sla;
+mod timers;
 
 use proptest::prelude::ProptestConfig;
 use serde_json::{Value, json};

@@ -11,6 +11,10 @@ fn definition() -> Value {
     serde_json::from_str(include_str!("../../../statemachine/ticket-lifecycle.asl.json")).unwrap()
 }
 
+fn clock() -> Value {
+    serde_json::from_str(include_str!("../../../statemachine/sla-clock.asl.json")).unwrap()
+}
+
 /// Our names under `field` (`Retry` or `Catch`) of any state.
 fn named(definition: &Value, field: &str) -> BTreeSet<String> {
     let states = definition["States"].as_object().unwrap().values();
@@ -38,9 +42,18 @@ fn the_state_machine_names_exactly_the_errors_that_steps_have() {
 }
 
 #[test]
+fn a_timer_retries_what_its_function_may_come_to() {
+    let mut expected = handled(Handling::Retried);
+    expected.remove(Name::TimerNotStarted.as_str());
+    assert_eq!(named(&clock(), "Retry"), expected);
+}
+
+#[test]
 fn every_task_retries_what_lambda_itself_does_wrong_and_is_bounded() {
-    for (name, state) in definition()["States"].as_object().unwrap() {
-        if state["Type"] != "Task" {
+    let (definition, clock) = (definition(), clock());
+    let states = [&definition, &clock].map(|definition| definition["States"].as_object().unwrap());
+    for (name, state) in states.into_iter().flatten() {
+        if state["Type"] != "Task" || state["Retry"][0]["ErrorEquals"][0] == "States.ALL" {
             continue;
         }
         let names: Vec<&Value> = state["Retry"]

@@ -7,6 +7,8 @@ use serde::Serialize;
 use ticket::chain::Origin;
 use ticket::fact::Field;
 use ticket::fold::Stay;
+use ticket::sla::Clock;
+use ticket::sla::timer::Breach;
 use ticket::{Categories, Durations, Fact, Flag, Policy, Texts, Ticket, TicketId, Time};
 
 use super::ticket::ID;
@@ -14,7 +16,7 @@ use super::{Read, no_such_ticket, resolve, unavailable};
 use crate::http::{Kind, Problem, Request, Response};
 use crate::openapi::{example, sample};
 use crate::operation::{Access, Answer, CURSOR, Operation};
-use crate::table::Seen;
+use crate::table::{Seen, Stored};
 
 /// Facts shown: about two megabytes, and as much again for the stays that they come to. Only a ticket that some automation changes all day has more.
 const FACTS: usize = 5_000;
@@ -68,6 +70,10 @@ struct History {
     /// How many changes at least no delivery told of.
     gaps: u32,
     flags: Vec<Flag>,
+    /// The clocks of its targets in every run: from the creation, and from each reopening.
+    clocks: Vec<Clock>,
+    /// The breaches that were told, as the clocks were then.
+    breaches: Vec<Breach>,
     policy_version: u32,
     /// Which of the site's maps of statuses to categories it was made with.
     map_version: u64,
@@ -103,12 +109,13 @@ pub(super) async fn history(read: &Read, request: &Request) -> Result<Response, 
     let query = HISTORY.query(request)?;
     let wanted = request.path_parameter(ID.name);
     let id = resolve(&read.table, wanted).await?;
-    let facts = read.table.stored(&id).await.map_err(unavailable)?.facts;
+    let Stored { facts, fold } = read.table.stored(&id).await.map_err(unavailable)?;
     if facts.is_empty() {
         return Err(no_such_ticket(wanted));
     }
     let (Seen { texts, .. }, map) = read.table.seen(&id).await.map_err(unavailable)?;
     let mut history = History::new(id, facts, texts, &read.policy, &map.categories);
+    history.breaches = fold.map(|fold| fold.watch.breaches).unwrap_or_default();
     history.turn_to(query.place());
     history.next = query.next(history.next.as_deref());
     Ok(Response::json(200, &history))
@@ -132,6 +139,8 @@ impl History {
             durations,
             gaps: ticket.gaps,
             flags: ticket.flags.into_iter().collect(),
+            clocks: ticket.clocks.all().cloned().collect(),
+            breaches: Vec::new(),
             policy_version: ticket.policy_version,
             map_version: ticket.map_version,
         }

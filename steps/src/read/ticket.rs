@@ -136,7 +136,9 @@ pub(super) async fn is_known(read: &Read, id: &TicketId) -> Result<bool, table::
 async fn view(read: &Read, id: &TicketId, as_of: Option<Time>) -> Result<Option<View>, table::Error> {
     let (fold, seen) = read.table.shown(id).await?;
     let executions = read.table.statuses_of(id).await?;
-    let moment = as_of.unwrap_or_else(crate::now);
+    let now = crate::now();
+    let now = fold.as_ref().map_or(now, |fold| fold.watch.at_least(now));
+    let moment = as_of.unwrap_or(now);
     let is_enough = |fold: &Fold| as_of.is_none_or(|as_of| fold.spent.covers(as_of));
     let (ticket, times, updated_at) = match &fold {
         Some(fold) if is_enough(fold) => {
@@ -206,7 +208,7 @@ pub(super) async fn views(read: &Read, shown: Vec<(TicketId, Fold, Seen)>) -> Re
             views.push(View::new(
                 fold.view.clone(),
                 seen,
-                times::View::of_fold(fold, &read.policy, as_of),
+                times::View::of_fold(fold, &read.policy, fold.watch.at_least(as_of)),
                 updated_at,
                 workflow_status,
                 last_execution,

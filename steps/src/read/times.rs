@@ -2,7 +2,8 @@
 
 use schemars::JsonSchema;
 use serde::Serialize;
-use ticket::{Durations, Policy, Time, Times};
+use ticket::sla::Clock;
+use ticket::{Durations, Policy, Sla, Time, Times};
 
 use crate::table::Fold;
 
@@ -15,6 +16,8 @@ pub(super) struct View {
     status_since: Option<Time>,
     #[serde(flatten)]
     times: Times,
+    /// Its targets, as of that moment; none where the policy sets none.
+    sla: Vec<Sla>,
 }
 
 impl View {
@@ -23,18 +26,20 @@ impl View {
         let view = &fold.view;
         let calendar = policy.calendar.as_ref();
         let times = fold.spent.times(view.created_at, view.state, calendar, as_of);
-        Self::new(fold.spent.status_since, times, &view.durations, as_of)
+        let sla = shown(&fold.watch.clocks, policy, as_of);
+        Self::new(fold.spent.status_since, times, &view.durations, sla, as_of)
     }
 
     /// Of a ticket as its facts tell it.
     pub(super) fn of_ticket(ticket: &ticket::Ticket, shown: &Durations, policy: &Policy, as_of: Time) -> Self {
         let times = ticket::times(ticket, policy.calendar.as_ref(), Some(as_of));
-        Self::new(ticket.spent.status_since, times, shown, as_of)
+        let sla = self::shown(&ticket.clocks.current, policy, as_of);
+        Self::new(ticket.spent.status_since, times, shown, sla, as_of)
     }
 
     /// Working time is shown of the durations that are shown themselves: those of a closed ticket are not before it
     /// is measured.
-    fn new(status_since: Option<Time>, mut times: Times, shown: &Durations, as_of: Time) -> Self {
+    fn new(status_since: Option<Time>, mut times: Times, shown: &Durations, sla: Vec<Sla>, as_of: Time) -> Self {
         if let Some(business) = &mut times.business {
             let worked = &mut business.durations;
             worked.duration_ms = worked.duration_ms.filter(|_| shown.duration_ms.is_some());
@@ -45,6 +50,11 @@ impl View {
             as_of,
             status_since,
             times,
+            sla,
         }
     }
+}
+
+fn shown(clocks: &[Clock], policy: &Policy, as_of: Time) -> Vec<Sla> {
+    clocks.iter().map(|clock| clock.shown(policy, as_of)).collect()
 }

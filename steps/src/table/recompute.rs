@@ -3,6 +3,7 @@
 use aws_sdk_dynamodb::types::Select;
 use serde::{Deserialize, Serialize};
 use ticket::fold::RULES_VERSION;
+use ticket::sla::timer::Timer;
 use ticket::{Categories, SiteId, Ticket, TicketId, Time};
 
 use super::attribute::string;
@@ -134,9 +135,16 @@ impl Table {
 
     /// Writes a fold and its durations at once, unless the stored one covers more. An execution that was about to measure
     /// the one before finds that it is superseded.
-    pub async fn refold(&self, id: &TicketId, ticket: &Ticket, by: &str, now: Time) -> Result<Outcome, Error> {
+    pub async fn refold(
+        &self,
+        id: &TicketId,
+        ticket: &Ticket,
+        timer: Option<Timer>,
+        by: &str,
+        now: Time,
+    ) -> Result<Outcome, Error> {
         self.note_months(&months(ticket)).await?;
-        let mut change = fold_change(id, ticket, by, now);
+        let mut change = fold_change(id, ticket, timer, by, now);
         measure(&mut change, ticket);
         self.change("write a ticket", change).await
     }

@@ -7,8 +7,10 @@ use serde::{Deserialize, Serialize};
 use ticket::fact::Field;
 use ticket::fold::RULES_VERSION;
 use ticket::metrics::findings;
+use ticket::sla::timer::Timer;
 use ticket::{
-    Durations, Fact, IssueKey, SiteId, Spent, State, Texts, Ticket, TicketEvent, TicketId, TicketView, Time, durations,
+    Durations, Fact, IssueKey, Policy, SiteId, Spent, State, Texts, Ticket, TicketEvent, TicketId, TicketView, Time,
+    durations,
 };
 use tokio::task::JoinSet;
 
@@ -17,6 +19,7 @@ use super::list;
 use super::progress::{BATCH, Record};
 use super::request::{Change, Outcome, PARTITION, Reading, SORT, Write, attribute, key};
 use super::site::{Map, map_key};
+use super::sla::{Watch, set_clocks};
 use super::{Error, Item, Table, failed};
 
 const FACT_PREFIX: &str = "FACT#";
@@ -58,6 +61,11 @@ impl Judgement {
         }
     }
 
+    /// Whether it is by a later policy or by later rules than this function has.
+    pub fn is_beyond(self, policy: &Policy) -> bool {
+        policy.version < self.policy_version || RULES_VERSION < self.rules_version
+    }
+
     /// Sorts as the versions do: first by rules, then by policy, then by map. As many digits as each may have.
     pub(super) fn sort_key(self) -> String {
         let Self {
@@ -91,6 +99,7 @@ pub struct Fold {
     pub updated_at: Time,
     /// The durations are those of this fold, or there are none to have.
     pub is_measured: bool,
+    pub watch: Watch,
 }
 
 /// What a ticket was last seen as, with the revision that a merge must still find.
@@ -160,14 +169,20 @@ impl Fold {
             },
             folded_by: reading.required("folded_by")?,
             updated_at: reading.required("updated_at")?,
+            watch: Watch::read(item)?,
         })
     }
 }
 
+/// A change of the fold's item.
+pub(super) fn fold_item(id: &TicketId) -> Change {
+    Change::new(partition(id), FOLD.to_owned())
+}
+
 /// The fold's item, with the keys of every index that a ticket is in.
 ///
-/// Durations are left to [`measure`] and [`leave_unmeasured`].
-pub(super) fn fold_change(id: &TicketId, ticket: &Ticket, by: &str, now: Time) -> Change {
+/// Durations are left to [`measure`] and [`leave_unmeasured`]; `timer` is the one that was started for its clocks.
+pub(super) fn fold_change(id: &TicketId, ticket: &Ticket, timer: Option<Timer>, by: &str, now: Time) -> Change {
     let mut view = TicketView::new(id, ticket, &Texts::default());
     view.durations = Durations::default();
     let month = list::month(view.created_at);
@@ -175,7 +190,7 @@ pub(super) fn fold_change(id: &TicketId, ticket: &Ticket, by: &str, now: Time) -
     let findings = findings(id, ticket);
     let named_month = |name: &Option<String>| name.as_ref().map(|name| string(list::named_month(name, &month)));
 
-    let mut change = Change::new(partition(id), FOLD.to_owned());
+    let mut change = fold_item(id);
     change
         .set("fold", attribute(&view))
         .set("spent", attribute(&ticket.spent))
@@ -205,6 +220,7 @@ pub(super) fn fold_change(id: &TicketId, ticket: &Ticket, by: &str, now: Time) -
             "judged_key",
             string(format!("{}#{id}", Judgement::of(ticket).sort_key())),
         );
+    set_clocks(&mut change, &ticket.clocks, timer);
     change
 }
 
@@ -434,10 +450,11 @@ impl Table {
         id: &TicketId,
         ticket: &Ticket,
         before: Option<&Fold>,
+        timer: Option<Timer>,
         record: &Record<'_>,
     ) -> Result<Outcome, Error> {
         self.note_months(&months(ticket)).await?;
-        let mut fold = fold_change(id, ticket, &record.execution.name, record.finished_at);
+        let mut fold = fold_change(id, ticket, timer, &record.execution.name, record.finished_at);
         leave_unmeasured(&mut fold, ticket, before);
         self.transact(
             "write a ticket",

@@ -23,6 +23,7 @@ fn stored(events: &[TicketEvent]) -> Stored {
     let facts: Vec<_> = events.iter().flat_map(|event| event.facts.clone()).collect();
     let ticket = ticket::fold(&facts, &Policy::default(), &Categories::default());
     let fold = Fold {
+        watch: crate::table::Watch::default(),
         view: TicketView::new(&creation().ticket(), &ticket, &Texts::default()),
         spent: ticket.spent.clone(),
         fact_count: ticket.fact_count as u64,

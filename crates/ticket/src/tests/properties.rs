@@ -20,7 +20,7 @@ fn is_done(status: &str) -> bool {
 
 /// What somebody does to an issue.
 #[derive(Clone, Debug)]
-enum Doing {
+pub(super) enum Doing {
     Move(usize),
     Prioritise(usize),
     Edit,
@@ -42,7 +42,7 @@ pub(super) enum Telling {
 pub(super) struct Life {
     telling: Telling,
     first: usize,
-    doings: Vec<(i64, Doing)>,
+    pub(super) doings: Vec<(i64, Doing)>,
     /// How long after its change a body is written out.
     late_by: i64,
 }
@@ -90,8 +90,8 @@ pub(super) fn life(
 
 /// An issue at one moment.
 #[derive(Clone)]
-struct Issue {
-    at: i64,
+pub(super) struct Issue {
+    pub(super) at: i64,
     status: &'static str,
     priority: usize,
     resolved: Option<i64>,
@@ -101,7 +101,7 @@ struct Issue {
 
 impl Life {
     /// The issue after its creation and after each doing.
-    fn issues(&self) -> Vec<Issue> {
+    pub(super) fn issues(&self) -> Vec<Issue> {
         let status = STATUSES[self.first];
         let resolved = is_done(status).then_some(T0);
         let mut items = vec![status_item(None, status)];

@@ -55,7 +55,7 @@ fn applied(change: &Change, item: Option<Item>) -> Item {
 fn folded(event: &TicketEvent, before: Option<Item>) -> (Item, Fold) {
     let ticket = ticket::fold(&event.facts, &Policy::default(), &Categories::default());
     let stored = before.as_ref().map(|item| Fold::read(item).unwrap());
-    let mut change = fold_change(&event.ticket(), &ticket, "name-1", at("2026-11-21T09:00:00.000Z"));
+    let mut change = fold_change(&event.ticket(), &ticket, None, "name-1", at("2026-11-21T09:00:00.000Z"));
     leave_unmeasured(&mut change, &ticket, stored.as_ref());
     let item = applied(&change, before);
     let fold = Fold::read(&item).unwrap();
@@ -72,7 +72,7 @@ fn an_expression_names_every_alias_and_value_it_uses_and_no_other() {
     let event = flat("2026-11-21T08:00:30.000Z");
     let ticket = ticket::fold(&event.facts, &Policy::default(), &Categories::default());
     let before = Fold::read(&item).unwrap();
-    let mut change = fold_change(&event.ticket(), &ticket, "name-2", at("2026-11-21T09:00:00.000Z"));
+    let mut change = fold_change(&event.ticket(), &ticket, None, "name-2", at("2026-11-21T09:00:00.000Z"));
     leave_unmeasured(&mut change, &ticket, Some(&before));
     let all = format!("{} {}", change.expression(), super::super::ticket::FOLD_GUARD);
     let used: BTreeSet<String> = aliases(&all).map(|name| format!("#{name}")).collect();
@@ -120,7 +120,7 @@ fn tickets_sort_by_what_judged_them_apart_from_those_that_await_a_category() {
             ..Policy::default()
         };
         let ticket = ticket::fold(&event.facts, &policy, map);
-        let change = fold_change(&event.ticket(), &ticket, "name-1", at("2026-11-21T09:00:00.000Z"));
+        let change = fold_change(&event.ticket(), &ticket, None, "name-1", at("2026-11-21T09:00:00.000Z"));
         let item = applied(&change, None);
         let text = |name| text(&item, name).unwrap().to_owned();
         (text("judged_shard"), text("judged_key"))
@@ -182,7 +182,13 @@ fn the_template_defines_every_key_of_every_index() {
 fn a_ticket_that_is_folded_again_is_measured_with_it() {
     let closed = flat("2026-11-21T08:00:30.000Z");
     let ticket = ticket::fold(&closed.facts, &Policy::default(), &Categories::default());
-    let mut change = fold_change(&closed.ticket(), &ticket, "recompute-1", at("2026-11-21T09:00:00.000Z"));
+    let mut change = fold_change(
+        &closed.ticket(),
+        &ticket,
+        None,
+        "recompute-1",
+        at("2026-11-21T09:00:00.000Z"),
+    );
     measure(&mut change, &ticket);
     let fold = Fold::read(&applied(&change, None)).unwrap();
     assert!(fold.is_measured && fold.folded_by == "recompute-1");

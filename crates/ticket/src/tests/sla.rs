@@ -1,0 +1,292 @@
+//! Targets, and the clocks they start.
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::sla::targets::{Error, Length};
+use crate::sla::{Clock, Sla, Target};
+
+const HOUR: i64 = 60 * MINUTE;
+const DAY: i64 = 24 * HOUR;
+
+fn policy(rules: Value) -> Policy {
+    serde_json::from_value(json!({ "version": 2, "sla": rules })).expect("a policy")
+}
+
+/// Start within 15 minutes, close within an hour.
+fn usual() -> Policy {
+    policy(json!([{ "first_start": "15m", "close": "1h" }]))
+}
+
+fn clocks(bodies: &[Value], policy: &Policy) -> Vec<Clock> {
+    folded_by(bodies, policy).clocks.all().cloned().collect()
+}
+
+fn seen_at(bodies: &[Value], policy: &Policy, as_of: i64) -> Vec<Sla> {
+    let clocks = folded_by(bodies, policy).clocks;
+    clocks
+        .current
+        .iter()
+        .map(|clock| clock.shown(policy, time(as_of)))
+        .collect()
+}
+
+fn refusal(rules: Value) -> String {
+    let policy = serde_json::from_value::<Policy>(json!({ "sla": rules }));
+    policy.expect_err("no policy").to_string()
+}
+
+#[test]
+fn lengths_are_sums_of_units() {
+    let ms = |text: &str| {
+        let policy = policy(json!([{ "close": text }]));
+        clocks(&[created()], &policy)[0].target_ms
+    };
+    assert_eq!(ms("90s"), 90_000);
+    assert_eq!(ms("1d 12h"), 36 * HOUR);
+    assert_eq!(ms(" 2 h 5 m"), 2 * HOUR + 5 * MINUTE);
+    assert_eq!(ms("300d"), 300 * DAY);
+    for text in [
+        "",
+        "0h",
+        "h",
+        "5",
+        "1w",
+        "1.5h",
+        "-1h",
+        "1h x",
+        "99999999999999999999h",
+        "1ä",
+    ] {
+        assert_eq!(
+            text.parse::<Length>(),
+            Err(Error::NotALength(text.to_owned())),
+            "{text:?}"
+        );
+    }
+    for text in ["301d", "99999999999999999d 99999999999999999d"] {
+        assert_eq!(text.parse::<Length>(), Err(Error::TooLong(text.to_owned())));
+    }
+    let written: String = "90m 0s 25h".parse::<Length>().expect("a length").into();
+    assert_eq!(written, "1d 2h 30m");
+}
+
+#[test]
+fn the_most_specific_rule_that_speaks_of_a_target_decides() {
+    let policy = policy(json!([
+        { "first_start": "10h", "close": "10d" },
+        { "priority": "HIGHEST", "first_start": "1h", "close": "1d" },
+        { "project": "SHOP", "close": "5d" },
+        { "project": "SHOP", "priority": "Highest", "close": "8h" },
+        { "project": "DOCS", "first_start": null },
+    ]));
+    let of = |project, priority| {
+        let hours = |target| Some(policy.sla.of(target, project, priority)?.ms / HOUR);
+        (hours(Target::FirstStart), hours(Target::Close))
+    };
+    assert_eq!(of(None, None), (Some(10), Some(240)));
+    assert_eq!(of(Some("WEB"), Some("Low")), (Some(10), Some(240)));
+    assert_eq!(of(Some("WEB"), Some("highest")), (Some(1), Some(24)));
+    // A project's rule goes before a priority's, and leaves what it does not speak of to the others.
+    assert_eq!(of(Some("SHOP"), Some("High")), (Some(10), Some(120)));
+    assert_eq!(of(Some("SHOP"), Some("Highest")), (Some(1), Some(8)));
+    assert_eq!(of(Some("DOCS"), Some("Highest")), (None, Some(24)));
+    let written = serde_json::to_value(&policy).expect("JSON");
+    assert_eq!(serde_json::from_value::<Policy>(written).expect("a policy"), policy);
+}
+
+#[test]
+fn rules_that_cannot_be_meant_are_refused_and_say_why() {
+    let twice = json!([{ "priority": "High", "close": "1h" }, { "priority": "HIGH", "close": "2h" }]);
+    assert!(refusal(twice).contains("two rules for priority HIGH"));
+    assert!(
+        refusal(json!([{ "project": "SHOP", "priority": "High" }])).contains("SHOP and priority High sets neither")
+    );
+    assert!(refusal(json!([{ "close": "soon" }])).contains(r#""soon" is not a length of time such as 30m"#));
+    assert!(refusal(json!([{ "close": 5 }])).contains("invalid type"));
+    assert!(refusal(json!([{ "close": "1h", "resolve": "2h" }])).contains("unknown field `resolve`"));
+}
+
+#[test]
+fn without_targets_or_without_a_creation_there_are_no_clocks() {
+    assert_eq!(clocks(&[created()], &Policy::default()), []);
+    let mut body = created();
+    body["issue"]["fields"]
+        .as_object_mut()
+        .expect("fields")
+        .remove("created");
+    assert_eq!(clocks(&[body.clone()], &usual()), []);
+    assert_eq!(clocks(&[body, created()], &usual()).len(), 2);
+}
+
+#[test]
+fn a_clock_runs_is_met_and_is_shown_with_what_is_left() {
+    let bodies = [created(), change(T0 + 10 * MINUTE, 501, "10000", "3")];
+    let sla = seen_at(&bodies, &usual(), T0 + 20 * MINUTE);
+    let expected = json!([
+        { "target": "first_start", "target_ms": 15 * MINUTE, "due_at": "2025-06-02T08:15:00.000Z",
+          "met_at": "2025-06-02T08:10:00.000Z", "remaining_ms": 5 * MINUTE, "breached": false, "breached_at": null },
+        { "target": "close", "target_ms": HOUR, "due_at": "2025-06-02T09:00:00.000Z",
+          "met_at": null, "remaining_ms": 40 * MINUTE, "breached": false, "breached_at": null },
+    ]);
+    assert_eq!(serde_json::to_string(&sla).expect("JSON"), expected.to_string());
+}
+
+#[test]
+fn a_target_is_breached_from_its_due_moment_on_and_met_at_it() {
+    let close = |bodies: &[Value], as_of| seen_at(bodies, &usual(), as_of)[1];
+    let due = T0 + HOUR;
+    let open = [created()];
+    assert!(!close(&open, due - 1).breached);
+    let breached = close(&open, due);
+    assert!(breached.breached);
+    assert_eq!((breached.breached_at, breached.remaining_ms), (Some(time(due)), 0));
+    assert_eq!(close(&open, due + MINUTE).remaining_ms, -MINUTE);
+
+    let in_time = [created(), change(due, 501, "10000", "10002")];
+    let kept = close(&in_time, due + DAY);
+    assert_eq!(
+        (kept.breached, kept.met_at, kept.remaining_ms),
+        (false, Some(time(due)), 0)
+    );
+    let late = [created(), change(due + 1, 501, "10000", "10002")];
+    let missed = close(&late, due + DAY);
+    assert_eq!(
+        (missed.breached_at, missed.met_at, missed.remaining_ms),
+        (Some(time(due)), Some(time(due + 1)), -1)
+    );
+}
+
+#[test]
+fn a_ticket_closed_without_a_start_has_been_answered() {
+    let bodies = [created(), change(T0 + 5 * MINUTE, 501, "10000", "10003")];
+    let first = seen_at(&bodies, &usual(), T0 + DAY)[0];
+    assert_eq!((first.met_at, first.breached), (Some(time(T0 + 5 * MINUTE)), false));
+}
+
+#[test]
+fn each_reopening_starts_a_clock_of_its_own() {
+    let bodies = [
+        created(),
+        change(T0 + 90 * MINUTE, 501, "10000", "10002"),
+        change(T0 + 2 * HOUR, 502, "10002", "3"),
+        change(T0 + 150 * MINUTE, 503, "3", "10002"),
+        change(T0 + 4 * HOUR, 504, "10002", "10001"),
+    ];
+    let ticket = folded_by(&bodies, &usual());
+    assert_eq!(ticket.clocks.run, ticket.reopen_count);
+    let runs: Vec<_> = ticket
+        .clocks
+        .all()
+        .map(|clock| (clock.target, clock.run, clock.is_breached(Time::LAST)))
+        .collect();
+    let expected = [
+        (Target::Close, 0, true),
+        (Target::Close, 1, false),
+        (Target::FirstStart, 0, true),
+        (Target::Close, 2, true),
+    ];
+    assert_eq!(runs, expected);
+    let close = seen_at(&bodies, &usual(), T0 + 4 * HOUR + MINUTE)[1];
+    assert_eq!((close.due_at, close.met_at), (time(T0 + 5 * HOUR), None));
+    assert_eq!(close.remaining_ms, HOUR - MINUTE);
+}
+
+#[test]
+fn deletion_stops_a_clock_and_nothing_starts_one_again() {
+    let deleted = |at: i64| webhook("deleted", at, "10000");
+    let early = [created(), deleted(T0 + 10 * MINUTE)];
+    let sla = seen_at(&early, &usual(), T0 + DAY);
+    assert!(sla.iter().all(|sla| !sla.breached && sla.met_at.is_none()));
+    assert_eq!(sla[1].remaining_ms, 50 * MINUTE);
+    let late = [created(), deleted(T0 + 2 * HOUR)];
+    assert!(seen_at(&late, &usual(), T0 + DAY).iter().all(|sla| sla.breached));
+    let after = [
+        created(),
+        deleted(T0 + 10 * MINUTE),
+        change(T0 + 20 * MINUTE, 501, "10000", "10002"),
+        change(T0 + 30 * MINUTE, 502, "10002", "10000"),
+    ];
+    assert_eq!(clocks(&after, &usual()), clocks(&early, &usual()));
+}
+
+fn prioritised(at: i64, changelog: u64, from: &str, to: &str) -> Value {
+    let mut body = webhook("updated", at, "10000");
+    body["issue"]["fields"]["priority"] = json!({ "id": to, "name": to });
+    let item = json!({ "field": "priority", "fieldId": "priority", "from": from, "fromString": from, "to": to, "toString": to });
+    body["changelog"] = json!({ "id": changelog.to_string(), "items": [item] });
+    body
+}
+
+#[test]
+fn another_priority_moves_the_due_moment_of_a_clock_that_runs_and_of_no_other() {
+    let policy = policy(json!([{ "close": "1h" }, { "priority": "Highest", "close": "10m" }]));
+    let mut bodies = vec![created(), prioritised(T0 + MINUTE, 501, "High", "Highest")];
+    assert_eq!(seen_at(&bodies, &policy, T0)[0].due_at, time(T0 + 10 * MINUTE));
+    bodies.push(prioritised(T0 + 2 * MINUTE, 502, "Highest", "High"));
+    assert_eq!(seen_at(&bodies, &policy, T0)[0].due_at, time(T0 + HOUR));
+
+    let mut closing = change(T0 + 30 * MINUTE, 503, "10000", "10002");
+    closing["issue"]["fields"]["priority"] = json!({ "id": "High", "name": "High" });
+    bodies.push(closing);
+    let closed = seen_at(&bodies, &policy, T0 + DAY);
+    assert_eq!((closed[0].target_ms, closed[0].breached), (HOUR, false));
+    // What is said of a closed ticket later does not make it late.
+    let mut after = prioritised(T0 + 40 * MINUTE, 504, "High", "Highest");
+    after["issue"]["fields"]["status"] = status("10002");
+    bodies.push(after);
+    assert_eq!(seen_at(&bodies, &policy, T0 + DAY), closed);
+}
+
+#[test]
+fn another_project_has_other_targets_from_then_on() {
+    let policy = policy(json!([{ "project": "SHOP", "close": "1h" }, { "project": "WEB", "close": "10m" }]));
+    let mut moved = webhook("updated", T0 + MINUTE, "10000");
+    moved["issue"]["key"] = json!("WEB-9");
+    let item = json!({ "field": "Key", "from": null, "fromString": "SHOP-1", "to": null, "toString": "WEB-9" });
+    moved["changelog"] = json!({ "id": "501", "items": [item] });
+    assert_eq!(seen_at(&[created()], &policy, T0)[0].target_ms, HOUR);
+    assert_eq!(
+        seen_at(&[created(), moved.clone()], &policy, T0)[0].target_ms,
+        10 * MINUTE
+    );
+    // Closed before it was moved, it keeps the target that it was closed under.
+    let closing = change(T0 + 30_000, 500, "10000", "10002");
+    moved["issue"]["fields"]["status"] = status("10002");
+    assert_eq!(seen_at(&[created(), closing, moved], &policy, T0)[0].target_ms, HOUR);
+}
+
+#[test]
+fn a_breach_keeps_its_name_when_a_better_clock_dates_the_reopening() {
+    let bodies = [
+        created(),
+        change(T0 + MINUTE, 501, "10000", "10002"),
+        change(T0 + 10 * MINUTE, 502, "10002", "3"),
+    ];
+    let mut redated = bodies.clone();
+    redated[2]["timestamp"] = json!(T0 + 10 * MINUTE - 20);
+    let close = |bodies: &[Value]| folded_by(bodies, &usual()).clocks.current[1].clone();
+    let (one, other) = (close(&bodies), close(&redated));
+    assert_ne!(one.due_at, other.due_at);
+    assert_eq!(
+        (one.id(), other.id().as_str()),
+        (other.id(), "close.1.calendar.3600000")
+    );
+}
+
+#[test]
+fn many_reopenings_leave_a_bounded_list() {
+    let mut bodies = vec![created()];
+    for step in 0..99_u64 {
+        let at = T0 + (1 + step as i64) * MINUTE;
+        let (from, to) = if step % 2 == 0 {
+            ("10000", "10002")
+        } else {
+            ("10002", "10000")
+        };
+        bodies.push(change(at, 500 + step, from, to));
+    }
+    let clocks = folded_by(&bodies, &usual()).clocks;
+    assert_eq!((clocks.run, clocks.current.len(), clocks.earlier.len()), (49, 2, 20));
+    assert_eq!(clocks.current[1].run, 49);
+}
