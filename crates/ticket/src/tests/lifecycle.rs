@@ -545,6 +545,75 @@ fn sums_leave_the_running_stay_out_unless_asked_for_a_moment() {
 }
 
 #[test]
+fn created_directly_in_progress_it_was_started_then() {
+    let ticket = folded(&[
+        webhook("created", T0 + LAG, "3"),
+        change(T0 + 9 * MINUTE, 501, "3", "10002"),
+    ]);
+    assert_eq!((ticket.started_at, ticket.gaps), (Some(time(T0)), 0));
+    assert_eq!(durations(&ticket).cycle_time_ms, durations(&ticket).duration_ms);
+}
+
+#[test]
+fn a_body_without_a_status_leaves_the_ticket_unknown_until_one_shows_it() {
+    let mut body = created();
+    body["issue"]["fields"]["status"] = Value::Null;
+    let ticket = folded(&[body.clone()]);
+    assert_eq!(
+        (ticket.state, flags(&ticket)),
+        (State::Unknown, vec![Flag::StatusUnknown])
+    );
+    let ticket = folded(&[body, created()]);
+    assert_eq!((ticket.state, flags(&ticket)), (State::Open, vec![]));
+}
+
+#[test]
+fn working_hours_stand_beside_the_hours_of_the_clock() {
+    // From Monday morning, 10:00 in Berlin, to Tuesday.
+    let life = [
+        created(),
+        change(T0 + 60 * MINUTE, 501, "10000", "3"),
+        change(T0 + 25 * 60 * MINUTE, 502, "3", "10002"),
+    ];
+    let calendar = json!({ "zone": "Europe/Berlin", "hours": ["09:00-17:00"] });
+    let policy: Policy = serde_json::from_value(json!({ "calendar": calendar })).expect("a policy");
+    let ticket = folded_by(&life, &policy);
+    let times = times(&ticket, policy.calendar.as_ref(), None);
+    let business = times.business.expect("business time");
+    assert_eq!(business.durations.duration_ms, Some(9 * 60 * MINUTE));
+    assert_eq!(business.durations.cycle_time_ms, Some(8 * 60 * MINUTE));
+    assert_eq!(
+        (business.open_time_ms, business.active_time_ms),
+        (9 * 60 * MINUTE, 8 * 60 * MINUTE)
+    );
+    assert_eq!((times.open_time_ms, business.age_ms), (25 * 60 * MINUTE, None));
+    assert_eq!(durations(&ticket).duration_ms, Some(25 * 60 * MINUTE));
+}
+
+#[test]
+fn times_are_kept_of_so_many_statuses_and_the_rest_is_summed_up() {
+    let mut body = created();
+    body["changelog"] = json!({ "histories": (0..300).map(|step| json!({
+        "id": (500 + step).to_string(), "created": jira_time(T0 + (step + 1) * MINUTE),
+        "items": [status_item(Some(&format!("s{step}")), &format!("s{}", step + 1))],
+    })).collect::<Vec<_>>() });
+    let events: Vec<TicketEvent> = (0..6)
+        .map(|part| {
+            let mut body = body.clone();
+            let histories = body["changelog"]["histories"].as_array().expect("histories").clone();
+            body["changelog"]["histories"] = json!(histories[part * 50..(part + 1) * 50]);
+            event(&body)
+        })
+        .collect();
+    let facts = events.iter().flat_map(|event| &event.facts);
+    let ticket = fold(facts, &Policy::default(), &Categories::default());
+    assert!(300 <= ticket.history.len());
+    let times = times(&ticket, None, Some(time(T0 + 400 * MINUTE)));
+    assert_eq!(times.time_in_status_ms.len(), 201);
+    assert_eq!(times.time_in_status_ms.values().sum::<i64>(), 400 * MINUTE);
+}
+
+#[test]
 fn a_policy_is_a_template_parameter() {
     let policy: Policy = serde_json::from_value(json!({
         "version": 3, "done": { "status_ids": { "SHOP": ["10010"] } }, "priorities": ["Blocker"], "categories": { "7": "done" },
