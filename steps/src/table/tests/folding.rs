@@ -2,7 +2,8 @@
 //!
 //! An execution teaches the site's map or reads its version, puts its fact, reads all facts in pages, writes their fold,
 //! and measures it if the ticket is closed. Any of its steps may lose its answer and be run again, functions of two
-//! policy versions may be at work, and each has the map at hand that it read last.
+//! policy versions may be at work, and each has the map at hand that it read last. A recompute may come at any time
+//! after the first fold; it folds and measures in one write.
 
 use std::collections::BTreeSet;
 
@@ -35,6 +36,7 @@ struct Fold {
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Writer {
+    /// None for a recompute.
     fact: Facts,
     at: At,
     policy: u64,
@@ -126,6 +128,10 @@ impl Model {
             writers,
         } = world;
         let (writer, by) = (&mut writers[index], index as u64);
+        let recomputes = writer.fact == 0;
+        if recomputes && fold.is_none() {
+            return false;
+        }
         let item = fold.as_ref().map(|fold| named(fold.version(), fold.by));
         writer.at = match writer.at.clone() {
             At::Teach => {
@@ -159,6 +165,7 @@ impl Model {
                     let measured = fold.as_ref().and_then(|fold| fold.measured);
                     // Durations of the same facts hold; ComputeDuration writes them again all the same.
                     let measured = measured.filter(|measured| *measured == seen);
+                    let measured = if recomputes { Some(seen) } else { measured };
                     *fold = Some(Fold {
                         of: seen,
                         by,
@@ -166,7 +173,7 @@ impl Model {
                         map: writer.map,
                         measured,
                     });
-                    match self.closed.contains(&seen) {
+                    match self.closed.contains(&seen) && !recomputes {
                         true => At::ReadFold { wanted: version },
                         false => At::Done,
                     }
@@ -294,6 +301,19 @@ fn the_same_delivery_twice_is_one() {
 fn three_writers_leave_the_whole_ticket_measured() {
     for closed in [[0b0111], [0b0001], [0b0101]] {
         run(&[(0b0001, 1), (0b0100, 1), (0b0010, 1)], 0b110, 0, closed.into());
+    }
+}
+
+#[test]
+fn a_recompute_beside_two_writers_leaves_the_whole_ticket_judged_anew() {
+    for writers in [[(0b0001, 1), (0b0100, 1), (0, 2)], [(0b0100, 1), (0b0001, 2), (0, 2)]] {
+        for closed in closings(0b0101) {
+            let states = run(&writers, 0b10, 0, closed);
+            assert!(
+                300 < states,
+                "only {states} states: the model has lost its interleavings"
+            );
+        }
     }
 }
 
