@@ -178,6 +178,9 @@ struct History {
     facts: Vec<Fact>,
     #[serde(default)]
     texts: Texts,
+    /// The cursor of the page with further facts.
+    #[serde(default)]
+    next: Option<String>,
 }
 
 impl Known {
@@ -209,14 +212,28 @@ impl Known {
 
     async fn history(&self, ticket: &TicketId) -> anyhow::Result<History> {
         let path = format!("/tickets/{}/history", segment(&ticket.to_string()));
-        let (status, answer) = self.client.send(Method::GET, &path, &[], Vec::new()).await?;
-        match status {
-            StatusCode::OK => serde_json::from_slice(&answer).context("a ticket's history is not as it should be"),
-            StatusCode::NOT_FOUND => Ok(History::default()),
-            status => Err(with_hint(
-                describe(status, &answer),
-                "to leave out what is known, a fetch reads each ticket's history",
-            )),
+        let mut known = History::default();
+        let mut page = path.clone();
+        loop {
+            let (status, answer) = self.client.send(Method::GET, &page, &[], Vec::new()).await?;
+            let read: History = match status {
+                StatusCode::OK => {
+                    serde_json::from_slice(&answer).context("a ticket's history is not as it should be")?
+                }
+                StatusCode::NOT_FOUND => return Ok(History::default()),
+                status => {
+                    return Err(with_hint(
+                        describe(status, &answer),
+                        "to leave out what is known, a fetch reads each ticket's history",
+                    ));
+                }
+            };
+            known.facts.extend(read.facts);
+            known.texts = read.texts;
+            match read.next {
+                Some(next) => page = format!("{path}?cursor={}", segment(&next)),
+                None => return Ok(known),
+            }
         }
     }
 }
