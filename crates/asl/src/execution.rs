@@ -62,6 +62,8 @@ pub struct Execution {
     next_frame: FrameId,
     /// Frames that can go on by themselves, longest first.
     runnable: BTreeSet<(EventId, FrameId)>,
+    /// Frames that wait to begin their state anew.
+    retries: BTreeSet<(DateTime<Utc>, FrameId)>,
     /// Frames that time moves on.
     timers: BTreeSet<(DateTime<Utc>, FrameId)>,
     /// Tasks in progress by the event that scheduled them.
@@ -266,6 +268,21 @@ impl Execution {
 
     pub fn redrive_count(&self) -> u32 {
         self.redrive_count
+    }
+
+    /// Where the state machine's own flow is, or came to its end: the state's name, and how often it was begun.
+    pub fn state(&self) -> Option<(&Arc<str>, u32)> {
+        let root = self.frames.get(&ROOT)?;
+        let entered = root.state.as_ref()?;
+        // The retry that is waited for is counted already.
+        let waits = matches!(root.at, At::Retrying { .. });
+        Some((&entered.name, root.retry_count() + u32::from(!waits)))
+    }
+
+    /// The next moment at which a state that failed is begun anew, wherever in the execution.
+    pub fn retry_at(&self) -> Option<DateTime<Utc>> {
+        let next = self.retries.first().map(|(at, _)| *at);
+        next.filter(|_| self.status == Status::Running)
     }
 
     /// The id of the last event that AWS would show.
@@ -758,6 +775,7 @@ impl Execution {
         frame.queued = can_go_on.then_some(frame.last_event);
         let queued = frame.queued;
         self.runnable.extend(queued.map(|since| (since, id)));
+        self.retries.extend(frame_retry(&self.frames, id));
         self.timers.extend(due.map(|due| (due, id)));
         self.tasks.extend(task.map(|scheduled| (scheduled, id)));
     }
@@ -772,6 +790,9 @@ impl Execution {
         };
         if let Some(since) = queued {
             self.runnable.remove(&(since, id));
+        }
+        if let Some(retry) = frame_retry(&self.frames, id) {
+            self.retries.remove(&retry);
         }
         if let Some(due) = due {
             self.timers.remove(&(due, id));
@@ -829,6 +850,14 @@ impl Frame {
     /// How often the state in progress has been retried.
     pub(crate) fn retry_count(&self) -> u32 {
         self.retries.iter().sum()
+    }
+}
+
+/// The place of a frame among those that wait to begin their state anew.
+fn frame_retry(frames: &BTreeMap<FrameId, Frame>, id: FrameId) -> Option<(DateTime<Utc>, FrameId)> {
+    match frames.get(&id)?.at {
+        At::Retrying { at } => Some((at, id)),
+        _ => None,
     }
 }
 

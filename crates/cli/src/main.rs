@@ -6,6 +6,7 @@
 mod check;
 mod client;
 mod compile;
+mod console;
 mod create_tickets;
 mod deliveries;
 mod door;
@@ -86,6 +87,8 @@ enum Action {
     Reset(reset::Options),
     /// Find every problem of a template and its state machines.
     Check(check::Options),
+    /// Open the console, with a token if one is needed.
+    Console(console::Options),
     /// Mint a token for the API of this machine's Ticketflow.
     Token(token::Options),
     /// Test state machines: scripted tasks, a clock that jumps, and what must come of it.
@@ -177,6 +180,7 @@ async fn run(action: Action) -> anyhow::Result<ExitCode> {
         Action::Import(options) => import::run(options).await,
         Action::Reset(options) => reset::run(options).await,
         Action::Check(options) => check::run(&options),
+        Action::Console(options) => console::run(&options),
         Action::Token(options) => token::run(&options),
         Action::Test(options) => test::run(&options),
     }

@@ -65,11 +65,11 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn mint(issuer: &Issuer, scopes: &[String], ttl: Duration) -> anyhow::Result<Minted> {
+pub(crate) fn mint(issuer: &Issuer, scopes: &[String], ttl: Duration) -> anyhow::Result<Minted> {
     issuer.mint(scopes, ttl, chrono::Utc::now()).map_err(explained)
 }
 
-fn explained(error: Error) -> anyhow::Error {
+pub(crate) fn explained(error: Error) -> anyhow::Error {
     let hint = match &error {
         Error::NoIssuer(_) => {
             "start `ticketflow up` once with a template whose authorizer trusts its own user pool, and name its directory \

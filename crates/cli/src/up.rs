@@ -150,6 +150,7 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<ExitCode> {
 
 fn greet(options: &Options, stack: &Stack, seconds: f64) {
     say!("{} in {seconds:.2} s\n", style::bold("Ticketflow is ready"));
+    say!("  {:10} {}/console/", "Console", stack.gateway_url());
     say!("  {:10} {}", "API", stack.gateway_url());
     say!(
         "  {:10} {}  (Step Functions, DynamoDB, Secrets Manager, EventBridge)",

@@ -2,6 +2,7 @@
 
 #![expect(clippy::print_stdout, reason = "the table is what a bench is for")]
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -88,6 +89,7 @@ async fn open(directory: &Path, at: DateTime<Utc>) -> Result<Engine, runtime::dr
         clock: Clock::still(at),
         tasks: Arc::new(Nobody),
         status_events: Arc::new(Nobody),
+        subjects: BTreeMap::new(),
     })
     .await
 }
@@ -111,6 +113,7 @@ async fn start(engine: &Engine, machine: &Arc<str>) -> Duration {
         state_machine_arn: machine.clone(),
         name: None,
         input: Json::parse(r#"{"ticket":"PAY-1","text":"A payment is stuck"}"#).expect("JSON"),
+        parent: None,
     };
     let begun = Instant::now();
     let record = engine.start_execution(start).await.expect("it starts");

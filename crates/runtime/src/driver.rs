@@ -13,7 +13,9 @@ mod calls;
 mod error;
 mod executions;
 mod express;
+mod feed;
 mod machines;
+mod overview;
 mod skip;
 mod status;
 #[cfg(test)]
@@ -23,6 +25,7 @@ mod transition;
 mod upkeep;
 mod versions;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -43,13 +46,16 @@ pub use executions::{
     ExecutionFilter, ExecutionRecord, ExecutionSummary, ExecutionsPage, HistoryPage, HistoryRange, Redriven,
     StartExecution,
 };
+pub(crate) use feed::Since;
 pub use machines::{INITIAL_REVISION, NewStateMachine, StateMachineUpdate};
+pub(crate) use overview::Known;
 pub use status::{PublishError, PublishFuture, StatusChange, StatusEvents};
 pub(crate) use versions::split_version;
 pub use versions::{Publish, VersionRecord};
 
 use cache::Cache;
 use calls::Calls;
+use feed::Feed;
 use machines::Machines;
 use timer::Timer;
 
@@ -83,6 +89,8 @@ pub struct Config {
     pub tasks: Arc<dyn Tasks>,
     /// Who is told when an execution's status changes.
     pub status_events: Arc<dyn StatusEvents>,
+    /// Where in the input of a state machine's executions it says what they are about, by the machine's ARN.
+    pub subjects: BTreeMap<String, asl::query::Path>,
 }
 
 /// The engine: a handle, cheap to clone.
@@ -109,6 +117,10 @@ struct Inner {
     express_turns: Arc<Semaphore>,
     evaluations: Arc<Semaphore>,
     timer: Timer,
+    /// What changed lately, for those who watch.
+    feed: Feed,
+    /// What the executions of a state machine are about, by its ARN.
+    subjects: BTreeMap<String, asl::query::Path>,
     /// Told when a status event has been written.
     owes_status: Bell,
     stopping: watch::Sender<bool>,
@@ -148,6 +160,8 @@ impl Engine {
             express_turns: Arc::new(Semaphore::new(MAX_EXPRESS)),
             evaluations: Arc::new(Semaphore::new(MAX_EVALUATIONS)),
             timer: Timer::default(),
+            feed: Feed::default(),
+            subjects: config.subjects,
             owes_status: Bell::new(config.clock.clone()),
             stopping: watch::Sender::new(false),
             background: Mutex::default(),

@@ -15,6 +15,7 @@ mod faults;
 pub(crate) mod log;
 pub(crate) mod machines;
 pub(crate) mod outbox;
+pub(crate) mod overview;
 mod reader;
 mod schema;
 #[cfg(test)]
@@ -27,6 +28,8 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
+#[cfg(test)]
+pub(crate) use executions::Place;
 pub(crate) use executions::{Head, ListFilter, NewExecution, Row};
 pub(crate) use faults::Faults;
 pub(crate) use log::{Append, Position, encode};

@@ -8,6 +8,7 @@
 pub mod aws;
 pub mod check;
 pub mod clock;
+mod console;
 pub mod driver;
 pub mod dynamodb;
 pub mod events;

@@ -19,6 +19,7 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use crate::aws::{Endpoint, Services};
 use crate::clock::{self, Clock};
+use crate::console::Console;
 use crate::driver::{self, Engine, NewStateMachine, StateMachineUpdate};
 use crate::dynamodb::{self, DynamoDb};
 use crate::events::{self, Bus};
@@ -169,6 +170,7 @@ pub struct Stack {
     secrets: Secrets,
     host: Arc<Host>,
     engine: Engine,
+    console: Arc<Console>,
     dynamodb: DynamoDb,
     gateway: Server,
     endpoint: Server,
@@ -205,6 +207,7 @@ impl Stack {
             clock: clock.clone(),
             tasks: integrations.clone(),
             status_events: Arc::new(StatusBus::new(stores.bus.clone(), &template.rules)),
+            subjects: subjects(&template),
         })
         .await
         .map_err(Error::Engine)?;
@@ -235,6 +238,14 @@ impl Stack {
             secrets: Arc::new(stores.secrets.clone()),
             events: Arc::new(stores.bus),
         };
+        // The console is there whether or not the template has an API.
+        let api = template.http_api.unwrap_or_default();
+        declare_issuer(&config.data_dir, &api).map_err(Error::Issuer)?;
+        let authorizers = Authorizers::new(&api, &config.data_dir, Clock::system()).map_err(Error::Authorizers)?;
+        let console = Console::new(engine.clone(), &template.state_machines, &api, aws_url.clone());
+        let console = Arc::new(console);
+        let gateway = Gateway::new(api, invoke, authorizers, clock.clone());
+        let router = console.clone().router(gateway.guard());
         let mut stack = Self {
             clock: clock.clone(),
             gateway_url: listeners.gateway_url,
@@ -243,6 +254,7 @@ impl Stack {
             secrets: stores.secrets,
             host,
             engine,
+            console,
             dynamodb: stores.dynamodb,
             gateway: Server::default(),
             endpoint: Server::default(),
@@ -252,14 +264,9 @@ impl Stack {
         stack.endpoint.run("the AWS endpoints", |stopped| {
             listeners.aws.serve(services, served, stopped)
         });
-        if let Some(api) = template.http_api {
-            declare_issuer(&config.data_dir, &api).map_err(Error::Issuer)?;
-            let authorizers = Authorizers::new(&api, &config.data_dir, Clock::system()).map_err(Error::Authorizers)?;
-            let gateway = Gateway::new(api, invoke, authorizers, clock);
-            stack.gateway.run("the HTTP API", |stopped| {
-                gateway::serve(listeners.gateway, gateway, axum::Router::new(), stopped)
-            });
-        }
+        stack.gateway.run("the HTTP API", |stopped| {
+            gateway::serve(listeners.gateway, gateway, router, stopped)
+        });
         drop(starting);
         Ok(stack)
     }
@@ -293,6 +300,8 @@ impl Stack {
     ///
     /// Open executions go on at the next start.
     pub async fn shutdown(mut self) {
+        // Streams have no end of their own.
+        self.console.end_streams();
         // From the outside in: a request of the API needs functions, and they need the AWS endpoints to their end.
         self.gateway.stop().await;
         for task in &self.background {
@@ -406,6 +415,14 @@ fn tables(template: &Template) -> Vec<dynamodb::Table> {
             create: table.create_table.clone(),
             ttl_attribute: table.ttl_attribute.clone(),
         })
+        .collect()
+}
+
+/// Where the input of each state machine's executions says what they are about.
+fn subjects(template: &Template) -> BTreeMap<String, asl::query::Path> {
+    let machines = template.state_machines.iter();
+    machines
+        .filter_map(|machine| Some((machine.arn.clone(), machine.subject.as_ref()?.path.clone())))
         .collect()
 }
 

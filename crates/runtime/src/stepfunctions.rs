@@ -61,6 +61,12 @@ impl StepFunctions {
         self.operate(operation, request).await
     }
 
+    /// Starts an execution for a task of another one, by the same rules.
+    pub(crate) async fn start_nested(&self, parameters: &Value, parent: &str) -> Result<Value, Error> {
+        let mut request = Request::parse(parameters.to_string().as_bytes())?;
+        self.begin(&mut request, Some(parent.into())).await
+    }
+
     /// Waits until an execution is closed.
     pub(crate) async fn wait_closed(&self, execution_arn: &str) -> Result<(), Error> {
         self.engine.wait_closed(execution_arn).await?;

@@ -274,8 +274,17 @@ pub struct StateMachineResource {
     pub source: DefinitionSource,
     /// The alias that is published (`AutoPublishAlias`): `arn:alias` is this state machine too.
     pub alias: Option<String>,
-    /// The path of the input that tells executions apart for people (`Metadata: Subject: $.ticket.key`).
-    pub subject: Option<String>,
+    /// What tells executions apart for people.
+    pub subject: Option<Subject>,
+}
+
+/// What the executions of a state machine are about (its `Metadata`).
+#[derive(Clone, Debug)]
+pub struct Subject {
+    /// Where the input tells it: `Subject: $.order.id`.
+    pub path: asl::query::Path,
+    /// Where a page about it is, with `{}` for the subject: `SubjectLink: /orders/{}`.
+    pub link: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

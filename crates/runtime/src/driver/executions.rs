@@ -27,6 +27,8 @@ pub struct StartExecution {
     /// Absent: one is made.
     pub name: Option<Arc<str>>,
     pub input: Json,
+    /// The ARN of the execution whose task starts it.
+    pub parent: Option<Arc<str>>,
 }
 
 /// An execution as DescribeExecution shows it.
@@ -165,7 +167,7 @@ impl Inner {
     }
 
     /// The machine and the execution that an ARN names.
-    fn resolve(&self, arn: &str) -> Result<(Arc<Revision>, Arc<str>), Error> {
+    pub(super) fn resolve(&self, arn: &str) -> Result<(Arc<Revision>, Arc<str>), Error> {
         let unknown = || Error::ExecutionDoesNotExist { arn: arn.into() };
         let (machine, name) = names(arn).ok_or_else(unknown)?;
         let machine = self.machines.current(&self.state_machine_arn(machine));
@@ -229,6 +231,8 @@ impl Inner {
             revision: revision.id,
             version,
             name: name.clone(),
+            subject: self.subject(&revision.record.arn, &start.input),
+            parent: start.parent.clone(),
         };
         let slot = self.cache.slot(id);
         let mut state = slot.state.lock().await;

@@ -194,6 +194,7 @@ impl World {
             clock: self.clock.clone(),
             tasks: self.tasks.clone(),
             status_events: self.heard.clone(),
+            subjects: std::collections::BTreeMap::new(),
         }
     }
 
@@ -223,6 +224,7 @@ fn start(machine: &Arc<str>, name: &str, input: Value) -> StartExecution {
         state_machine_arn: machine.clone(),
         name: Some(name.into()),
         input: input.into(),
+        parent: None,
     }
 }
 

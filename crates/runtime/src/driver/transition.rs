@@ -176,6 +176,7 @@ impl Inner {
             (true, false) => self.open.fetch_sub(1, Ordering::Relaxed),
             _ => 0,
         };
+        self.feed.note(&fold.revision.record.name, &fold.name);
         if owes_status {
             self.owes_status.ring();
         }

@@ -29,6 +29,36 @@ pub(crate) struct Row {
     pub(crate) last_event: asl::EventId,
     pub(crate) due: Option<DateTime<Utc>>,
     pub(crate) pending: bool,
+    pub(crate) place: Place,
+    /// What it is about, as the template tells.
+    pub(crate) subject: Option<Arc<str>>,
+    /// The ARN of the execution that started it.
+    pub(crate) parent: Option<Arc<str>>,
+}
+
+/// Where an execution is, or stopped.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// The state of the state machine's own flow.
+    pub(crate) state: Option<Arc<str>>,
+    /// How often that was begun.
+    pub(crate) tries: u32,
+    /// When a state that failed is begun anew.
+    pub(crate) retry: Option<DateTime<Utc>>,
+    /// The name of the error that it ended with.
+    pub(crate) error: Option<Arc<str>>,
+}
+
+impl Place {
+    fn of(execution: &Execution) -> Self {
+        let (state, tries) = execution.state().unzip();
+        Self {
+            state: state.cloned(),
+            tries: tries.unwrap_or(1),
+            retry: execution.retry_at(),
+            error: execution.failure().error.clone(),
+        }
+    }
 }
 
 /// What stays the same for an execution's life.
@@ -38,6 +68,8 @@ pub(crate) struct NewExecution {
     /// The version of the machine that it is started by.
     pub(crate) version: Option<u32>,
     pub(crate) name: Arc<str>,
+    pub(crate) subject: Option<Arc<str>>,
+    pub(crate) parent: Option<Arc<str>>,
 }
 
 /// The part of a row that each batch writes anew.
@@ -53,6 +85,7 @@ pub(crate) struct Head {
     pub(crate) redrive_count: u32,
     pub(crate) redriven: Option<DateTime<Utc>>,
     pub(crate) redrive_token: Option<Arc<str>>,
+    pub(crate) place: Place,
 }
 
 impl Head {
@@ -69,6 +102,7 @@ impl Head {
             redrive_count: execution.redrive_count(),
             redriven,
             redrive_token,
+            place: Place::of(execution),
         }
     }
 }
@@ -86,6 +120,7 @@ impl From<Row> for Head {
             redrive_count: row.redrive_count,
             redriven: row.redriven,
             redrive_token: row.redrive_token,
+            place: row.place,
         }
     }
 }
@@ -98,7 +133,7 @@ const STATUSES: [Status; 5] = [
     Status::Aborted,
 ];
 
-const fn status_code(status: Status) -> i64 {
+pub(super) const fn status_code(status: Status) -> i64 {
     match status {
         Status::Running => 0,
         Status::Succeeded => 1,
@@ -145,8 +180,9 @@ fn insert_row(connection: &Connection, id: ExecutionId, new: &NewExecution, head
     let inserted = connection
         .prepare_cached(
             "INSERT OR IGNORE INTO executions (id, machine, revision, name, status, start_ms, stop_ms, last_event,
-                 due_ms, pending, redrive_count, redrive_ms, redrive_token, version)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+                 due_ms, pending, redrive_count, redrive_ms, redrive_token, version, state, tries, retry_ms, error,
+                 subject, parent)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20)",
         )?
         .execute(params![
             id.0,
@@ -163,6 +199,12 @@ fn insert_row(connection: &Connection, id: ExecutionId, new: &NewExecution, head
             head.redriven.map(to_ms),
             head.redrive_token,
             new.version,
+            head.place.state,
+            head.place.tries,
+            head.place.retry.map(to_ms),
+            head.place.error,
+            new.subject,
+            new.parent,
         ])?;
     Ok(inserted == 1)
 }
@@ -171,7 +213,8 @@ pub(super) fn update(connection: &Connection, id: ExecutionId, head: &Head) -> R
     connection
         .prepare_cached(
             "UPDATE executions SET status = ?2, stop_ms = ?3, last_event = ?4, due_ms = ?5, pending = ?6,
-                 redrive_count = ?7, redrive_ms = ?8, redrive_token = ?9
+                 redrive_count = ?7, redrive_ms = ?8, redrive_token = ?9, state = ?10, tries = ?11, retry_ms = ?12,
+                 error = ?13
              WHERE id = ?1",
         )?
         .execute(params![
@@ -184,14 +227,18 @@ pub(super) fn update(connection: &Connection, id: ExecutionId, head: &Head) -> R
             head.redrive_count,
             head.redriven.map(to_ms),
             head.redrive_token,
+            head.place.state,
+            head.place.tries,
+            head.place.retry.map(to_ms),
+            head.place.error,
         ])?;
     Ok(())
 }
 
-const COLUMNS: &str = "id, machine, revision, name, status, start_ms, stop_ms, redrive_count, redrive_ms, \
-     redrive_token, last_event, due_ms, pending, version";
+pub(super) const COLUMNS: &str = "id, machine, revision, name, status, start_ms, stop_ms, redrive_count, redrive_ms, \
+     redrive_token, last_event, due_ms, pending, version, state, tries, retry_ms, error, subject, parent";
 
-fn row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
+pub(super) fn row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
     Ok(Row {
         id: ExecutionId(row.get(0)?),
         machine: MachineId(row.get(1)?),
@@ -207,6 +254,14 @@ fn row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
         due: row.get::<_, Option<i64>>(11)?.map(from_ms),
         pending: row.get(12)?,
         version: row.get(13)?,
+        place: Place {
+            state: row.get(14)?,
+            tries: row.get(15)?,
+            retry: row.get::<_, Option<i64>>(16)?.map(from_ms),
+            error: row.get(17)?,
+        },
+        subject: row.get(18)?,
+        parent: row.get(19)?,
     })
 }
 

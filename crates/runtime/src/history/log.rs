@@ -172,6 +172,54 @@ pub(crate) fn page(
     Ok((page, None))
 }
 
+/// Hands over the events of an execution from a position on, in their order, without holding more than a batch.
+pub(crate) fn each_since(
+    connection: &Connection,
+    id: ExecutionId,
+    from: Position,
+    mut take: impl FnMut(Position, Event),
+) -> Result<()> {
+    let start = key(id, from)?;
+    let (_, last) = keys(id);
+    let mut statement =
+        connection.prepare_cached("SELECT key, events FROM log WHERE key BETWEEN ?1 AND ?2 ORDER BY key")?;
+    let mut rows = statement.query([start, last])?;
+    while let Some(row) = rows.next()? {
+        let position = row.get::<_, i64>(0)? & MAX_POSITION;
+        let batch = row.get_ref(1)?.as_blob().map_err(rusqlite::Error::from)?;
+        for (position, event) in (position..).zip(decode::<Vec<Event>>(id, batch)?) {
+            take(position, event);
+        }
+    }
+    Ok(())
+}
+
+/// The events at these positions, in the order asked for; those that are not there are left out.
+pub(crate) fn at(connection: &Connection, id: ExecutionId, positions: &[Position]) -> Result<Vec<(Position, Event)>> {
+    let (first, _) = keys(id);
+    let mut statement = connection
+        .prepare_cached("SELECT key, events FROM log WHERE key BETWEEN ?1 AND ?2 ORDER BY key DESC LIMIT 1")?;
+    let mut batch: (Position, Vec<Event>) = (0, Vec::new());
+    let mut found = Vec::with_capacity(positions.len());
+    for position in positions {
+        let within = |batch: &(Position, Vec<Event>)| {
+            let offset = usize::try_from(position - batch.0).ok()?;
+            batch.1.get(offset).cloned()
+        };
+        if within(&batch).is_none() {
+            let upto = key(id, (*position).clamp(0, MAX_POSITION))?;
+            let row: Option<(i64, Vec<u8>)> = statement
+                .query_row([first, upto], |row| Ok((row.get(0)?, row.get(1)?)))
+                .optional()?;
+            if let Some((key, events)) = row {
+                batch = (key & MAX_POSITION, decode(id, &events)?);
+            }
+        }
+        found.extend(within(&batch).map(|event| (*position, event)));
+    }
+    Ok(found)
+}
+
 /// Forgets an execution's batches, at most `limit` of them; how many. Fewer than `limit` were all.
 pub(super) fn delete(connection: &Connection, id: ExecutionId, limit: usize) -> Result<usize> {
     let (first, last) = keys(id);

@@ -7,7 +7,7 @@ use rusqlite::{Connection, OpenFlags};
 use super::{Error, Result};
 
 /// The version that this code writes, in `PRAGMA user_version`; 0 is an empty file.
-const VERSION: i64 = 2;
+const VERSION: i64 = 3;
 
 /// Pages that the write-ahead log grows to before it is copied into the database: 16 MiB of 4 KiB pages, so that a
 /// burst of small commits is copied once and not page by page.
@@ -99,6 +99,17 @@ const MIGRATIONS: &[&str] = &[
         tags TEXT NOT NULL,
         created_ms INTEGER NOT NULL
     ) WITHOUT ROWID;
+",
+    "
+    -- What a list shows of an execution without reading its log: where its flow is and how often that was tried, when
+    -- a failed state is begun anew, how it failed, what it is about, and the ARN of the execution that started it.
+    ALTER TABLE executions ADD COLUMN state TEXT;
+    ALTER TABLE executions ADD COLUMN tries INTEGER NOT NULL DEFAULT 1;
+    ALTER TABLE executions ADD COLUMN retry_ms INTEGER;
+    ALTER TABLE executions ADD COLUMN error TEXT;
+    ALTER TABLE executions ADD COLUMN subject TEXT;
+    ALTER TABLE executions ADD COLUMN parent TEXT;
+    CREATE INDEX executions_retrying ON executions (machine) WHERE retry_ms IS NOT NULL;
 ",
 ];
 

@@ -18,6 +18,10 @@ fn head(status: Status) -> Head {
         redrive_count: 0,
         redriven: None,
         redrive_token: None,
+        place: Place {
+            tries: 1,
+            ..Place::default()
+        },
     }
 }
 
@@ -32,6 +36,8 @@ fn first_batch(id: i64, name: &str, events: &[Event]) -> Append {
             revision: RevisionId(1),
             version: None,
             name: name.into(),
+            subject: None,
+            parent: None,
         }),
         tokens: vec![(format!("token of {name}").into(), 1)],
         outbox: Vec::new(),

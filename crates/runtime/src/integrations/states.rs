@@ -110,7 +110,7 @@ async fn start(states: &StepFunctions, call: &TaskCall) -> Result<Value, Error> 
     if !named && let Value::Object(members) = &mut parameters {
         members.insert("name".into(), derived_name(call).into());
     }
-    match states.perform("StartExecution", &parameters).await {
+    match states.start_nested(&parameters, &call.execution_arn).await {
         Err(Error::ExecutionAlreadyExists(arn)) if !named => {
             let described = states
                 .perform("DescribeExecution", &json!({ "executionArn": arn }))

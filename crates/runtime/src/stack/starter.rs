@@ -24,6 +24,7 @@ impl Starter {
             state_machine_arn: execution.state_machine_arn.as_str().into(),
             name: Some(execution.name.as_str().into()),
             input,
+            parent: None,
         });
         match started.await {
             Ok(_) | Err(Error::ExecutionAlreadyExists { .. }) => Ok(()),

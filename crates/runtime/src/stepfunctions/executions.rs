@@ -28,7 +28,14 @@ const BILLED_STEP_MS: i64 = 100;
 
 impl StepFunctions {
     pub(super) async fn start_execution(&self, request: &mut Request) -> Result<Value, Error> {
-        let start = self.read_start(request)?;
+        self.begin(request, None).await
+    }
+
+    pub(super) async fn begin(&self, request: &mut Request, parent: Option<Arc<str>>) -> Result<Value, Error> {
+        let start = StartExecution {
+            parent,
+            ..self.read_start(request)?
+        };
         let record = self.engine.start_execution(start).await?;
         Ok(json!({"executionArn": record.arn, "startDate": epoch(record.started)}))
     }
@@ -76,6 +83,7 @@ impl StepFunctions {
             state_machine_arn: state_machine_arn.into(),
             name: name.map(Into::into),
             input,
+            parent: None,
         })
     }
 

@@ -47,6 +47,7 @@ impl Api {
             clock: clock.clone(),
             tasks: Arc::new(Idle),
             status_events: Arc::new(Idle),
+            subjects: std::collections::BTreeMap::new(),
         };
         let engine = Engine::open(config).await.expect("an engine");
         Self {

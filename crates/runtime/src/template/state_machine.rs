@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    DefinitionSource, LogicalId, MachineType, Problem, Severity, StateMachineResource, Target,
+    DefinitionSource, LogicalId, MachineType, Problem, Severity, StateMachineResource, Subject, Target,
     events::Events,
     json,
     loader::Context,
@@ -73,7 +73,6 @@ pub(super) fn read(
     let (definition, mut source) = definition?;
     substituter.report_unused();
     source.missing = substituter.missing;
-    let subject = resource.metadata.and_then(|metadata| metadata.get("Subject"));
     Some(StateMachineResource {
         logical_id: LogicalId(resource.id.to_owned()),
         name,
@@ -86,7 +85,44 @@ pub(super) fn read(
         definition,
         source,
         alias,
-        subject: subject.and_then(Node::as_text).map(str::to_owned),
+        subject: subject(resource, context),
+    })
+}
+
+fn subject(resource: &Resource<'_>, context: &Context<'_>) -> Option<Subject> {
+    let metadata = resource.metadata?;
+    let resolver = context.resolver;
+    let at = metadata.get("Subject")?;
+    let path = match at.as_text().map(asl::query::Path::parse) {
+        Some(Ok(path)) => path,
+        Some(Err(error)) => {
+            resolver.report(at.at, format!("{}: Subject is not a path: {error}", resource.id));
+            return None;
+        }
+        None => {
+            resolver.report(
+                at.at,
+                format!("{}: Subject must be a path such as $.order.id", resource.id),
+            );
+            return None;
+        }
+    };
+    let link = metadata.get("SubjectLink");
+    // It becomes a link of a page: anything else than an address could be run by it.
+    let safe =
+        |text: &str| ["/", "https://", "http://"].iter().any(|start| text.starts_with(start)) && text.contains("{}");
+    if let Some(link) = link.filter(|link| !link.as_text().is_some_and(safe)) {
+        resolver.report(
+            link.at,
+            format!(
+                "{}: SubjectLink must be a path or an http address with {{}} in it",
+                resource.id
+            ),
+        );
+    }
+    Some(Subject {
+        path,
+        link: link.and_then(Node::as_text).map(str::to_owned),
     })
 }
 

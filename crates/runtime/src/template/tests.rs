@@ -211,7 +211,10 @@ fn an_ordinary_template_is_resolved() {
     let flow = &template.state_machines[0];
     assert_eq!(flow.definition, FLOW.replace("${ReadArn}", &read.arn));
     assert_eq!(
-        (flow.subject.as_deref(), flow.machine_type),
+        (
+            flow.subject.as_ref().map(|subject| subject.path.as_str()),
+            flow.machine_type
+        ),
         (Some("$.order.id"), MachineType::Standard)
     );
     let problem = flow.source.problem(problem_at("/States/Read/Resource", "unknown"));

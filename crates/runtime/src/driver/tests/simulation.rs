@@ -155,6 +155,7 @@ impl<'a> Simulation<'a> {
                 clock: self.clock.clone(),
                 tasks: self.outside.clone(),
                 status_events: self.heard.clone(),
+                subjects: std::collections::BTreeMap::new(),
             };
             let engine = Engine::open_with(config, self.faults.clone()).await;
             let engine = engine.expect("the engine opens");

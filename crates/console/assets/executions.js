@@ -1,0 +1,257 @@
+// @ts-check
+// The list of executions: is anything failing or stuck now, and which?
+
+import {
+  Copy, Dialog, Empty, Failure, Icon, Skeleton, Status, Time, WORDS, address, ago, ask, duration, go, here, html, now, number,
+  plural, route, say, skew, tick, ticking, useAnswer, useEffect, useKeys, useMemo, useReady, useRef, useState,
+} from 'console/lib';
+import { useChanges } from 'console/live';
+
+const KINDS = ['failed', 'timed_out', 'retrying', 'running', 'succeeded', 'aborted'];
+const RANGES = [['', 'Any time'], ['-1h', 'Last hour'], ['-24h', 'Last 24 hours'], ['-7d', 'Last 7 days']];
+const REDRIVABLE = new Set(['failed', 'timed_out', 'aborted']);
+/** How long a row that changed is marked. */
+const MARKED = 2_000;
+
+const id = (row) => `${row.machine}/${row.name}`;
+const link = (row) => address(['executions', row.machine, row.name]);
+
+/** What of the address asks the server. */
+function asked(query) {
+  const wanted = new URLSearchParams();
+  for (const name of ['machine', 'status', 'from', 'to', 'q']) if (query.get(name)) wanted.set(name, query.get(name));
+  return wanted;
+}
+
+export default function Executions({ about }) {
+  const { query } = route.value;
+  const wanted = asked(query).toString();
+  const list = useAnswer(`api/executions?${wanted}`);
+  const machine = query.get('machine') ?? '';
+  const from = query.get('from') ?? '';
+  const summary = useAnswer(`api/summary?${new URLSearchParams({ machine, from })}`);
+  const [older, setOlder] = useState(/** @type {any} */ ({ wanted, rows: [], next: undefined, loading: false, error: null }));
+  const [shown, setShown] = useState(/** @type {any[] | null} */ (null));
+  const [chosen, setChosen] = useState(/** @type {Set<string>} */ (new Set()));
+  const [marks, setMarks] = useState(/** @type {Map<string, number>} */ (new Map()));
+  const [asks, setAsks] = useState(false);
+  const inside = useRef(false);
+  const anchor = useRef(/** @type {string | null} */ (null));
+  const previous = useRef(/** @type {any} */ ({ wanted: null, rows: new Map() }));
+  useChanges(() => { list.reload(); summary.reload(); });
+  useEffect(() => { document.title = 'Executions · Ticketflow'; }, []);
+  if (list.data) skew.peek() !== list.data.now - Date.now() && Math.abs(skew.peek() - (list.data.now - Date.now())) > 2_000 && queueMicrotask(() => { skew.value = list.data.now - Date.now(); });
+
+  // What came in is shown at once, but new rows do not push the list from under the pointer.
+  const fresh = list.data?.executions;
+  useEffect(() => {
+    if (!fresh) return;
+    const same = previous.current.wanted === wanted;
+    const before = previous.current.rows;
+    if (same) {
+      const changed = fresh.filter((row) => before.has(id(row)) && before.get(id(row)) !== JSON.stringify(row));
+      if (changed.length) {
+        const until = Date.now() + MARKED;
+        setMarks((marks) => new Map([...marks, ...changed.map((row) => [id(row), until])]));
+        setTimeout(() => setMarks((marks) => new Map([...marks].filter(([, until]) => until > Date.now()))), MARKED + 50);
+      }
+    }
+    previous.current = { wanted, rows: new Map(fresh.map((row) => [id(row), JSON.stringify(row)])) };
+    setShown((shown) => {
+      if (!same || !shown || !inside.current) return fresh;
+      const now = new Map(fresh.map((row) => [id(row), row]));
+      const known = new Set(shown.map(id));
+      // Rows stay where they are; those that no longer belong here go when nobody is looking.
+      return fresh.some((row) => !known.has(id(row))) ? shown.map((row) => now.get(id(row)) ?? row) : fresh;
+    });
+  }, [fresh]);
+  useEffect(() => { setOlder({ wanted, rows: [], next: undefined, loading: false, error: null }); setChosen(new Set()); }, [wanted]);
+
+  const first = shown ?? fresh ?? [];
+  const known = new Set(first.map(id));
+  const waiting = (fresh ?? []).filter((row) => !known.has(id(row))).length;
+  const rows = useMemo(() => [...first, ...(older.wanted === wanted ? older.rows : []).filter((row) => !known.has(id(row)))], [first, older, wanted]);
+  const next = older.next === undefined ? list.data?.next : older.next;
+  const ready = Boolean(list.data && list.fresh && (summary.data || summary.error));
+  useReady(ready || Boolean(list.error));
+
+  const more = async () => {
+    setOlder((older) => ({ ...older, loading: true, error: null }));
+    try {
+      const page = await ask(`api/executions?${wanted}&before=${next}`);
+      setOlder((older) => ({ wanted, rows: [...older.rows, ...page.executions], next: page.next, loading: false, error: null }));
+    } catch (error) {
+      setOlder((older) => ({ ...older, loading: false, error }));
+    }
+  };
+
+  const body = useRef(/** @type {HTMLElement | null} */ (null));
+  const step = (by) => {
+    const links = [...(body.current?.querySelectorAll('a.name') ?? [])];
+    const at = links.indexOf(document.activeElement);
+    const to = at < 0 ? (by > 0 ? 0 : links.length - 1) : Math.max(0, Math.min(links.length - 1, at + by));
+    links[to]?.focus();
+  };
+  const chosenRows = rows.filter((row) => chosen.has(id(row)) && REDRIVABLE.has(row.status));
+  useKeys([
+    ['/', 'Filter', () => document.getElementById('filter')?.focus()],
+    ['j', 'Next row', () => step(1)],
+    ['k', 'Row before', () => step(-1)],
+    ['r', 'Redrive what is chosen', () => chosenRows.length && setAsks(true)],
+  ]);
+  const choose = (row, event) => {
+    const to = id(row);
+    const ids = rows.filter((row) => REDRIVABLE.has(row.status)).map(id);
+    const on = event.currentTarget.checked;
+    const range = event.shiftKey && anchor.current && ids.includes(anchor.current)
+      ? ids.slice(Math.min(ids.indexOf(anchor.current), ids.indexOf(to)), Math.max(ids.indexOf(anchor.current), ids.indexOf(to)) + 1)
+      : [to];
+    anchor.current = to;
+    setChosen((chosen) => {
+      const changed = new Set(chosen);
+      for (const one of range) on ? changed.add(one) : changed.delete(one);
+      return changed;
+    });
+  };
+  const hold = (holds) => () => {
+    inside.current = holds || Boolean(body.current?.contains(document.activeElement));
+    if (!inside.current && fresh) setShown(fresh);
+  };
+  const filtered = ['machine', 'status', 'from', 'to', 'q'].some((name) => query.get(name));
+  const many = about.machines.length > 1 && !machine;
+  const selects = rows.some((row) => REDRIVABLE.has(row.status));
+
+  return html`<main id="main" tabindex="-1" class="list">
+    <h1>Executions</h1>
+    <${Sentence} summary=${summary}/>
+    <${Filters} about=${about} summary=${summary.data}/>
+    <section class="card flush" aria-label="List of executions">
+      ${list.error && html`<${Failure} what="The executions could not be loaded" error=${list.error} retry=${list.reload}/>`}
+      ${chosenRows.length > 0 && html`<div class="selection"><span>${plural(chosenRows.length, 'execution')} chosen</span>
+        <button type="button" class="primary" onClick=${() => setAsks(true)}><${Icon} status="retrying"/> Redrive ${number(chosenRows.length)} failed</button>
+        <button type="button" onClick=${() => setChosen(new Set())}>Clear</button></div>`}
+      ${waiting > 0 && inside.current && html`<button type="button" class="new" onClick=${() => setShown(fresh)}>${number(waiting)} new · show</button>`}
+      ${!list.data && !list.error && html`<div class="pad"><${Skeleton} rows=${8}/></div>`}
+      ${list.data && rows.length > 0 && html`<div class="scroll" tabindex="-1"><table onMouseEnter=${hold(true)} onMouseLeave=${hold(false)} onFocusIn=${hold(true)} onFocusOut=${() => setTimeout(hold(false))}>
+        <thead><tr>
+          ${selects && html`<th class="check"><span class="unseen">Choose</span></th>`}
+          <th>Status</th><th>Name</th>${many && html`<th>State machine</th>`}<th>Subject</th><th>State</th><th>Started</th><th class="num">Duration</th><th class="num">Tries</th><th class="num">Redrives</th>
+        </tr></thead>
+        <tbody ref=${body}>${rows.map((row) => html`<${Row} key=${id(row)} row=${row} selects=${selects} chosen=${chosen.has(id(row))} onChoose=${choose} marked=${marks.has(id(row))} many=${many}/>`)}</tbody>
+      </table></div>`}
+      ${list.data && rows.length === 0 && (filtered
+        ? html`<${Empty} title="Nothing matches.">${next && html`<p>The newest executions were searched.</p>`}<p><a href=${address(['executions'])} data-filter>Clear filters</a></p><//>`
+        : html`<${None} about=${about}/>`)}
+      ${older.error && html`<${Failure} what="Older executions could not be loaded" error=${older.error} retry=${more}/>`}
+      ${list.data && next && html`<div class="more"><button type="button" onClick=${more} disabled=${older.loading}>${older.loading ? 'Loading…' : query.get('q') && rows.length % 50 ? 'Search older' : 'Load older'}</button></div>`}
+    </section>
+    ${asks && html`<${Redrive} rows=${chosenRows} onClose=${() => setAsks(false)} onDone=${() => { setAsks(false); setChosen(new Set()); list.reload(); summary.reload(); }}/>`}
+  </main>`;
+}
+
+function Sentence({ summary }) {
+  if (summary.error) return html`<p class="sentence">How many failed is not known: ${summary.error.message}</p>`;
+  if (!summary.data) return html`<p class="sentence"> </p>`;
+  const { lately, many } = summary.data;
+  const failed = lately.failed + lately.timed_out;
+  const machine = route.value.query.get('machine');
+  const count = (value, status, lately) => html`<a href=${address(['executions'], { machine, status, from: lately ? '-1h' : '' })} data-filter>${value > many ? `over ${number(many)}` : number(value)}</a>`;
+  return html`<p class="sentence">
+    ${failed > 0 && html`<${Icon} status="failed"/> `}
+    ${count(failed, 'failed,timed_out', true)} failed in the last hour and ${count(lately.retrying, 'retrying')} retrying now; ${count(lately.running, 'running')} running, ${count(lately.succeeded, 'succeeded', true)} succeeded.
+  </p>`;
+}
+
+function Filters({ about, summary }) {
+  const { query } = route.value;
+  const [text, setText] = useState(query.get('q') ?? '');
+  const typed = useRef(/** @type {any} */ (null));
+  const statuses = new Set((query.get('status') ?? '').split(',').filter(Boolean));
+  useEffect(() => { if (document.activeElement?.id !== 'filter') setText(query.get('q') ?? ''); }, [query.get('q')]);
+  const filter = (change) => go(here(change), { replace: true });
+  const type = (event) => {
+    const value = event.currentTarget.value;
+    setText(value);
+    clearTimeout(typed.current);
+    typed.current = setTimeout(() => filter({ q: value.trim() }), 250);
+  };
+  const toggle = (kind) => {
+    const changed = new Set(statuses);
+    changed.has(kind) ? changed.delete(kind) : changed.add(kind);
+    filter({ status: KINDS.filter((kind) => changed.has(kind)).join(',') });
+  };
+  const range = query.get('from') ?? '';
+  const ranges = RANGES.some(([value]) => value === range) ? RANGES : [...RANGES, [range, `Since ${range}`]];
+  return html`<div class="filters" role="search">
+    <div class="chips">${KINDS.map((kind) => {
+      const count = summary?.counts[kind];
+      const shown = count === undefined ? '' : count > summary.many ? `${number(summary.many)}+` : number(count);
+      return html`<button key=${kind} type="button" class="toggle" aria-pressed=${String(statuses.has(kind))} onClick=${() => toggle(kind)}><${Icon} status=${kind}/>${WORDS[kind]} <span class="count">${shown}</span></button>`;
+    })}</div>
+    <div class="fields">
+      ${about.machines.length > 1 && html`<label><span class="unseen">State machine</span><select value=${query.get('machine') ?? ''} onChange=${(event) => filter({ machine: event.currentTarget.value })}>
+        <option value="">All state machines</option>${about.machines.map((name) => html`<option key=${name} value=${name}>${name}</option>`)}
+      </select></label>`}
+      <label><span class="unseen">Time</span><select value=${range} onChange=${(event) => filter({ from: event.currentTarget.value, to: '' })}>
+        ${ranges.map(([value, words]) => html`<option key=${value} value=${value}>${words}</option>`)}
+      </select></label>
+      <label class="grow"><span class="unseen">Name, subject or error</span><input id="filter" type="search" placeholder="Name, subject or error" value=${text} onInput=${type} onKeyDown=${(event) => { if (event.key === 'Escape') event.currentTarget.blur(); }}/></label>
+    </div>
+  </div>`;
+}
+
+function Row({ row, selects, chosen, onChoose, marked, many }) {
+  const runs = row.status === 'running' || row.status === 'retrying';
+  if (runs) tick.value;
+  const took = runs ? ticking(now() - row.started) : duration(row.stopped - row.started);
+  const open = (event) => { if (!event.target.closest('a, input, button') && !getSelection()?.toString()) go(link(row)); };
+  return html`<tr class=${`row ${marked ? 'marked' : ''}`} onClick=${open}>
+    ${selects && html`<td class="check">${REDRIVABLE.has(row.status) && html`<input type="checkbox" aria-label=${`Choose ${row.name}`} checked=${chosen} onClick=${(event) => onChoose(row, event)}/>`}</td>`}
+    <td><${Status} status=${row.status} until=${row.retry_at}/></td>
+    <td class="what"><a class="name" href=${link(row)} title=${row.name}>${row.name}</a></td>
+    ${many && html`<td class="machine">${row.machine}</td>`}
+    <td>${row.subject ? (row.subject.link ? html`<a href=${row.subject.link}>${row.subject.text}</a>` : row.subject.text) : html`<span class="none">–</span>`}</td>
+    <td class="where"><span>${row.state ?? '–'}</span>${row.error && html`<code class="error">${row.error}</code>`}</td>
+    <td><${Time} at=${row.started} show=${ago} live=${true}/></td>
+    <td class="num">${took}</td>
+    <td class="num">${row.tries}</td>
+    <td class="num">${row.redrives ? html`<span title="Redriven">×${row.redrives}</span>` : html`<span class="none">–</span>`}</td>
+  </tr>`;
+}
+
+function None({ about }) {
+  if (!about.machines.length) {
+    return html`<${Empty} title="There is no state machine yet."><p>Create one through the Step Functions endpoint, or add one to the template.</p><//>`;
+  }
+  const command = `aws stepfunctions start-execution --endpoint-url ${about.aws} --region ${about.region} \\\n    --state-machine-arn ${about.example}`;
+  return html`<${Empty} title="No executions yet.">
+    <p>Post a delivery with the command that <code>ticketflow up</code> printed, or start an execution:</p>
+    <div class="command"><pre tabindex="0">${command}</pre><${Copy} text=${() => command}/></div>
+  <//>`;
+}
+
+function Redrive({ rows, onClose, onDone }) {
+  const [state, set] = useState(/** @type {any} */ ({ busy: false, error: null, refused: null }));
+  const token = useRef(crypto.randomUUID());
+  const redrive = async () => {
+    set({ busy: true, error: null, refused: null });
+    try {
+      const executions = rows.map(({ machine, name }) => ({ machine, name }));
+      const answer = await ask('api/redrive', { body: { token: token.current, executions } });
+      say(`${plural(answer.redriven, 'execution')} redriven`);
+      if (answer.refused.length) set({ busy: false, error: null, refused: answer });
+      else onDone();
+    } catch (error) {
+      set({ busy: false, error, refused: null });
+    }
+  };
+  return html`<${Dialog} title=${`Redrive ${plural(rows.length, 'execution')}`} onClose=${onClose}>
+    ${state.refused
+      ? html`<p>${plural(state.refused.redriven, 'execution')} redriven. These could not be:</p><ul>${state.refused.refused.map((one) => html`<li key=${one.name}>${one.name}: ${one.message}</li>`)}</ul>
+        <div class="actions"><button type="button" class="primary" onClick=${onDone}>Close</button></div>`
+      : html`<p>Each goes on at the state that failed, with the same input. What had finished is kept.</p>
+        <ul class="names">${rows.slice(0, 8).map((row) => html`<li key=${id(row)}>${row.name} <span class="under">at ${row.state ?? 'its start'}</span></li>`)}${rows.length > 8 && html`<li>and ${rows.length - 8} more</li>`}</ul>
+        ${state.error && html`<${Failure} what="Nothing was redriven" error=${state.error}/>`}
+        <div class="actions"><button type="button" onClick=${onClose}>Cancel</button><button type="button" class="primary" disabled=${state.busy} onClick=${redrive}>${state.busy ? 'Redriving…' : `Redrive ${rows.length}`}</button></div>`}
+  <//>`;
+}

@@ -1,0 +1,125 @@
+// @ts-check
+// The graph of a state machine: real buttons over an SVG of edges, laid out by the server.
+
+import { Icon, WORDS, duration, html, plural, useEffect, useLayoutEffect, useRef, useState } from 'console/lib';
+
+/** Smaller, letters could not be read; then it scrolls. */
+const SMALLEST = 0.6;
+
+/** @param {{graph: any, execution: any, selected: string | null, onSelect: (name: string) => void, onOpen: (name: string, open: boolean) => void}} props */
+export function Graph({ graph, execution, selected, onSelect, onOpen }) {
+  const frame = useRef(/** @type {HTMLElement | null} */ (null));
+  const [width, setWidth] = useState(0);
+  useLayoutEffect(() => {
+    const element = frame.current;
+    if (!element) return;
+    // Measured before the first paint; an observer alone would leave it blank once.
+    setWidth(element.clientWidth);
+    const observer = new ResizeObserver(() => setWidth(element.clientWidth));
+    observer.observe(element);
+    return () => observer.disconnect();
+  }, []);
+  const scale = width ? Math.max(SMALLEST, Math.min(1, width / graph.width)) : 1;
+  const states = new Map(execution.states.map((state) => [state.state, state]));
+  const taken = new Map(execution.ways.map(([from, to, caught]) => [`${from}\n${to}`, caught]));
+  const shown = useRef(/** @type {string | null} */ (null));
+  useEffect(() => {
+    // Once for each state that is chosen, it is brought into view.
+    if (!selected || !width || shown.current === selected) return;
+    shown.current = selected;
+    const element = frame.current;
+    const node = graph.nodes.find((node) => node.name === selected);
+    if (!element || !node) return;
+    const [x, y] = [(node.x + node.width / 2) * scale, (node.y + node.height / 2) * scale];
+    if (x < element.scrollLeft || x > element.scrollLeft + element.clientWidth) element.scrollLeft = x - element.clientWidth / 2;
+    if (y < element.scrollTop + 20 || y > element.scrollTop + element.clientHeight - 20) element.scrollTop = y - element.clientHeight / 2;
+  }, [selected, width, graph]);
+
+  const order = [...graph.nodes].sort((left, right) => left.y - right.y || left.x - right.x);
+  const arrows = (event) => {
+    const by = { ArrowDown: 1, ArrowRight: 1, ArrowUp: -1, ArrowLeft: -1 }[event.key];
+    if (!by || !event.target.dataset.state) return;
+    event.preventDefault();
+    const at = order.findIndex((node) => node.name === event.target.dataset.state);
+    const next = order[Math.max(0, Math.min(order.length - 1, at + by))];
+    const button = [...frame.current?.querySelectorAll('button[data-state]') ?? []].find((button) => button.dataset.state === next.name);
+    button?.focus();
+    onSelect(next.name);
+  };
+  // Of all nodes one is in the order of the Tab key; the arrows lead to the others.
+  const entry = graph.nodes.some((node) => node.name === selected) ? selected : order[0]?.name;
+  return html`<div class="graph" ref=${frame} onKeyDown=${arrows}>
+    <div class="graph-size" style=${{ width: `${graph.width * scale}px`, height: `${graph.height * scale}px` }}>
+      <div class="graph-scale" role="group" aria-label="States" style=${{ width: `${graph.width}px`, height: `${graph.height}px`, transform: `scale(${scale})` }}>
+        <${Edges} graph=${graph} taken=${taken} ended=${execution.stopped !== null}/>
+        ${graph.nodes.map((node) => html`<${Node} key=${node.name} node=${node} state=${states.get(node.name)} selected=${selected === node.name} entry=${entry === node.name} onSelect=${onSelect} onOpen=${onOpen}/>`)}
+      </div>
+    </div>
+  </div>`;
+}
+
+function Edges({ graph, taken }) {
+  const state = (edge) => {
+    const key = `${edge.from}\n${edge.to}`;
+    if (!taken.has(key)) return 'untaken';
+    const caught = taken.get(key);
+    if (edge.kind === 'catch') return caught ? 'caught' : 'untaken';
+    return caught && graph.edges.some((other) => other.kind === 'catch' && other.from === edge.from && other.to === edge.to) ? 'untaken' : 'taken';
+  };
+  const arrow = ([x, y], up) => (up ? `M${x} ${y + 0.5}l-4.5 7h9z` : `M${x} ${y - 0.5}l-4.5 -7h9z`);
+  const drawn = graph.edges.map((edge) => ({ edge, state: state(edge) }));
+  // What was taken lies above what was not.
+  drawn.sort((left, right) => Number(left.state !== 'untaken') - Number(right.state !== 'untaken'));
+  return html`<svg class="edges" width=${graph.width} height=${graph.height} aria-hidden="true">
+    ${drawn.map(({ edge, state }) => html`<g class="edge ${state} ${edge.kind}"><path d=${edge.path}/><path class="arrow" d=${arrow(edge.tip, edge.up)}/></g>`)}
+    ${graph.start && html`<circle class="start" cx=${graph.start[0]} cy=${graph.start[1]} r="7"/><text class="mark" x=${graph.start[0] + 13} y=${graph.start[1] + 4}>start</text>`}
+    ${graph.end && html`<circle class="end" cx=${graph.end[0]} cy=${graph.end[1]} r="6"/><text class="mark" x=${graph.end[0] + 13} y=${graph.end[1] + 4}>end</text>`}
+    ${drawn.filter(({ edge }) => edge.label).map(({ edge, state }) => html`<text class="edge-label ${state} ${edge.kind}" x=${edge.label_at[0]} y=${edge.label_at[1] + 4} text-anchor="middle"><title>${edge.label}</title>${edge.label_short}</text>`)}
+  </svg>`;
+}
+
+/** What a node says below its name. */
+function sub(node, state) {
+  if (!state) return node.type;
+  const { items } = state;
+  if (items) {
+    const failed = items.failed ? `, ${items.failed} failed` : '';
+    return `${items.succeeded} of ${items.total} done${failed}`;
+  }
+  const bad = state.status === 'failed' || state.status === 'timed_out' || state.status === 'aborted';
+  if (state.callback_since) return 'Waiting for callback';
+  if (state.open && state.until && state.status === 'running') return `${node.type} · waiting`;
+  if (bad || state.open || state.status === 'caught') return `${WORDS[state.status]}${state.ms ? ` · ${duration(state.ms)}` : ''}`;
+  return `${node.type} · ${duration(state.ms)}`;
+}
+
+function Node({ node, state, selected, entry, onSelect, onOpen }) {
+  const status = state?.status ?? 'not_reached';
+  const tries = state && state.tries > state.visits ? `${state.tries} tries` : state?.visits > 1 ? `${state.visits} times` : null;
+  const place = { left: `${node.x}px`, top: `${node.y}px`, width: `${node.width}px` };
+  const box = node.opened;
+  const button = html`<button type="button" class="node s-${status} ${box ? 'boxed' : ''}" data-state=${node.name} aria-pressed=${String(selected)} tabindex=${entry ? 0 : -1}
+      style=${box ? { left: '0px', top: '0px', width: `${node.width - 40}px`, height: '34px' } : { ...place, height: `${node.height}px` }}
+      title=${node.comment ?? node.name} onClick=${() => onSelect(node.name)}>
+    <${Icon} status=${status}/>
+    <span class="node-text"><span class="node-name">${node.name}</span><span class="node-sub">${sub(node, state)}</span></span><span class="unseen">, ${WORDS[status]}</span>
+    ${tries && html`<span class="tries">${tries}</span>`}
+  </button>`;
+  if (box) {
+    return html`<div class="node-box s-${status} ${selected ? 'chosen' : ''}" style=${{ ...place, height: `${node.height}px` }}>${button}
+      <button type="button" class="fold" aria-label=${`Close ${node.name}`} onClick=${() => onOpen(node.name, false)}>−</button></div>`;
+  }
+  if (box === false) {
+    return html`${button}<button type="button" class="fold" style=${{ left: `${node.x + node.width - 28}px`, top: `${node.y + 13}px` }} aria-label=${`Open ${node.name}`} onClick=${() => onOpen(node.name, true)}>+</button>`;
+  }
+  return button;
+}
+
+/** Which statuses there are on the graph, as icons with words. */
+export function Legend({ graph, execution }) {
+  const seen = new Set(execution.states.map((state) => state.status));
+  if (graph.nodes.some((node) => !execution.states.some((state) => state.state === node.name))) seen.add('not_reached');
+  const kinds = ['succeeded', 'failed', 'timed_out', 'running', 'retrying', 'caught', 'aborted', 'not_reached'];
+  return html`<ul class="legend">${kinds.filter((kind) => seen.has(kind)).map((kind) => html`<li key=${kind} class="status s-${kind}"><${Icon} status=${kind}/>${WORDS[kind]}</li>`)}
+    ${graph.states > graph.nodes.length && html`<li class="none">${plural(graph.states - graph.nodes.length, 'state')} folded</li>`}</ul>`;
+}

@@ -1,0 +1,175 @@
+// @ts-check
+// The frame around every view: where one can go, whether what is shown is live, the theme, the keys, the token.
+
+import {
+  Dialog, Failure, address, allKeys, announcement, ask, base, clock, computed, go, html, render, route, signal, tick,
+  token, useEffect, useKeys, useState, wantsToken,
+} from 'console/lib';
+import { live, start } from 'console/live';
+
+/** The views there are: the engine's, then the template's own. */
+const views = signal(/** @type {any[]} */ ([]));
+const about = signal(/** @type {any} */ (null));
+const problem = signal(/** @type {any} */ (null));
+
+async function discover() {
+  problem.value = null;
+  const found = [];
+  let engine = true;
+  try {
+    about.value = await ask('api/about');
+  } catch (error) {
+    // Where there is no engine behind the console, as on AWS, the views are all the template's.
+    if (error.status !== 404) {
+      problem.value = error;
+      document.documentElement.dataset.ready = 'true';
+      return;
+    }
+    engine = false;
+  }
+  if (engine) {
+    found.push({ path: 'executions', title: 'Executions', key: 'e', module: 'assets/executions.js', one: 'assets/execution.js' });
+  }
+  if (!engine || about.value.pages) {
+    try {
+      found.push(...(await ask('views/views.json')).views);
+    } catch (error) {
+      if (!engine) problem.value = error;
+    }
+  }
+  views.value = found;
+  start(engine);
+}
+
+const current = computed(() => views.value.find((view) => view.path === route.value.segments[0]));
+
+// ---------------------------------------------------------------- theme
+
+const THEMES = ['system', 'light', 'dark'];
+const theme = signal(localStorage.getItem('theme') ?? 'system');
+function dress() {
+  document.documentElement.dataset.theme = theme.value;
+}
+dress();
+
+function Theme() {
+  const next = THEMES[(THEMES.indexOf(theme.value) + 1) % THEMES.length];
+  const turn = () => {
+    theme.value = next;
+    localStorage.setItem('theme', next);
+    dress();
+  };
+  return html`<button type="button" class="quiet" onClick=${turn} aria-label=${`Theme: ${theme.value}. Change to ${next}`} title=${`Theme: ${theme.value}`}>
+    <svg width="16" height="16" viewBox="0 0 16 16" aria-hidden="true"><circle cx="8" cy="8" r="6.2" class="line"/><path d="M8 1.8a6.2 6.2 0 0 1 0 12.4z" class="half ${theme.value}"/></svg>
+  </button>`;
+}
+
+// ---------------------------------------------------------------- live
+
+function Live() {
+  tick.value;
+  const { mode, at } = live.value;
+  const old = Date.now() - at > 60_000;
+  const words = {
+    live: ['Live', `updated ${clock(at)}`],
+    polling: ['Updates every 10 s', ''],
+    reconnecting: ['Reconnecting', `last data ${clock(at)}`],
+    paused: ['Paused', ''],
+  }[mode];
+  return html`<span class="live ${mode}" title=${`Last heard ${new Date(at).toISOString()}`}><i aria-hidden="true"/>
+    <span>${words[0]}</span>${words[1] && html`<span class="wide"> · ${words[1]}</span>`}${old && html`<strong> · data is old</strong>`}</span>`;
+}
+
+// ---------------------------------------------------------------- views
+
+/** @type {Map<string, any>} */
+const loaded = new Map();
+
+function View() {
+  const { segments } = route.value;
+  const view = current.value;
+  const module = view && (segments.length > 1 && view.one ? view.one : view.module);
+  const [, redraw] = useState(0);
+  useEffect(() => {
+    if (!module || loaded.has(module)) return;
+    import(new URL(module, base).href).then(
+      (found) => { loaded.set(module, found.default); redraw((turn) => turn + 1); },
+      () => { loaded.set(module, () => html`<main id="main"><${Failure} what="This view could not be loaded" error=${new Error('Reload the page to try again.')}/></main>`); redraw((turn) => turn + 1); },
+    );
+  }, [module]);
+  if (problem.value) {
+    const retry = problem.value.status === 401 ? null : discover;
+    return html`<main id="main" tabindex="-1"><div class="card"><${Failure} what="The console could not be loaded" error=${problem.value} retry=${retry}/></div></main>`;
+  }
+  if (!views.value.length) return html`<main id="main" tabindex="-1"/>`;
+  if (!view) {
+    return html`<main id="main" tabindex="-1"><div class="card"><${Failure} what="There is no such view" error=${new Error(`Nothing is at ${route.value.path}.`)}/></div></main>`;
+  }
+  const Shown = loaded.get(module);
+  return Shown ? html`<${Shown} key=${segments.slice(0, 3).join('/')} about=${about.value}/>` : html`<main id="main" tabindex="-1"/>`;
+}
+
+function Keys({ onClose }) {
+  const seen = new Set();
+  const keys = allKeys().filter(([key]) => !seen.has(key) && seen.add(key));
+  return html`<${Dialog} title="Keys" onClose=${onClose}>
+    <dl class="keys">${keys.map(([key, what]) => html`<div key=${key}><dt>${key.split(' ').map((part) => html`<kbd>${part}</kbd> `)}</dt><dd>${what}</dd></div>`)}
+      <div><dt><kbd>Esc</kbd></dt><dd>Close</dd></div>
+    </dl>
+    <div class="actions"><button type="button" onClick=${onClose}>Close</button></div>
+  <//>`;
+}
+
+function Token() {
+  const [value, set] = useState('');
+  const close = () => { wantsToken.value = null; };
+  const keep = (event) => {
+    event.preventDefault();
+    if (!value.trim()) return;
+    token.set(value.trim());
+    // Everything that was refused is asked again.
+    location.reload();
+  };
+  return html`<${Dialog} title="A token is needed" onClose=${close}>
+    <form onSubmit=${keep}>
+      <p>${wantsToken.value} On this machine <code>ticketflow console</code> opens the console with one; elsewhere paste yours. It is kept for this tab only.</p>
+      <label for="token">Token</label>
+      <textarea id="token" rows="4" spellcheck=${false} autocomplete="off" value=${value} onInput=${(event) => set(event.currentTarget.value)}/>
+      <div class="actions"><button type="button" onClick=${close}>Cancel</button><button class="primary">Use it</button></div>
+    </form>
+  <//>`;
+}
+
+function App() {
+  const [help, setHelp] = useState(false);
+  useKeys([
+    ...views.value.map((view) => [`g ${view.key}`, `Go to ${view.title.toLowerCase()}`, () => go(address([view.path]))]),
+    ['?', 'This list', () => setHelp(true)],
+  ]);
+  useEffect(() => {
+    // `/console/` itself is the first view, and so are the executions where there is no engine.
+    const known = route.value.segments.length && (current.value || route.value.segments[0] !== 'executions');
+    if (views.value.length && !known) go(address([views.value[0].path]), { replace: true });
+  }, [views.value, route.value]);
+  const skip = (event) => {
+    event.preventDefault();
+    document.getElementById('main')?.focus();
+  };
+  return html`
+    <a class="skip" href=${location.pathname + '#main'} onClick=${skip}>Skip to the content</a>
+    <header class="top"><div class="bar">
+      <a class="brand" href=${base.pathname}>Ticketflow</a>
+      <nav aria-label="Views">${views.value.map((view) => html`<a key=${view.path} href=${address([view.path])} aria-current=${current.value === view ? 'page' : undefined}>${view.title}</a>`)}</nav>
+      <span class="space"/>
+      <${Live}/>
+      <${Theme}/>
+      <button type="button" class="quiet wide" onClick=${() => setHelp(true)} aria-label="Keys" title="Keys (?)">?</button>
+    </div></header>
+    <${View}/>
+    <div class="unseen" role="status" aria-live="polite">${announcement.value}</div>
+    ${help && html`<${Keys} onClose=${() => setHelp(false)}/>`}
+    ${wantsToken.value && html`<${Token}/>`}`;
+}
+
+render(html`<${App}/>`, /** @type {Element} */ (document.getElementById('app')));
+discover();

@@ -1,0 +1,666 @@
+//! Where the nodes and edges of a graph go: layers from top to bottom, few crossings, long edges straight.
+//!
+//! The classic three steps (Sugiyama): every node gets a layer, so that edges point down; each layer gets an order, in
+//! which few edges cross; each node gets a place, as near to its neighbours as its layer allows. A Parallel or Map
+//! state is a box around its own layout, placed as one large node.
+
+use std::collections::BTreeSet;
+
+use super::graph::{Edge, EdgeKind, Flow, Node, cut};
+
+const NODE: (f64, f64) = (180.0, 50.0);
+/// A start or end mark.
+const MARK: f64 = 14.0;
+/// Between neighbours in a layer.
+const GAP: f64 = 24.0;
+/// Between a layer of nodes and the layer of labels below it.
+const LAYER_GAP: f64 = 12.0;
+/// A layer of labels, with and without a label in it.
+const LABEL_LAYER: f64 = 18.0;
+const EMPTY_LAYER: f64 = 8.0;
+/// Inside a box, below its title.
+const PADDING: f64 = 16.0;
+const TITLE: f64 = 34.0;
+/// A letter of a label, on average, at 11.5 px.
+const LETTER: f64 = 6.2;
+
+/// Rounds over all layers: more change nothing on graphs that people read.
+const ORDER_ROUNDS: usize = 12;
+const PLACE_ROUNDS: usize = 64;
+/// The last of them look at the neighbours on both sides.
+const SETTLING_ROUNDS: usize = 16;
+
+/// A graph with places for everything, in pixels.
+#[derive(Debug, Default)]
+pub(super) struct Picture {
+    pub(super) width: f64,
+    pub(super) height: f64,
+    pub(super) nodes: Vec<Placed>,
+    pub(super) edges: Vec<Drawn>,
+    /// Where the flow starts and ends; a box has neither.
+    pub(super) start: Option<(f64, f64)>,
+    pub(super) end: Option<(f64, f64)>,
+}
+
+/// A node's top left corner and size.
+#[derive(Debug)]
+pub(super) struct Placed {
+    pub(super) name: String,
+    pub(super) state_type: String,
+    pub(super) comment: Option<String>,
+    pub(super) x: f64,
+    pub(super) y: f64,
+    pub(super) width: f64,
+    pub(super) height: f64,
+    /// The box it lies in.
+    pub(super) inside: Option<String>,
+    /// A Parallel or Map state that is drawn as a box, or could be.
+    pub(super) opened: Option<bool>,
+}
+
+/// An edge's way, as an SVG path.
+#[derive(Debug)]
+pub(super) struct Drawn {
+    pub(super) from: Option<String>,
+    pub(super) to: Option<String>,
+    pub(super) kind: EdgeKind,
+    pub(super) label: String,
+    /// The middle of the label.
+    pub(super) label_at: (f64, f64),
+    pub(super) path: String,
+    /// The tip of the arrow, and whether it points up.
+    pub(super) tip: (f64, f64),
+    pub(super) up: bool,
+}
+
+/// Lays out a whole state machine; `closed` tells which Parallel and Map states are drawn as a plain node.
+pub(super) fn picture(flow: &Flow, closed: &impl Fn(&str) -> bool) -> Picture {
+    lay_out(flow, true, None, closed)
+}
+
+/// Something that takes a place in a layer.
+struct Item {
+    width: f64,
+    height: f64,
+    layer: usize,
+    x: f64,
+    /// A bend of an edge, not a node.
+    bend: bool,
+}
+
+/// An edge as a chain of items from its upper to its lower end.
+struct Chain {
+    edge: Edge,
+    items: Vec<usize>,
+    /// Whether it leads up, against the layers.
+    reversed: bool,
+    labelled: usize,
+}
+
+fn lay_out(flow: &Flow, marks: bool, inside: Option<&str>, closed: &impl Fn(&str) -> bool) -> Picture {
+    let boxes: Vec<Option<Picture>> = flow.nodes.iter().map(|node| boxed(node, closed)).collect();
+    let sizes = boxes.iter().map(|inner| match inner {
+        Some(inner) => (inner.width.max(NODE.0), inner.height),
+        None => NODE,
+    });
+    let mut sizes: Vec<(f64, f64)> = sizes.collect();
+    let mut edges: Vec<Edge> = Vec::new();
+    let (start, end) = (sizes.len(), sizes.len() + 1);
+    if marks {
+        sizes.extend([(MARK, MARK), (MARK, MARK)]);
+        if !flow.nodes.is_empty() {
+            edges.push(Edge {
+                from: start,
+                to: Some(flow.start),
+                kind: EdgeKind::Next,
+                label: String::new(),
+            });
+        }
+    }
+    for edge in &flow.edges {
+        let to = edge.to.or(marks.then_some(end));
+        if let Some(to) = to.filter(|to| *to != edge.from) {
+            edges.push(Edge {
+                from: edge.from,
+                to: Some(to),
+                kind: edge.kind,
+                label: edge.label.clone(),
+            });
+        }
+    }
+    let first = if marks { start } else { flow.start };
+    let (mut items, chains) = layers(&sizes, edges, first);
+    let mut order = ordered(&items, &chains);
+    place(&mut items, &chains, &mut order);
+    let layer_tops = heights(&items, &chains, &order);
+
+    let left = items
+        .iter()
+        .map(|item| item.x - item.width / 2.0)
+        .fold(f64::INFINITY, f64::min);
+    let right = items
+        .iter()
+        .map(|item| item.x + item.width / 2.0)
+        .fold(f64::NEG_INFINITY, f64::max);
+    let left = if left.is_finite() { left } else { 0.0 };
+    items.iter_mut().for_each(|item| item.x -= left);
+
+    let mut picture = Picture {
+        width: if right.is_finite() { right - left } else { 0.0 },
+        height: layer_tops.last().map_or(0.0, |(top, height)| top + height),
+        ..Picture::default()
+    };
+    let top_of = |item: &Item| {
+        let (top, height) = layer_tops[item.layer];
+        top + (height - item.height) / 2.0
+    };
+    let name = |index: usize| flow.nodes.get(index).map(|node| node.name.clone());
+    for chain in &chains {
+        picture.edges.push(drawn(chain, &items, &layer_tops, &top_of, &name));
+    }
+    if marks {
+        let centre = |item: &Item| (item.x, top_of(item) + item.height / 2.0);
+        picture.start = Some(centre(&items[start]));
+        let ends = chains.iter().any(|chain| chain.edge.to == Some(end));
+        picture.end = ends.then(|| centre(&items[end]));
+    }
+    for ((index, node), inner) in flow.nodes.iter().enumerate().zip(boxes) {
+        let item = &items[index];
+        let (x, y) = (item.x - item.width / 2.0, top_of(item));
+        picture.nodes.push(Placed {
+            name: node.name.clone(),
+            state_type: node.state_type.clone(),
+            comment: node.comment.clone(),
+            x,
+            y,
+            width: item.width,
+            height: item.height,
+            inside: inside.map(str::to_owned),
+            opened: (!node.inside.is_empty()).then_some(inner.is_some()),
+        });
+        if let Some(inner) = inner {
+            let shift = (item.width - inner.width) / 2.0;
+            picture.take(inner, x + shift, y);
+        }
+    }
+    picture
+}
+
+impl Picture {
+    /// Adds a picture as a part of this one.
+    fn take(&mut self, inner: Picture, x: f64, y: f64) {
+        for mut node in inner.nodes {
+            node.x += x;
+            node.y += y;
+            self.nodes.push(node);
+        }
+        for mut edge in inner.edges {
+            edge.path = moved(&edge.path, x, y);
+            edge.label_at = (edge.label_at.0 + x, edge.label_at.1 + y);
+            edge.tip = (edge.tip.0 + x, edge.tip.1 + y);
+            self.edges.push(edge);
+        }
+    }
+}
+
+/// A path's numbers come in pairs, so that it can be moved as a text.
+fn moved(path: &str, x: f64, y: f64) -> String {
+    let mut across = true;
+    let moved = path.split(' ').map(|word| match word.parse::<f64>() {
+        Ok(number) => {
+            let by = if across { x } else { y };
+            across = !across;
+            short(number + by)
+        }
+        Err(_) => word.to_owned(),
+    });
+    moved.collect::<Vec<_>>().join(" ")
+}
+
+fn short(number: f64) -> String {
+    format!("{}", (number * 10.0).round() / 10.0)
+}
+
+/// A Parallel or Map state as a box around its flows, side by side.
+fn boxed(node: &Node, closed: &impl Fn(&str) -> bool) -> Option<Picture> {
+    if node.inside.is_empty() || closed(&node.name) {
+        return None;
+    }
+    let parts = node
+        .inside
+        .iter()
+        .map(|flow| lay_out(flow, false, Some(&node.name), closed));
+    let mut picture = Picture::default();
+    let mut x = PADDING;
+    let mut height: f64 = 0.0;
+    for part in parts {
+        let (width, part_height) = (part.width, part.height);
+        picture.take(part, x, TITLE);
+        x += width + GAP;
+        height = height.max(part_height);
+    }
+    picture.width = x - GAP + PADDING;
+    picture.height = TITLE + height + PADDING;
+    Some(picture)
+}
+
+/// Gives every node an even layer and every edge a bend on each layer between its ends, so at least one.
+fn layers(sizes: &[(f64, f64)], edges: Vec<Edge>, first: usize) -> (Vec<Item>, Vec<Chain>) {
+    let target = |edge: &Edge| edge.to.expect("edges to nowhere were given a mark");
+    let mut out: Vec<Vec<usize>> = vec![Vec::new(); sizes.len()];
+    for (number, edge) in edges.iter().enumerate() {
+        out[edge.from].push(number);
+    }
+    let back = back_edges(&out, &edges, first, sizes.len());
+    let rank = ranks(sizes.len(), &edges, &back);
+    let mut items: Vec<Item> = sizes
+        .iter()
+        .zip(&rank)
+        .map(|((width, height), rank)| Item {
+            width: *width,
+            height: *height,
+            layer: rank * 2,
+            x: 0.0,
+            bend: false,
+        })
+        .collect();
+    let mut chains = Vec::new();
+    for (number, edge) in edges.into_iter().enumerate() {
+        let reversed = back.contains(&number);
+        let (upper, lower) = if reversed {
+            (target(&edge), edge.from)
+        } else {
+            (edge.from, target(&edge))
+        };
+        let (from, to) = (items[upper].layer, items[lower].layer);
+        // The label stands beside the state that the edge leaves.
+        let label_layer = if reversed { to - 1 } else { from + 1 };
+        let mut chain = vec![upper];
+        let mut labelled = items.len();
+        for layer in from + 1..to {
+            let label = if layer == label_layer {
+                cut(&edge.label)
+            } else {
+                String::new()
+            };
+            if layer == label_layer {
+                labelled = items.len();
+            }
+            chain.push(items.len());
+            items.push(Item {
+                width: label.chars().count() as f64 * LETTER + 6.0,
+                height: if label.is_empty() { 0.0 } else { LABEL_LAYER },
+                layer,
+                x: 0.0,
+                bend: true,
+            });
+        }
+        chain.push(lower);
+        chains.push(Chain {
+            edge,
+            items: chain,
+            reversed,
+            labelled,
+        });
+    }
+    (items, chains)
+}
+
+/// The edges that lead back to a state on the way to them, which are drawn upwards.
+fn back_edges(out: &[Vec<usize>], edges: &[Edge], first: usize, nodes: usize) -> BTreeSet<usize> {
+    #[derive(Clone, Copy, PartialEq)]
+    enum Mark {
+        New,
+        Open,
+        Done,
+    }
+    let mut marks = vec![Mark::New; nodes];
+    let mut back = BTreeSet::new();
+    let starts = std::iter::once(first).chain(0..nodes);
+    for start in starts.filter(|start| *start < nodes) {
+        if marks[start] != Mark::New {
+            continue;
+        }
+        marks[start] = Mark::Open;
+        let mut path = vec![(start, 0)];
+        while let Some((node, next)) = path.pop() {
+            let Some(edge) = out[node].get(next) else {
+                marks[node] = Mark::Done;
+                continue;
+            };
+            path.push((node, next + 1));
+            let Some(to) = edges[*edge].to else { continue };
+            match marks[to] {
+                Mark::Open => {
+                    back.insert(*edge);
+                }
+                Mark::Done => {}
+                Mark::New => {
+                    marks[to] = Mark::Open;
+                    path.push((to, 0));
+                }
+            }
+        }
+    }
+    back
+}
+
+/// The longest way from above to each node.
+fn ranks(nodes: usize, edges: &[Edge], back: &BTreeSet<usize>) -> Vec<usize> {
+    let ends = |(number, edge): (usize, &Edge)| {
+        let to = edge.to.unwrap_or(edge.from);
+        if back.contains(&number) {
+            (to, edge.from)
+        } else {
+            (edge.from, to)
+        }
+    };
+    let pairs: Vec<(usize, usize)> = edges.iter().enumerate().map(ends).collect();
+    let mut waiting = vec![0; nodes];
+    let mut below: Vec<Vec<usize>> = vec![Vec::new(); nodes];
+    for (upper, lower) in &pairs {
+        waiting[*lower] += 1;
+        below[*upper].push(*lower);
+    }
+    let mut rank = vec![0; nodes];
+    let mut ready: Vec<usize> = (0..nodes).filter(|node| waiting[*node] == 0).collect();
+    while let Some(node) = ready.pop() {
+        for lower in &below[node] {
+            rank[*lower] = rank[*lower].max(rank[node] + 1);
+            waiting[*lower] -= 1;
+            if waiting[*lower] == 0 {
+                ready.push(*lower);
+            }
+        }
+    }
+    rank
+}
+
+type Order = Vec<Vec<usize>>;
+
+/// Above and below each item, its neighbours.
+struct Neighbours {
+    above: Vec<Vec<usize>>,
+    below: Vec<Vec<usize>>,
+}
+
+impl Neighbours {
+    fn of(items: &[Item], chains: &[Chain]) -> Self {
+        let mut neighbours = Self {
+            above: vec![Vec::new(); items.len()],
+            below: vec![Vec::new(); items.len()],
+        };
+        for chain in chains {
+            for pair in chain.items.windows(2) {
+                neighbours.below[pair[0]].push(pair[1]);
+                neighbours.above[pair[1]].push(pair[0]);
+            }
+        }
+        neighbours
+    }
+}
+
+/// An order of each layer in which few edges cross, by moving every item towards the middle of its neighbours.
+fn ordered(items: &[Item], chains: &[Chain]) -> Order {
+    let layers = items.iter().map(|item| item.layer + 1).max().unwrap_or(0);
+    let mut order: Order = vec![Vec::new(); layers];
+    let neighbours = Neighbours::of(items, chains);
+    // The first order is that of the way through the graph, so that what belongs together begins together.
+    let mut seen = vec![false; items.len()];
+    let mut roots: Vec<usize> = (0..items.len()).collect();
+    roots.sort_by_key(|index| items[*index].layer);
+    for root in roots {
+        let mut stack = vec![root];
+        while let Some(index) = stack.pop() {
+            if std::mem::replace(&mut seen[index], true) {
+                continue;
+            }
+            order[items[index].layer].push(index);
+            stack.extend(neighbours.below[index].iter().rev());
+        }
+    }
+    let mut best = (crossings(&order, &neighbours, items.len()), order.clone());
+    for round in 0..ORDER_ROUNDS {
+        if best.0 == 0 {
+            break;
+        }
+        let down = round % 2 == 0;
+        let mut position = positions(&order, items.len());
+        let sweep: Vec<usize> = if down {
+            (0..layers).collect()
+        } else {
+            (0..layers).rev().collect()
+        };
+        for layer in sweep {
+            let side = if down { &neighbours.above } else { &neighbours.below };
+            let middle = |index: usize| {
+                let near = &side[index];
+                if near.is_empty() {
+                    return position[index] as f64;
+                }
+                near.iter().map(|other| position[*other] as f64).sum::<f64>() / near.len() as f64
+            };
+            let mut keyed: Vec<(f64, usize)> = order[layer].iter().map(|index| (middle(*index), *index)).collect();
+            keyed.sort_by(|left, right| left.0.total_cmp(&right.0));
+            order[layer] = keyed.into_iter().map(|(_, index)| index).collect();
+            for (at, index) in order[layer].iter().enumerate() {
+                position[*index] = at;
+            }
+        }
+        let crossed = crossings(&order, &neighbours, items.len());
+        if crossed < best.0 {
+            best = (crossed, order.clone());
+        }
+    }
+    best.1
+}
+
+fn positions(order: &Order, items: usize) -> Vec<usize> {
+    let mut position = vec![0; items];
+    for layer in order {
+        for (at, index) in layer.iter().enumerate() {
+            position[*index] = at;
+        }
+    }
+    position
+}
+
+fn crossings(order: &Order, neighbours: &Neighbours, items: usize) -> usize {
+    let position = positions(order, items);
+    let mut crossed = 0;
+    for layer in order {
+        // Edges to the layer below in the order of their upper ends: each pair whose lower ends are turned crosses.
+        let mut lower: Vec<usize> = Vec::new();
+        for index in layer {
+            let mut below: Vec<usize> = neighbours.below[*index].iter().map(|other| position[*other]).collect();
+            below.sort_unstable();
+            for at in below {
+                let sorted = lower.partition_point(|other| *other <= at);
+                crossed += lower.len() - sorted;
+                lower.insert(sorted, at);
+            }
+        }
+    }
+    crossed
+}
+
+/// Places every item as near to its neighbours as its layer allows; bends pull at each other so that edges are straight.
+fn place(items: &mut [Item], chains: &[Chain], order: &mut Order) {
+    let neighbours = Neighbours::of(items, chains);
+    for layer in order.iter() {
+        let mut x = 0.0;
+        for index in layer {
+            x += items[*index].width / 2.0;
+            items[*index].x = x;
+            x += items[*index].width / 2.0 + GAP;
+        }
+    }
+    let layers = order.len();
+    for round in 0..PLACE_ROUNDS {
+        let settling = PLACE_ROUNDS - SETTLING_ROUNDS <= round;
+        let down = round % 2 == 0;
+        let sweep: Vec<usize> = if down {
+            (0..layers).collect()
+        } else {
+            (0..layers).rev().collect()
+        };
+        for layer in sweep {
+            let wanted: Vec<(f64, f64)> = order[layer]
+                .iter()
+                .map(|index| {
+                    let (above, below) = (&neighbours.above[*index], &neighbours.below[*index]);
+                    let near = match (settling, down) {
+                        (true, _) => above.iter().chain(below).collect::<Vec<_>>(),
+                        (false, true) => above.iter().collect(),
+                        (false, false) => below.iter().collect(),
+                    };
+                    pull(items, *index, &near)
+                })
+                .collect();
+            let widths: Vec<f64> = order[layer].iter().map(|index| items[*index].width).collect();
+            for (index, x) in order[layer].iter().zip(settled(&wanted, &widths)) {
+                items[*index].x = x;
+            }
+        }
+    }
+}
+
+/// Where an item's neighbours want it, and how strongly: at their median, so that it stands right below one of them
+/// and not a little beside them all.
+fn pull(items: &[Item], index: usize, near: &[&usize]) -> (f64, f64) {
+    let weight = |other: usize| match (items[index].bend, items[other].bend) {
+        (true, true) => 8.0,
+        (true, false) | (false, true) => 2.0,
+        (false, false) => 1.0,
+    };
+    let mut pulls: Vec<(f64, f64)> = near.iter().map(|other| (items[**other].x, weight(**other))).collect();
+    pulls.sort_by(|left, right| left.0.total_cmp(&right.0));
+    let total: f64 = pulls.iter().map(|(_, weight)| weight).sum();
+    let mut passed = 0.0;
+    for (at, (x, weight)) in pulls.iter().enumerate() {
+        passed += weight;
+        if total < passed * 2.0 {
+            return (*x, total);
+        }
+        // As strong on the one side as on the other: between the two.
+        if (total - passed * 2.0).abs() < f64::EPSILON {
+            return ((x + pulls[at + 1].0) / 2.0, total);
+        }
+    }
+    // Nobody pulls: it stays, but gives way.
+    (items[index].x, 0.01)
+}
+
+/// The places nearest to the wanted ones (least squares) that keep the order and the gaps: what would overlap is
+/// pooled and placed as one.
+fn settled(wanted: &[(f64, f64)], widths: &[f64]) -> Vec<f64> {
+    let mut offsets = Vec::with_capacity(widths.len());
+    let mut offset = 0.0;
+    for (at, width) in widths.iter().enumerate() {
+        if 0 < at {
+            offset += widths[at - 1] / 2.0 + GAP + width / 2.0;
+        }
+        offsets.push(offset);
+    }
+    // Each pool: its mean, its weight and how many it holds.
+    let mut pools: Vec<(f64, f64, usize)> = Vec::new();
+    for ((x, weight), offset) in wanted.iter().zip(&offsets) {
+        let mut pool = (x - offset, *weight, 1);
+        while let Some(last) = pools.last().copied().filter(|last| pool.0 < last.0) {
+            let weight = last.1 + pool.1;
+            pool = ((last.0 * last.1 + pool.0 * pool.1) / weight, weight, last.2 + pool.2);
+            pools.pop();
+        }
+        pools.push(pool);
+    }
+    let means = pools
+        .iter()
+        .flat_map(|(mean, _, count)| std::iter::repeat_n(*mean, *count));
+    means.zip(offsets).map(|(mean, offset)| mean + offset).collect()
+}
+
+/// Top and height of each layer.
+fn heights(items: &[Item], chains: &[Chain], order: &Order) -> Vec<(f64, f64)> {
+    let labelled: BTreeSet<usize> = chains
+        .iter()
+        .filter(|chain| !chain.edge.label.is_empty())
+        .filter_map(|chain| items.get(chain.labelled))
+        .map(|item| item.layer)
+        .collect();
+    let mut top = 0.0;
+    let mut heights = Vec::with_capacity(order.len());
+    for (layer, indexes) in order.iter().enumerate() {
+        let height = if layer % 2 == 1 {
+            if labelled.contains(&layer) {
+                LABEL_LAYER
+            } else {
+                EMPTY_LAYER
+            }
+        } else {
+            indexes.iter().map(|index| items[*index].height).fold(0.0, f64::max)
+        };
+        heights.push((top, height));
+        top += height + LAYER_GAP;
+    }
+    heights
+}
+
+fn drawn(
+    chain: &Chain,
+    items: &[Item],
+    layers: &[(f64, f64)],
+    top_of: &impl Fn(&Item) -> f64,
+    name: &impl Fn(usize) -> Option<String>,
+) -> Drawn {
+    let last = chain.items.len() - 1;
+    // Through each layer an edge runs straight down, so that it passes beside the nodes there.
+    let mut points: Vec<(f64, f64)> = Vec::new();
+    for (at, index) in chain.items.iter().enumerate() {
+        let item = &items[*index];
+        let (top, height) = layers[item.layer];
+        if at == 0 {
+            points.push((item.x, top_of(item) + item.height));
+        } else if at == last {
+            points.push((item.x, top_of(item)));
+        } else {
+            points.push((item.x, top));
+            points.push((item.x, top + height));
+        }
+    }
+    if chain.reversed {
+        points.reverse();
+    }
+    let mut path = format!("M {} {}", short(points[0].0), short(points[0].1));
+    for pair in points.windows(2) {
+        let ((x1, y1), (x2, y2)) = (pair[0], pair[1]);
+        if (x1 - x2).abs() < 1.0 {
+            path.push_str(&format!(" L {} {}", short(x2), short(y2)));
+        } else {
+            let middle = short((y1 + y2) / 2.0);
+            path.push_str(&format!(
+                " C {} {middle} {} {middle} {} {}",
+                short(x1),
+                short(x2),
+                short(x2),
+                short(y2)
+            ));
+        }
+    }
+    let label_at = items.get(chain.labelled).map_or((0.0, 0.0), |item| {
+        let (top, height) = layers[item.layer];
+        (item.x, top + height / 2.0)
+    });
+    Drawn {
+        from: name(chain.edge.from),
+        to: chain.edge.to.and_then(name),
+        kind: chain.edge.kind,
+        label: chain.edge.label.clone(),
+        label_at,
+        path,
+        tip: points[points.len() - 1],
+        up: chain.reversed,
+    }
+}
+
+#[cfg(test)]
+mod tests;

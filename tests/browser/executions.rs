@@ -1,0 +1,241 @@
+//! The list of executions and one execution: seen, followed, redriven, walked by keyboard.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::world::{World, delivery};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_delivery_arrives_live_and_so_does_what_came_while_the_tab_was_hidden() {
+    let world = World::open().await;
+    world.go("executions").await;
+    world.browser.sees("No executions yet.").await;
+    world.browser.sees("Live").await;
+    let (status, answer) = world.server.post(&delivery("LIVE-1", 501, "First")).await;
+    assert_eq!(status, 202, "{answer}");
+    let name = answer["execution"].as_str().expect("a name");
+    world.browser.sees(name).await;
+    world.browser.sees("Succeeded").await;
+    assert_eq!(
+        world
+            .browser
+            .run("return document.querySelector('tbody tr td a[href*=tickets]').innerText")
+            .await,
+        "LIVE-1"
+    );
+
+    world.browser.hide(true).await;
+    world.browser.sees("Paused").await;
+    let (_, answer) = world.server.post(&delivery("LIVE-2", 502, "Second")).await;
+    let name = answer["execution"].as_str().expect("a name");
+    world.browser.hide(false).await;
+    world.browser.sees(name).await;
+    assert_eq!(
+        world
+            .browser
+            .complaints()
+            .await
+            .iter()
+            .filter(|line| line.contains("Content Security"))
+            .count(),
+        0
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failed_execution_is_followed_redriven_and_seen_to_succeed() {
+    let world = World::open().await;
+    world.failing().await;
+    world.go("executions?status=failed").await;
+    world.browser.click("a.name").await;
+    world.browser.sees("UpdateMetrics failed after 3 attempts").await;
+    world
+        .browser
+        .sees("Redrive keeps the 3 finished states and runs UpdateMetrics again with the same input.")
+        .await;
+    world.browser.ready().await;
+    let bars = "return document.querySelectorAll('tr.selected .b-failed').length === 3 && document.querySelectorAll('tr.selected .b-waiting').length === 2";
+    world
+        .browser
+        .until("every attempt to be drawn, and the waits between them", bars)
+        .await;
+
+    world.mend().await;
+    // By keyboard alone: r asks, Enter on the button does it.
+    world.browser.press(&["r"]).await;
+    world.browser.sees("Runs again").await;
+    world.browser.click("dialog button.primary").await;
+    world
+        .browser
+        .until(
+            "the new run to succeed",
+            "return !!document.querySelector('.title .s-succeeded')",
+        )
+        .await;
+    world.browser.sees("Run 2").await;
+    let execution = world.api("executions/ticket-sync/OPS-4312-closed-7").await;
+    assert_eq!(
+        (&execution["status"], &execution["redrives"]),
+        (&json!("succeeded"), &json!(1))
+    );
+
+    world.go("executions?status=failed").await;
+    world.browser.sees("Nothing matches.").await;
+    world.go("executions?status=succeeded").await;
+    world.browser.sees("×1").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn several_are_redriven_at_once_and_a_running_one_is_stopped() {
+    let world = World::open().await;
+    world.failing().await;
+    for number in 0..3 {
+        let input = json!({"ticket": number, "priority": "High"});
+        world.start("ticket-sync", &format!("more-{number}"), &input).await;
+    }
+    for number in 0..3 {
+        world.until("ticket-sync", &format!("more-{number}"), "failed").await;
+    }
+    world.mend().await;
+    world.go("executions?status=failed").await;
+    let boxes = "const boxes = document.querySelectorAll('tbody input[type=checkbox]'); boxes[0].click(); \
+                 boxes[boxes.length - 1].dispatchEvent(new MouseEvent('click', {bubbles: true, cancelable: true, shiftKey: true})); return boxes.length";
+    assert_eq!(world.browser.run(boxes).await, 4);
+    world.browser.sees("Redrive 4 failed").await;
+    world.browser.click(".selection button.primary").await;
+    world.browser.click("dialog button.primary").await;
+    for name in ["more-0", "more-1", "more-2", "OPS-4312-closed-7"] {
+        world.until("ticket-sync", name, "succeeded").await;
+    }
+    world.browser.sees("Nothing matches.").await;
+
+    let due = json!({"StartAt": "UntilDue", "States": {"UntilDue": {"Type": "Wait", "Seconds": 7200, "End": true}}});
+    world.machine("sla-clock", &due).await;
+    world.start("sla-clock", "sla-1", &json!({})).await;
+    world.go("executions/sla-clock/sla-1").await;
+    world.browser.sees("Waiting until").await;
+    world.browser.click(".head-actions button:nth-of-type(2)").await;
+    world.browser.click("dialog button.primary").await;
+    world
+        .browser
+        .until(
+            "it to be aborted",
+            "return !!document.querySelector('.title .s-aborted')",
+        )
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_state_is_chosen_by_mouse_and_by_keyboard_and_the_address_holds_it() {
+    let world = World::open().await;
+    world.orders().await;
+    world.go("executions/orders/order-broken").await;
+    let chosen = "return new URLSearchParams(location.search).get('state')";
+    let inspected = "return document.querySelector('.inspector h2').innerText";
+    assert_eq!(
+        world.browser.run(inspected).await,
+        "Broken",
+        "it opens on the state that failed"
+    );
+    world.browser.click("button[data-state=Pack]").await;
+    assert_eq!(world.browser.run(chosen).await, "Pack");
+    let row = "return document.querySelector('tr.selected button').innerText === 'Pack'";
+    world.browser.until("the time line to follow", row).await;
+    world
+        .browser
+        .until(
+            "its input to be shown",
+            "return document.querySelector('.inspector pre')?.innerText.includes('\"item\": 2')",
+        )
+        .await;
+
+    world
+        .browser
+        .run("document.querySelector('button[data-state=Pack]').focus()")
+        .await;
+    world.browser.press(&["\u{e015}"]).await;
+    assert_eq!(world.browser.run(chosen).await, "Fragile?", "the arrows walk the graph");
+    world.browser.press(&["k"]).await;
+    assert_eq!(world.browser.run(chosen).await, "Pack", "j and k walk the steps");
+    world
+        .browser
+        .click(".items button:last-of-type, .items button[aria-label='Item before']")
+        .await;
+    world
+        .browser
+        .until(
+            "another item to be shown",
+            "return new URLSearchParams(location.search).get('items') === 'ShipItems:1'",
+        )
+        .await;
+    world
+        .browser
+        .until(
+            "its way",
+            "return document.querySelector('button[data-state=Broken]').classList.contains('s-not_reached')",
+        )
+        .await;
+
+    // A link shows what I see.
+    let link = world.browser.run("return location.pathname + location.search").await;
+    world
+        .browser
+        .go(&format!("{}{}", world.server.api, link.as_str().expect("an address")))
+        .await;
+    assert_eq!(world.browser.run(inspected).await, "Pack");
+    world
+        .browser
+        .until(
+            "the same item",
+            "return document.querySelector('.items input').value === '1'",
+        )
+        .await;
+    world.browser.press(&["?"]).await;
+    world.browser.sees("Redrive from failure").await;
+    world.browser.press(&["\u{e00c}", "g", "e"]).await;
+    world
+        .browser
+        .until("the list", "return location.pathname.endsWith('/console/executions')")
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn long_histories_and_large_machines_are_seen_at_once() {
+    let world = World::open().await;
+    let count = json!({"StartAt": "Init", "States": {
+        "Init": {"Type": "Pass", "Result": {"n": 0}, "Next": "Count"},
+        "Count": {"Type": "Pass", "Parameters": {"n.$": "States.MathAdd($.n, 1)"}, "Next": "More?"},
+        "More?": {"Type": "Choice", "Choices": [{"Variable": "$.n", "NumericLessThan": 6200, "Next": "Count"}], "Default": "End"},
+        "End": {"Type": "Succeed"}}});
+    world.machine("long", &count).await;
+    world.start("long", "one", &json!({})).await;
+    let states: serde_json::Map<String, serde_json::Value> = (0..300)
+        .map(|number| {
+            let next = if number == 299 {
+                json!({"Type": "Succeed"})
+            } else {
+                json!({"Type": "Pass", "Next": format!("S{}", number + 1)})
+            };
+            (format!("S{number}"), next)
+        })
+        .collect();
+    world
+        .machine("large", &json!({"StartAt": "S0", "States": states}))
+        .await;
+    world.start("large", "one", &json!({})).await;
+    world.until("long", "one", "succeeded").await;
+    world.until("large", "one", "succeeded").await;
+    // Everything is loaded once; then it is the view that is measured.
+    world.go("executions").await;
+    let bound = Duration::from_secs(if cfg!(debug_assertions) { 5 } else { 1 });
+    for machine in ["long", "large"] {
+        let begun = Instant::now();
+        world.go(&format!("executions/{machine}/one?view=events")).await;
+        let page = "return document.querySelectorAll('.events tbody tr').length === 100";
+        world.browser.until("a page of events", page).await;
+        assert!(begun.elapsed() < bound, "{machine}: {:?}", begun.elapsed());
+    }
+    world.go("executions/long/one?view=events&from=24700").await;
+    world.browser.sees("of 24\u{202f}806").await;
+}

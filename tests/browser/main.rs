@@ -1,0 +1,15 @@
+//! The console in a real browser, over a real `ticketflow up`: what people see and do.
+//!
+//! Each test has a server and a browser of its own. Pictures of the views are kept in `target/screenshots`.
+
+mod browser;
+mod executions;
+mod looks;
+#[path = "../system/processes.rs"]
+#[allow(dead_code, reason = "the system tests use the rest")]
+mod processes;
+mod safety;
+#[path = "../system/server.rs"]
+#[allow(dead_code, reason = "the system tests use the rest")]
+mod server;
+mod world;
