@@ -160,6 +160,11 @@ impl Function {
                 ("AWS_SECRET_ACCESS_KEY", "test"),
                 ("AWS_ENDPOINT_URL", &format!("http://{table}")),
                 ("TABLE_NAME", "Tickets"),
+                // No target is configured, so that no timer is started.
+                (
+                    "SLA_CLOCK_ARN",
+                    "arn:aws:states:us-west-2:000000000000:stateMachine:SlaClock",
+                ),
                 ("POLICY", "{}"),
             ])
             .stdout(Stdio::null())
