@@ -24,6 +24,7 @@ pub mod timers;
 
 pub mod api;
 pub mod compute_duration;
+pub mod console;
 pub mod detect_closure;
 pub mod read;
 pub mod recompute;

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::world::World;
+use crate::world::{World, delivery};
 
 /// The widths that are looked at: a desktop, where the columns begin to stand below each other, a phone.
 const WIDTHS: [u32; 3] = [1440, 1000, 390];
@@ -12,6 +12,33 @@ async fn every_view_is_accessible_and_fits_in_light_and_dark() {
     let world = World::open().await;
     world.failing().await;
     world.orders().await;
+    for number in 0..30 {
+        let body = delivery(
+            &format!("LOOK-{number}"),
+            800 + number,
+            "The basket forgets its last item when it is opened in two tabs",
+        );
+        let (status, answer) = world.server.post(&body).await;
+        assert_eq!(status, 202, "{answer}");
+        let name = answer["execution"].as_str().expect("a name");
+        world.server.execution(name, "SUCCEEDED").await;
+    }
+    for number in 0..24_u32 {
+        let hours = 1 + number * number % 37;
+        let body = json!({
+            "summary": format!("Closed after {hours} hours"), "priority": if number % 3 == 0 { "Highest" } else { "High" },
+            "created": format!("2026-11-19T{:02}:{:02}:00Z", 8 + number % 2, number), "completed": format!("2026-11-{}T{:02}:30:00Z", 20 + hours / 24, hours % 24),
+        });
+        let request = world
+            .server
+            .http
+            .post(format!("{}/tickets", world.server.api))
+            .json(&body);
+        let response = request.send().await.expect("an answer");
+        let answer: serde_json::Value = response.json().await.expect("JSON");
+        let name = answer["execution"].as_str().unwrap_or_else(|| panic!("{answer}"));
+        world.server.execution(name, "SUCCEEDED").await;
+    }
     let views = [
         ("executions", "executions"),
         ("execution", "executions/ticket-sync/OPS-4312-closed-7"),
@@ -19,6 +46,10 @@ async fn every_view_is_accessible_and_fits_in_light_and_dark() {
         ("execution-events", "executions/orders/order-broken?view=events"),
         ("execution-definition", "executions/orders/order-good?view=definition"),
         ("execution-missing", "executions/orders/none"),
+        ("tickets", "tickets?state=all"),
+        ("ticket", "tickets/LOOK-1"),
+        ("metrics", "metrics?hour=2026-11-19T08:00Z"),
+        ("metrics-histogram", "metrics?hour=2026-11-19T08:00Z&chart=hist"),
     ];
     for (name, view) in views {
         world.browser.look_at(1440, 1000, false).await;

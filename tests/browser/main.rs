@@ -12,4 +12,5 @@ mod safety;
 #[path = "../system/server.rs"]
 #[allow(dead_code, reason = "the system tests use the rest")]
 mod server;
+mod tickets;
 mod world;

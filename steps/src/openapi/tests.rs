@@ -14,7 +14,9 @@ fn routes_of_the_template() -> BTreeMap<String, Option<String>> {
         let scope = lines[2]
             .split_once("AuthorizationScopes: [")
             .and_then(|(_, rest)| rest.split(']').next());
-        (!path.starts_with("/console")).then(|| (format!("{method} {path}"), scope.map(str::to_owned)))
+        // Pages are no operations.
+        let is_page = path == "/" || path.starts_with("/console");
+        (!is_page).then(|| (format!("{method} {path}"), scope.map(str::to_owned)))
     });
     routes.collect()
 }

@@ -1,0 +1,107 @@
+// @ts-check
+// The list of tickets: which are open too long?
+
+import {
+  Empty, Failure, Icon, Skeleton, Status, Time, address, ago, ask, duration, go, here, html, now, number, route, tick, useAnswer,
+  useEffect, useKeys, useReady, useRef, useState,
+} from 'console/lib';
+import { useChanges } from 'console/live';
+import { Priority } from './charts.js';
+
+const STATES = [['open', 'Open'], ['closed', 'Closed'], ['unknown', 'Unknown'], ['deleted', 'Deleted'], ['all', 'All']];
+const PRIORITIES = ['Highest', 'High', 'Medium', 'Low', 'Lowest'];
+/** The work on a ticket, as the engine's statuses show it. */
+export const WORKFLOW = { ACTIVE: 'running', SUCCEEDED: 'succeeded', FAILED: 'failed', REJECTED: 'caught' };
+
+export const ticketLink = (ticket) => address(['tickets', ticket.key ?? ticket.id]);
+
+/** How old an open ticket is, or what a closed one took. */
+export function age(ticket) {
+  if (ticket.state !== 'open') return ticket.duration_ms;
+  return ticket.created_at ? now() - Date.parse(ticket.created_at) : null;
+}
+
+export default function Tickets() {
+  const { query } = route.value;
+  const state = query.get('state') ?? 'open';
+  const priority = query.get('priority') ?? '';
+  const sort = query.get('sort') ?? '-age';
+  const wanted = new URLSearchParams({ ...(state === 'all' ? {} : { state }), ...(priority ? { priority } : {}), order: sort === 'age' ? 'newest' : 'oldest', limit: '50' }).toString();
+  const list = useAnswer(`../tickets?${wanted}`);
+  const aging = useAnswer(`../metrics/aging?${new URLSearchParams({ limit: '1', ...(priority ? { priority } : {}) })}`);
+  const [more, setMore] = useState(/** @type {any} */ ({ wanted, rows: [], next: undefined, loading: false, error: null }));
+  const body = useRef(/** @type {HTMLElement | null} */ (null));
+  useChanges(() => { list.reload(); aging.reload(); });
+  useEffect(() => { document.title = 'Tickets · Ticketflow'; }, []);
+  useEffect(() => { setMore({ wanted, rows: [], next: undefined, loading: false, error: null }); }, [wanted]);
+  useReady(Boolean((list.data && list.fresh && (aging.data || aging.error)) || list.error));
+  tick.value;
+  const step = (by) => {
+    const links = [...(body.current?.querySelectorAll('a.name') ?? [])];
+    const at = links.indexOf(document.activeElement);
+    links[at < 0 ? 0 : Math.max(0, Math.min(links.length - 1, at + by))]?.focus();
+  };
+  useKeys([
+    ['/', 'Go to a ticket by its key', () => document.getElementById('filter')?.focus()],
+    ['j', 'Next row', () => step(1)],
+    ['k', 'Row before', () => step(-1)],
+  ]);
+  const set = (change) => go(here(change), { replace: true });
+  const older = async () => {
+    setMore((more) => ({ ...more, loading: true, error: null }));
+    try {
+      const page = await ask(`../tickets?${wanted}&cursor=${encodeURIComponent(next)}`);
+      setMore((more) => ({ wanted, rows: [...more.rows, ...page.items], next: page.next, loading: false, error: null }));
+    } catch (error) {
+      setMore((more) => ({ ...more, loading: false, error }));
+    }
+  };
+  const first = list.data?.items ?? [];
+  const known = new Set(first.map((ticket) => ticket.id));
+  const rows = [...first, ...(more.wanted === wanted ? more.rows : []).filter((ticket) => !known.has(ticket.id))];
+  const next = more.next === undefined ? list.data?.next : more.next;
+  const p85 = aging.data?.closed.lead.p85_ms ?? null;
+  const enough = (aging.data?.closed.lead.count ?? 0) >= 20;
+  const find = (event) => {
+    event.preventDefault();
+    const key = new FormData(event.currentTarget).get('key')?.toString().trim();
+    if (key) go(address(['tickets', key.includes('~') ? key : key.toUpperCase()]));
+  };
+  return html`<main id="main" tabindex="-1" class="list">
+    <h1>Tickets</h1>
+    <p class="sentence">${aging.data ? html`<a href=${address(['tickets'])} data-filter>${number(aging.data.open)}</a> open${enough ? html`; ${aging.data.older_than.p85 > 0 && html`<${Icon} status="caught"/> `}<strong>${number(aging.data.older_than.p85)}</strong> of them older than ${duration(p85)}, in which 85 % were closed.` : '. Too few were closed lately to say which are late.'}` : ' '}</p>
+    <div class="filters"><div class="chips">${STATES.map(([name, words]) => html`<button key=${name} type="button" class="toggle" aria-pressed=${String(state === name)} onClick=${() => set({ state: name === 'open' ? '' : name })}>${words}</button>`)}</div>
+      <div class="fields">
+        <label><span class="unseen">Priority</span><select value=${priority} onChange=${(event) => set({ priority: event.currentTarget.value })}><option value="">All priorities</option>${PRIORITIES.map((name) => html`<option key=${name} value=${name}>${name}</option>`)}</select></label>
+        <label><span class="unseen">Order</span><select value=${sort} onChange=${(event) => set({ sort: event.currentTarget.value === '-age' ? '' : event.currentTarget.value })}><option value="-age">Oldest first</option><option value="age">Newest first</option></select></label>
+        <form class="grow" role="search" onSubmit=${find}><label><span class="unseen">Go to a ticket by its key</span><input id="filter" name="key" type="search" placeholder="Go to a key, such as OPS-1" onKeyDown=${(event) => { if (event.key === 'Escape') event.currentTarget.blur(); }}/></label></form>
+      </div></div>
+    <section class="card flush" aria-label="List of tickets">
+      ${list.error && html`<${Failure} what="The tickets could not be loaded" error=${list.error} retry=${list.reload}/>`}
+      ${!list.data && !list.error && html`<div class="pad"><${Skeleton} rows=${8}/></div>`}
+      ${list.data && rows.length > 0 && html`<div class="scroll" tabindex="-1"><table><thead><tr><th>Key</th><th>Summary</th><th>Priority</th><th>Status</th><th class="num">${state === 'closed' ? 'Lead time' : 'Age'}</th><th class="num">In status</th><th>Last execution</th></tr></thead>
+        <tbody ref=${body}>${rows.map((ticket) => html`<${Row} key=${ticket.id} ticket=${ticket} p85=${enough ? p85 : null}/>`)}</tbody></table></div>`}
+      ${list.data && rows.length === 0 && !next && (state !== 'open' || priority
+        ? html`<${Empty} title="Nothing matches."><p><a href=${address(['tickets'])} data-filter>Clear filters</a></p><//>`
+        : html`<${Empty} title="No open tickets."><p>Post a delivery with the command that <code>ticketflow up</code> printed, or look at the <a href=${address(['tickets'], { state: 'closed' })} data-filter>closed ones</a>.</p><//>`)}
+      ${more.error && html`<${Failure} what="Further tickets could not be loaded" error=${more.error} retry=${older}/>`}
+      ${next && html`<div class="more"><button type="button" disabled=${more.loading} onClick=${older}>${more.loading ? 'Loading…' : 'Load more'}</button></div>`}
+    </section>
+  </main>`;
+}
+
+function Row({ ticket, p85 }) {
+  const old = age(ticket);
+  const late = ticket.state === 'open' && p85 !== null && old !== null && old > p85;
+  const since = ticket.status_since ? now() - Date.parse(ticket.status_since) : null;
+  const open = (event) => { if (!event.target.closest('a') && !getSelection()?.toString()) go(ticketLink(ticket)); };
+  return html`<tr class="row" onClick=${open}>
+    <td><a class="name" href=${ticketLink(ticket)}>${ticket.key ?? ticket.id}</a></td>
+    <td class="summary" title=${ticket.summary ?? ''}>${ticket.summary ?? html`<span class="none">no summary</span>`}</td>
+    <td><${Priority} name=${ticket.priority}/></td>
+    <td>${ticket.status ?? html`<span class="none">unknown</span>`}</td>
+    <td class="num ${late ? 'age-over' : ''}">${late && html`<${Icon} status="caught" size=${13}/> `}${duration(old)}</td>
+    <td class="num">${ticket.state === 'open' ? duration(since) : html`<span class="none">–</span>`}</td>
+    <td>${ticket.workflow_status && html`<${Status} status=${WORKFLOW[ticket.workflow_status]}/>`} ${ticket.updated_at && html`<span class="none"><${Time} at=${Date.parse(ticket.updated_at)} show=${ago}/></span>`}</td>
+  </tr>`;
+}
