@@ -3,7 +3,7 @@ use runtime::template::{Settings, Template};
 use super::*;
 
 /// The routes that ask for no token: the webhook's sender proves itself otherwise, and pages are no secret.
-const OPEN: [&str; 3] = ["POST /webhooks/jira", "GET /console", "GET /console/{proxy+}"];
+const OPEN: [&str; 4] = ["POST /webhooks/jira", "GET /", "GET /console", "GET /console/{proxy+}"];
 
 /// The routes that change no ticket's facts: they have work done anew.
 const OPERATING: [&str; 2] = ["POST /executions/{name}/redrive", "POST /recompute"];
