@@ -100,7 +100,7 @@ fn row(language: &str, state: &Value) -> StateMachine {
         // Names are unique in a state machine, inner ones too.
         let text = state.to_string().replace('~', &format!("S{number} "));
         let mut state: Value = serde_json::from_str(&text).expect("a name takes it");
-        match state["Choices"].as_array_mut() {
+        match state.get_mut("Choices").and_then(Value::as_array_mut) {
             Some(rules) => rules[0]["Next"] = next,
             None => state["Next"] = next,
         }
