@@ -1,6 +1,7 @@
 //! A real headless Chromium, spoken to in WebDriver's own words: a dozen commands do not need a library.
 
 use std::io::{BufRead, BufReader, Read};
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -8,6 +9,7 @@ use std::time::{Duration, Instant};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 /// How long a page may take for anything: far longer than it does on a loaded machine.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -25,6 +27,8 @@ pub(crate) struct Browser {
     _output: BufReader<ChildStdout>,
     http: reqwest::Client,
     session: String,
+    /// Its profile, gone with it.
+    profile: TempDir,
 }
 
 impl Browser {
@@ -35,6 +39,7 @@ impl Browser {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
+            .process_group(0)
             .spawn()
             .unwrap_or_else(|error| missing("chromedriver", &error.to_string()));
         let mut output = BufReader::new(driver.stdout.take().expect("its output is piped"));
@@ -53,7 +58,9 @@ impl Browser {
             _output: output,
             http,
             session: format!("http://127.0.0.1:{port}/session"),
+            profile: TempDir::new().expect("a temporary directory"),
         };
+        let profile = format!("--user-data-dir={}", browser.profile.path().display());
         let arguments = [
             "--headless=new",
             "--no-sandbox",
@@ -62,6 +69,7 @@ impl Browser {
             "--force-color-profile=srgb",
             "--window-size=1440,1000",
             "--lang=en-GB",
+            &profile,
         ];
         let wanted = json!({"capabilities": {"alwaysMatch": {
             "browserName": "chrome",
@@ -254,9 +262,10 @@ impl Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        // The driver ends its browser when it is asked to, not when it is killed.
-        let pid = self.driver.id().to_string();
-        let _ = Command::new("kill").args(["-TERM", &pid]).status();
+        // A browser that outlived its test would take the processors from the others. The group is the driver's own, with
+        // its browser in it; one that has ended already is no error.
+        let group = format!("-{}", self.driver.id());
+        let _ = Command::new("kill").args(["-KILL", "--", &group]).status();
         let _ = self.driver.wait();
     }
 }
