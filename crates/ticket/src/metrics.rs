@@ -2,6 +2,8 @@
 //!
 //! Percentiles, not means: one ticket that was forgotten for a year moves a mean and says nothing about the others.
 
+mod kept;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
@@ -11,6 +13,8 @@ use crate::flat;
 use crate::fold::{Flag, State, Ticket};
 use crate::ids::TicketId;
 use crate::time::Time;
+
+pub use self::kept::{Kept, KeptRule, Life};
 
 pub const MINUTE_MS: i64 = 60_000;
 pub const HOUR_MS: i64 = 60 * MINUTE_MS;

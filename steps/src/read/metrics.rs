@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde::Serialize;
 use ticket::metrics::{
-    self, BUCKETS_MS, DAY_MS, Distribution, Finding, HOUR_MS, MINUTE_MS, Minute, Moment, Per, Throughput,
+    self, BUCKETS_MS, DAY_MS, Distribution, Finding, HOUR_MS, Kept, Life, MINUTE_MS, Minute, Moment, Per, Throughput,
 };
 use ticket::{IssueKey, State, TicketId, Time};
 
@@ -219,6 +219,8 @@ struct DurationsOf {
     first: Distribution,
     /// From the first start to closing: of tickets that were started.
     cycle: Distribution,
+    /// Whether the lead times kept the targets of the time to close that the policy has now.
+    kept: Kept,
     /// Null unless the span has more tickets than one answer counts.
     cut: Option<Cut>,
 }
@@ -233,6 +235,8 @@ struct Aging {
     /// Open tickets of which nobody said when they were created. They have no age.
     age_unknown: usize,
     older_than: OlderThan,
+    /// Whether the ages keep the targets of the time to close.
+    kept: Kept,
     ages: Distribution,
     /// The oldest open tickets.
     items: Vec<View>,
@@ -390,7 +394,8 @@ pub(super) async fn durations(read: &Read, request: &Request) -> Result<Response
     let query = DURATIONS.query(request)?;
     let as_of = crate::now();
     let (from, to) = span(&query, as_of, DAYS, SPAN_DAYS)?;
-    let closed = closed(read, (from, to), &Kind::of(&query)).await.map_err(unavailable)?;
+    let kind = Kind::of(&query);
+    let closed = closed(read, (from, to), &kind).await.map_err(unavailable)?;
     let of =
         |duration: fn(&Entry) -> Option<i64>| Distribution::of(closed.entries.iter().filter_map(duration).collect());
     let answer = DurationsOf {
@@ -401,6 +406,7 @@ pub(super) async fn durations(read: &Read, request: &Request) -> Result<Response
         lead: of(|entry| entry.durations.duration_ms),
         first: of(|entry| entry.durations.first_duration_ms),
         cycle: of(|entry| entry.durations.cycle_time_ms),
+        kept: kept(read, &query, closed.entries.iter().filter_map(closed_life), as_of),
         cut: closed.cut,
     };
     Ok(Response::json(200, &answer))
@@ -442,6 +448,7 @@ pub(super) async fn aging(read: &Read, request: &Request) -> Result<Response, Pr
             p85: older(lead.p85_ms),
             p95: older(lead.p95_ms),
         },
+        kept: kept(read, &query, open.entries.iter().filter_map(open_life), as_of),
         closed: Compared {
             from,
             to,
@@ -548,6 +555,35 @@ async fn closed(read: &Read, (from, to): (Time, Time), kind: &Kind) -> Result<Co
     counted(read, &By::Closed, span, Order::Newest, kind).await
 }
 
+/// Whether some of the tickets that a query asks for keep their targets.
+fn kept<'a>(read: &Read, query: &Query, lives: impl Iterator<Item = Life<'a>>, as_of: Time) -> Kept {
+    // JIRA's keys of projects have no small letters.
+    let project = query.text(PROJECT.name).map(str::to_uppercase);
+    let priorities = query.names(PRIORITY.name);
+    Kept::of(&read.policy, project.as_deref(), priorities, lives, as_of)
+}
+
+/// A closed ticket's life, if it is known when it began.
+fn closed_life(entry: &Entry) -> Option<Life<'_>> {
+    let closed_at = entry.at?;
+    Some(Life {
+        project: entry.project.as_deref(),
+        priority: entry.priority.as_deref(),
+        created_at: closed_at.saturating_add(-entry.durations.duration_ms?),
+        closed_at: Some(closed_at),
+    })
+}
+
+/// An open ticket's life, if it is known when it began.
+fn open_life(entry: &Entry) -> Option<Life<'_>> {
+    Some(Life {
+        project: entry.project.as_deref(),
+        priority: entry.priority.as_deref(),
+        created_at: entry.at?,
+        closed_at: None,
+    })
+}
+
 /// The span that a query asks for.
 fn span(query: &Query, as_of: Time, days: i64, most: i64) -> Result<(Time, Time), Problem> {
     in_order(query, FROM.name, TO.name)?;
@@ -604,6 +640,18 @@ mod examples {
         }
     }
 
+    fn kept(closed_at: Option<Time>) -> Kept {
+        let rules = r#"{"sla": [{"priority": "High", "close": "4h"}]}"#;
+        let policy: ticket::Policy = serde_json::from_str(rules).expect("the sample's policy is one");
+        let life = Life {
+            project: Some("SHOP"),
+            priority: Some("High"),
+            created_at: at("2026-11-21T07:00:00.000Z"),
+            closed_at,
+        };
+        Kept::of(&policy, None, None, [life], span().1)
+    }
+
     pub(super) fn durations() -> DurationsOf {
         let (from, to, as_of) = span();
         let ticket = ticket::fold(
@@ -621,6 +669,7 @@ mod examples {
             lead: of(durations.duration_ms),
             first: of(durations.first_duration_ms),
             cycle: of(durations.cycle_time_ms),
+            kept: kept(ticket.closed_at),
             cut: None,
         }
     }
@@ -638,6 +687,7 @@ mod examples {
             open: 1,
             age_unknown: 0,
             older_than: OlderThan { p50: 1, p85: 1, p95: 1 },
+            kept: kept(None),
             ages: Distribution::of(vec![BUCKETS_MS[4]]),
             items: vec![View::example()],
             cut: None,

@@ -1,5 +1,7 @@
 //! The counting against references that are as naive as can be.
 
+mod kept;
+
 use proptest::prelude::*;
 
 use super::*;

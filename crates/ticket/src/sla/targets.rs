@@ -124,16 +124,27 @@ impl Targets {
 
     /// What the most specific rule that speaks of a target says.
     pub(crate) fn of(&self, target: Target, project: Option<&str>, priority: Option<&str>) -> Option<Chosen> {
+        self.rule(target, project, priority).map(|(_, chosen)| chosen)
+    }
+
+    /// The same, with the rule.
+    pub(crate) fn rule(
+        &self,
+        target: Target,
+        project: Option<&str>,
+        priority: Option<&str>,
+    ) -> Option<(&Rule, Chosen)> {
         let speaking = self
             .0
             .iter()
             .filter(|rule| rule.is_for(project, priority) && rule.says(target).is_some());
         let rule = speaking.max_by_key(|rule| rule.specificity())?;
         let Length(ms) = rule.says(target)??;
-        Some(Chosen {
+        let chosen = Chosen {
             ms,
             measure: rule.measure,
-        })
+        };
+        Some((rule, chosen))
     }
 }
 
