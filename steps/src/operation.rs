@@ -83,6 +83,8 @@ pub enum Takes {
     Name,
     /// Names with commas between them.
     Names,
+    /// What people type to find something.
+    Words,
     OneOf(&'static [&'static str]),
 }
 
@@ -122,7 +124,7 @@ impl Takes {
             }
             Self::Cursor => json!({ "type": "string", "pattern": "^[A-Za-z0-9_-]+$" }),
             Self::Moment => json!({ "type": "string", "format": "date-time" }),
-            Self::Name => json!({ "type": "string", "minLength": 1, "maxLength": NAME_BYTES }),
+            Self::Name | Self::Words => json!({ "type": "string", "minLength": 1, "maxLength": NAME_BYTES }),
             Self::Names => {
                 let name = json!({ "type": "string", "minLength": 1, "maxLength": NAME_BYTES });
                 json!({ "type": "array", "items": name, "minItems": 1, "maxItems": NAMES })
@@ -144,6 +146,8 @@ impl Takes {
                 .ok_or_else(|| "a moment such as 2026-11-21T07:00:00Z".to_owned()),
             Self::Name if is_name(text) => Ok(Taken::Text(text.to_owned())),
             Self::Name => Err(format!("a name of 1 to {NAME_BYTES} bytes")),
+            Self::Words if is_name(text) && !text.trim().is_empty() => Ok(Taken::Text(text.to_owned())),
+            Self::Words => Err(format!("words of 1 to {NAME_BYTES} bytes together")),
             Self::Names => {
                 let names: BTreeSet<String> = text.split(',').map(|name| name.trim().to_owned()).collect();
                 match names.len() <= NAMES && names.iter().all(|name| is_name(name)) {

@@ -8,6 +8,7 @@ pub(crate) mod metrics;
 pub(crate) mod recompute;
 pub(crate) mod ticket;
 mod times;
+mod words;
 
 use ::ticket::{IssueKey, Policy, SiteId, TicketId, Time};
 use schemars::{JsonSchema, SchemaGenerator};

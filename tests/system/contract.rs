@@ -50,9 +50,15 @@ struct Made {
 
 #[derive(Clone, Debug)]
 enum Id {
+    /// One of what the path is about.
     Known(prop::sample::Index),
+    /// One of whatever there is.
+    Any(prop::sample::Index),
     Other(String),
 }
+
+/// What can stand for an id in a path, by how the path begins.
+type Ids = BTreeMap<&'static str, Vec<String>>;
 
 impl Contract {
     fn new(mut document: Value) -> Self {
@@ -268,7 +274,8 @@ fn requests(contract: &Contract) -> BoxedStrategy<Made> {
             _ => prop::option::weighted(0.05, unknown).boxed(),
         };
         let id = prop_oneof![
-            4 => any::<prop::sample::Index>().prop_map(Id::Known),
+            3 => any::<prop::sample::Index>().prop_map(Id::Known),
+            1 => any::<prop::sample::Index>().prop_map(Id::Any),
             1 => prop::sample::select(vec!["TEST-999", "nowhere~1", "~", "a b", "%F0%9F%90%9B", LONG])
                 .prop_map(|id| Id::Other(id.to_owned())),
         ];
@@ -296,9 +303,12 @@ fn escaped(value: &str) -> String {
     value.bytes().map(escape).collect()
 }
 
-async fn send(server: &Server, operation: &Operation, known: &[String], made: &Made) -> (u16, String, String) {
+async fn send(server: &Server, operation: &Operation, known: &Ids, made: &Made) -> (u16, String, String) {
+    let all: Vec<&String> = known.values().flatten().collect();
+    let of_path = known.iter().find(|(path, _)| operation.path.starts_with(**path));
     let id = match &made.id {
-        Id::Known(index) => index.get(known).clone(),
+        Id::Known(index) => of_path.map(|(_, ids)| index.get(ids).clone()).unwrap_or_default(),
+        Id::Any(index) => (*index.get(&all)).clone(),
         Id::Other(id) => id.clone(),
     };
     let id = id.replace(' ', "%20");
@@ -355,7 +365,7 @@ fn judge(made: &Made, status: u16, body: &str) -> Result<(), String> {
 }
 
 /// Deliveries, so that there is something to ask for; what can stand for an id in a path.
-async fn populate(server: &Server) -> Vec<String> {
+async fn populate(server: &Server) -> Ids {
     let mut names = Vec::new();
     for number in 1..=4 {
         let issue = Issue { number };
@@ -380,18 +390,16 @@ async fn populate(server: &Server) -> Vec<String> {
         .as_str()
         .expect("the rejected delivery")
         .to_owned();
+    let some = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect();
     // Only the flat ticket can be changed: it comes up more often.
-    let some = [
-        "TEST-1",
-        "jira.example.com~2",
-        &flat,
-        &flat,
-        &flat,
-        &rejected,
-        &names[0],
-        &names[8],
-    ];
-    some.map(str::to_owned).into()
+    Ids::from([
+        (
+            "/tickets/",
+            some(&["TEST-1", "jira.example.com~2", &flat, &flat, &flat]),
+        ),
+        ("/executions/", some(&[&names[0], &names[8]])),
+        ("/deliveries/", some(&[&rejected])),
+    ])
 }
 
 #[test]

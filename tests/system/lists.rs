@@ -125,6 +125,9 @@ async fn tickets_are_listed_by_what_they_are_page_by_page() {
         ("priority=High,Highest", "gfcdb"),
         ("priority=high&state=open", "c"),
         ("project=SHOP", ""),
+        ("q=A", "a"),
+        ("q=a%20b", ""),
+        ("q=nothing-12", ""),
         (
             "created_from=2026-10-01T00:00:00Z&created_to=2026-10-31T12:00:20Z",
             "ecd",
@@ -194,9 +197,73 @@ async fn tickets_are_listed_by_what_they_are_page_by_page() {
     assert_eq!((status, &problem["field"]), (422, &json!("cursor")));
 }
 
+/// A delivery with another text in place of one that it has.
+fn changed(body: Vec<u8>, from: &str, to: &str) -> Vec<u8> {
+    let body = String::from_utf8(body).expect("a body is text");
+    assert!(body.contains(from), "{body}");
+    body.replace(from, to).into_bytes()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tickets_are_found_by_their_words_and_by_every_key_they_had() {
+    let server = Server::start();
+    let issue = |number: u32| Issue { number };
+    let elsewhere = changed(issue(1).created(), "jira.example.com", "jira.example.org");
+    let elsewhere = changed(elsewhere, "Issue number 1", "Another one, elsewhere");
+    deliver(
+        &server,
+        [issue(1).created(), issue(2).created(), issue(12).created(), elsewhere],
+    )
+    .await;
+    // Moved to another project; and one whose summary speaks of what only looks like a key.
+    let moved = changed(issue(2).started(60_000), "TEST-2", "OPS-4");
+    deliver(
+        &server,
+        [
+            moved,
+            changed(issue(3).created(), "Issue number 3", "Names are no UTF-8"),
+        ],
+    )
+    .await;
+    let one = "Issue number 1";
+    let cases: [(&str, &[&str]); 12] = [
+        ("q=NUMBER", &[one, "Issue number 12", "Issue number 2"]),
+        ("q=number%20test-1", &[one, "Issue number 12"]),
+        ("q=test-12", &["Issue number 12"]),
+        // A whole key: on two sites, and no other that begins so.
+        ("q=Test-1", &["Another one, elsewhere", one]),
+        ("q=test-1&created_to=2020-01-01T00:00:00Z", &[]),
+        (
+            "q=test-1&state=open&priority=High&project=test",
+            &["Another one, elsewhere", one],
+        ),
+        ("q=test-1&state=closed", &[]),
+        ("q=test-2", &["Issue number 2"]),
+        ("q=ops-4", &["Issue number 2"]),
+        ("q=ops", &["Issue number 2"]),
+        ("q=utf-8", &["Names are no UTF-8"]),
+        ("q=utf-9", &[]),
+    ];
+    for (query, expected) in cases {
+        for limit in [1, 200] {
+            for order in ["newest", "oldest"] {
+                let (mut found, _) = all(&server, &format!("{query}&order={order}&limit={limit}")).await;
+                // All were created in the same millisecond.
+                found.sort();
+                assert_eq!(found, expected, "{query}, {order}, {limit} a page");
+            }
+        }
+    }
+    for wrong in ["q=", "q=%20"] {
+        let (status, problem) = server.get(&format!("/tickets?{wrong}")).await;
+        assert_eq!((status, &problem["field"]), (422, &json!("q")), "{problem}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_numbers_are_those_of_the_tickets_however_often_they_were_delivered() {
-    let server = Server::start();
+    let targets = r#"Policy={"sla": [{"close": "300d"}, {"priority": "High", "close": "2h"}]}"#;
+    let server = Server::start_with(&["--parameter", targets]);
     deliver(&server, FLATS.iter().map(body)).await;
     for flat in &FLATS {
         assert!(server.post(&body(flat)).await.0 <= 202, "again");
@@ -248,10 +315,19 @@ async fn the_numbers_are_those_of_the_tickets_however_often_they_were_delivered(
     assert_eq!(durations["lead"]["p50_ms"], 59 * 60_000);
     assert_eq!(durations["lead"]["p95_ms"], 4 * 86_400_000_i64);
     assert_eq!(durations["cycle"]["count"], 0, "a flat ticket is never started");
+    let rule = |priority: Value, hours: i64, tickets: i64, over: i64| {
+        json!({ "project": null, "priority": priority,
+        "target_ms": hours * 3_600_000, "tickets": tickets, "over": over })
+    };
+    let high_ones = json!({ "target_ms": null, "tickets": 3, "over": 1,
+        "rules": [rule(Value::Null, 7_200, 0, 0), rule(json!("High"), 2, 3, 1)] });
+    assert_eq!(durations["kept"], high_ones, "d took four days");
     let (_, high) = server
         .get(&format!("/metrics/durations?{october}&priority=High&project=none"))
         .await;
     assert_eq!(high["tickets"], 0);
+    let none = json!({ "target_ms": 7_200_000, "tickets": 0, "over": 0, "rules": [rule(json!("High"), 2, 0, 0)] });
+    assert_eq!(high["kept"], none, "the target is known before anything is closed");
 
     let (_, throughput) = server.get(&format!("/metrics/throughput?{october}")).await;
     assert_eq!(
@@ -279,6 +355,9 @@ async fn the_numbers_are_those_of_the_tickets_however_often_they_were_delivered(
         .map(|item| &item["summary"])
         .collect();
     assert_eq!(oldest, ["a", "c"]);
+    let (_, high) = server.get("/metrics/aging?priority=high").await;
+    let late = json!({ "target_ms": 7_200_000, "tickets": 1, "over": 1, "rules": [rule(json!("High"), 2, 1, 1)] });
+    assert_eq!((&high["open"], &high["kept"]), (&json!(1), &late), "c: {high}");
 
     let issue = Issue { number: 1 };
     deliver(&server, [issue.resolved(600_000)]).await;
@@ -310,10 +389,13 @@ async fn the_numbers_are_those_of_the_tickets_however_often_they_were_delivered(
 }
 
 /// What each route asks the table at most, five tickets wanted, however many there are.
-const ASKED: [(&str, usize); 19] = [
+const ASKED: [(&str, usize); 21] = [
     ("/tickets?limit=5", 1 + 1 + 1 + 1 + 5),
     ("/tickets?state=open&limit=5", 1 + 1 + 1 + 1 + 5),
     ("/tickets?status=open&limit=5", 1 + 1 + 1 + 1 + 5),
+    ("/tickets?q=many&limit=5", 1 + 1 + 1 + 1 + 5),
+    // Nothing has that key, and no summary these words.
+    ("/tickets?q=many-12&limit=5", 1 + 1 + 1 + 6),
     ("/tickets/{id}", 3),
     // And the categories of its site's statuses.
     ("/tickets/{id}/history", 2),

@@ -12,6 +12,7 @@ use crate::{Target, style};
 #[command(after_help = "Examples:
   ticketflow tickets --state open --order oldest
   ticketflow tickets --priority High,Highest --created-from 2026-11-01T00:00:00Z
+  ticketflow tickets --q 'basket checkout' --state open
   ticketflow tickets --state closed --all --json          a ticket a line")]
 pub(crate) struct Options {
     /// Only those that stand so.
@@ -26,6 +27,9 @@ pub(crate) struct Options {
     /// Only those of this project.
     #[arg(long)]
     project: Option<String>,
+    /// Only those with each of these words in the summary, or a key that begins so.
+    #[arg(long, value_name = "WORDS")]
+    q: Option<String>,
     /// Only those created at or after this moment.
     #[arg(long, value_name = "TIME")]
     created_from: Option<String>,
@@ -61,6 +65,7 @@ impl Options {
             ("status", &self.status),
             ("priority", &self.priority),
             ("project", &self.project),
+            ("q", &self.q),
             ("created_from", &self.created_from),
             ("created_to", &self.created_to),
             ("closed_from", &self.closed_from),

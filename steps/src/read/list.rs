@@ -2,20 +2,21 @@
 //!
 //! One index answers. What it does not know is looked up in the tickets that it names, which are read for the answer
 //! anyway; since a filter may leave few of them, how many are read for one page has a bound, and a page that is short
-//! because of it carries a cursor.
+//! because of it carries a cursor. A whole key is an index of its own.
 
 use std::collections::{BTreeSet, VecDeque};
 
 use schemars::{JsonSchema, SchemaGenerator};
 use serde::Serialize;
-use ticket::{State, TicketView, Time};
+use ticket::{State, Texts, TicketId, TicketView, Time};
 
 use super::ticket::{View, views};
+use super::words::Words;
 use super::{Read, unavailable};
 use crate::http::{Problem, Request, Response};
 use crate::openapi::example;
 use crate::operation::{Access, Answer, CURSOR, LIMIT_OF_LIST, MAX_LIMIT, Operation, Parameter, Query, Takes, invalid};
-use crate::table::{By, Entry, Order, Span};
+use crate::table::{By, Entry, Error, Order, Span};
 
 /// Walks through an index for one page, each over at most [`MONTHS`](crate::table::MONTHS) months and
 /// [`ENTRIES`] entries.
@@ -26,6 +27,9 @@ const ENTRIES: usize = 1_000;
 const TICKETS: usize = 1_000;
 /// An answer's items, in bytes: Lambda's 6 MB, with room for what JSON in JSON costs.
 const PAGE_BYTES: usize = 4 << 20;
+
+/// What a place among the tickets with a key begins with; no place in an index does.
+const WITH_KEY: &str = "key ";
 
 pub(super) const STATES: [&str; 4] = ["open", "closed", "deleted", "unknown"];
 
@@ -52,6 +56,12 @@ pub(crate) const LIST: Operation = Operation {
         },
         PRIORITY,
         PROJECT,
+        Parameter {
+            name: "q",
+            takes: Takes::Words,
+            about: "Each of these words is in the summary or begins the key, without regard to case. A whole key finds \
+                    the ticket that has or had it, at once.",
+        },
         Parameter {
             name: "created_from",
             takes: Takes::Moment,
@@ -157,6 +167,7 @@ struct Filter {
     /// In lower case.
     status: Option<String>,
     kind: Kind,
+    words: Words,
     created: Span,
     closed: Span,
 }
@@ -177,6 +188,7 @@ impl Filter {
             state,
             status: query.text("status").map(str::to_lowercase),
             kind: Kind::of(query),
+            words: query.text("q").map(Words::of).unwrap_or_default(),
             created: span("created_from", "created_to"),
             closed: span("closed_from", "closed_to"),
         }
@@ -212,11 +224,16 @@ impl Filter {
             (Some(names), None) => names.first().is_some_and(|name| *by == By::Priority(name.clone())),
             (Some(_), Some(_)) => false,
         };
-        self.status.is_none() && !other && kind
+        self.status.is_none() && self.words.is_empty() && !other && kind
     }
 
     /// An index may be behind the table, which decides.
-    fn takes(&self, ticket: &TicketView) -> bool {
+    fn takes(&self, ticket: &TicketView, texts: &Texts) -> bool {
+        let summary = texts.summary().map(|text| text.value.as_str());
+        self.takes_any_words(ticket) && self.words.are_in(summary, ticket.key.as_ref())
+    }
+
+    fn takes_any_words(&self, ticket: &TicketView) -> bool {
         let is_in = |span: Span, at: Option<Time>| {
             span == Span::default()
                 || at.is_some_and(|at| span.from.is_none_or(|from| from <= at) && span.to.is_none_or(|to| at < to))
@@ -240,9 +257,14 @@ pub(super) async fn list(read: &Read, request: &Request) -> Result<Response, Pro
         Some("oldest") => Order::Oldest,
         _ => Order::Newest,
     };
-    let (items, place) = page(read, &filter, order, query.place(), query.limit())
+    let (place, limit) = (query.place(), query.limit());
+    let with_key = with_key(read, &filter, order, place, limit)
         .await
         .map_err(unavailable)?;
+    let (items, place) = match with_key {
+        Some(page) => page,
+        None => page(read, &filter, order, place, limit).await.map_err(unavailable)?,
+    };
     let next = query.next(place.as_deref());
     Ok(Response::json(200, &Tickets { items, next }))
 }
@@ -257,6 +279,50 @@ pub(super) fn in_order(query: &Query, from: &str, to: &str) -> Result<(), Proble
     }
 }
 
+/// The page of the tickets that have or had the key that is asked for, which its own items know; `None` if there are
+/// none, or no key is asked for: then the words decide.
+async fn with_key(
+    read: &Read,
+    filter: &Filter,
+    order: Order,
+    after: Option<&str>,
+    limit: usize,
+) -> Result<Option<(Vec<View>, Option<String>)>, Error> {
+    let Some(key) = filter.words.key() else {
+        return Ok(None);
+    };
+    let after = match after.map(|place| place.strip_prefix(WITH_KEY)) {
+        Some(None) => return Ok(None),
+        Some(Some(ticket)) => Some(ticket),
+        None => None,
+    };
+    let ids: Vec<TicketId> = read.table.tickets_with_key(&key).await?.into_iter().collect();
+    if ids.is_empty() {
+        return Ok(None);
+    }
+    let mut shown = read.table.all_shown(&ids).await?;
+    let is_by_closing = filter.closed != Span::default();
+    shown.sort_unstable_by_key(|(id, fold, _)| {
+        let view = &fold.view;
+        (if is_by_closing { view.closed_at } else { view.created_at }, id.clone())
+    });
+    if order == Order::Newest {
+        shown.reverse();
+    }
+    if let Some(after) = after {
+        let ended = shown.iter().position(|(id, ..)| id.to_string() == after);
+        shown.drain(..ended.map_or(shown.len(), |index| index + 1));
+    }
+    shown.retain(|(_, fold, _)| filter.takes_any_words(&fold.view));
+    let is_cut = limit < shown.len();
+    shown.truncate(limit);
+    let place = shown
+        .last()
+        .filter(|_| is_cut)
+        .map(|(id, ..)| format!("{WITH_KEY}{id}"));
+    Ok(Some((views(read, shown).await?, place)))
+}
+
 /// A page, and the place at which it ends if there may be more.
 async fn page(
     read: &Read,
@@ -264,7 +330,7 @@ async fn page(
     order: Order,
     after: Option<&str>,
     limit: usize,
-) -> Result<(Vec<View>, Option<String>), crate::table::Error> {
+) -> Result<(Vec<View>, Option<String>), Error> {
     let (by, span, shows_kind) = filter.index();
     let at_once = if filter.is_indexed(&by) { limit } else { ENTRIES };
     let (mut items, mut bytes) = (Vec::new(), 0);
@@ -301,7 +367,7 @@ async fn page(
         tickets += group.len();
         let ids: Vec<_> = group.iter().map(|entry| entry.ticket.clone()).collect();
         let mut shown = read.table.all_shown(&ids).await?;
-        shown.retain(|(_, fold, _)| filter.takes(&fold.view));
+        shown.retain(|(_, fold, seen)| filter.takes(&fold.view, &seen.texts));
         let is_cut = limit - items.len() < shown.len();
         shown.truncate(limit - items.len());
         let mut shown: VecDeque<View> = views(read, shown).await?.into();

@@ -40,6 +40,7 @@ fn the_index_that_leaves_the_fewest_tickets_answers() {
     assert_eq!(chosen(&[priority, project]), (By::Project("shop".to_owned()), false));
     assert_eq!(chosen(&[since, ("status", "Done")]), (By::Closed, false));
     assert_eq!(chosen(&[open, ("status", "To Do")]), (By::State(State::Open), false));
+    assert_eq!(chosen(&[open, ("q", "basket")]), (By::State(State::Open), false));
 }
 
 #[test]
@@ -47,30 +48,32 @@ fn every_condition_must_hold_of_a_ticket() {
     let event = crate::openapi::sample::delivery();
     let ticket = ticket::fold(&event.facts, &ticket::Policy::default(), &ticket::Categories::default());
     let view = TicketView::new(&event.ticket(), &ticket, &event.texts);
-    let cases: [(&str, &str, &str); 8] = [
+    let texts = event.texts;
+    let cases: [(&str, &str, &str); 9] = [
         ("state", "closed", "open"),
         ("status", "DONE", "To Do"),
         ("priority", "low,high", "low"),
         ("project", "shop", "shop2"),
+        ("q", "SHOP- basket", "shop-2"),
         ("created_from", "2026-11-21T07:00:00.000Z", "2026-11-21T07:00:00.001Z"),
         ("created_to", "2026-11-21T07:00:00.001Z", "2026-11-21T07:00:00.000Z"),
         ("closed_from", "2026-11-21T11:54:00.000Z", "2026-11-21T11:54:00.001Z"),
         ("closed_to", "2026-11-21T11:54:00.001Z", "2026-11-21T11:54:00.000Z"),
     ];
     let all: Vec<(&str, &str)> = cases.map(|(name, right, _)| (name, right)).into();
-    assert!(filter(&all).takes(&view));
+    assert!(filter(&all).takes(&view, &texts));
     for (name, right, wrong) in cases {
-        assert!(filter(&[(name, right)]).takes(&view), "{name}={right}");
-        assert!(!filter(&[(name, wrong)]).takes(&view), "{name}={wrong}");
+        assert!(filter(&[(name, right)]).takes(&view, &texts), "{name}={right}");
+        assert!(!filter(&[(name, wrong)]).takes(&view, &texts), "{name}={wrong}");
     }
     let undated = TicketView {
         created_at: None,
         priority: None,
         ..view
     };
-    assert!(!filter(&[("created_to", "2030-01-01T00:00:00Z")]).takes(&undated));
-    assert!(!filter(&[("priority", "High")]).takes(&undated));
-    assert!(filter(&[]).takes(&undated));
+    assert!(!filter(&[("created_to", "2030-01-01T00:00:00Z")]).takes(&undated, &texts));
+    assert!(!filter(&[("priority", "High")]).takes(&undated, &texts));
+    assert!(filter(&[]).takes(&undated, &texts));
 }
 
 #[test]
