@@ -169,6 +169,7 @@ fn entry(id: &TicketId, ticket: &Ticket, breach: &Breach) -> Entry {
         "state": ticket.state,
         "target": clock.target,
         "target_ms": clock.target_ms,
+        "time": clock.measure,
         "since": clock.since,
         "due_at": clock.due_at,
         "breached_at": clock.due_at,

@@ -39,6 +39,8 @@ pub enum Error {
     Zone(String),
     #[error("{0:?} are no hours such as 09:00-17:30, within one day and the beginning first")]
     Hours(String),
+    #[error("there are no days")]
+    NoDays,
     #[error("there are no hours")]
     NoHours,
     #[error("the hours {0} and {1} overlap or are not in order")]
@@ -152,6 +154,9 @@ impl TryFrom<Written> for Calendar {
             .iter()
             .map(|text| Hours::parse(text))
             .collect::<Result<_, _>>()?;
+        if written.days.is_empty() {
+            return Err(Error::NoDays);
+        }
         if hours.is_empty() {
             return Err(Error::NoHours);
         }
@@ -178,6 +183,16 @@ impl From<Calendar> for Written {
     }
 }
 
+/// A part of a span within one date, in which the clock on the wall runs as time does.
+struct Piece {
+    from: i64,
+    until: i64,
+    /// The date's beginning, as if its wall showed UTC.
+    midnight: i64,
+    /// What the wall shows at `from`, after midnight.
+    wall: i64,
+}
+
 impl Calendar {
     /// The milliseconds from `from` to `to` that are working time; `None` if that is longer than [`MAX_SPAN_MS`].
     ///
@@ -187,9 +202,44 @@ impl Calendar {
         if MAX_SPAN_MS < to.since(from) {
             return None;
         }
-        let (mut at, end) = (from.millis(), to.millis());
-        let mut worked_ms = 0;
-        while at < end {
+        let pieces = self.pieces(from.millis(), to.millis());
+        Some(
+            pieces
+                .flat_map(|piece| self.open(piece))
+                .map(|(from, to)| to - from)
+                .sum(),
+        )
+    }
+
+    /// The first moment by which so much working time will have passed since `from`; `None` if that is not within
+    /// [`MAX_SPAN_MS`]. O(days).
+    pub fn after(&self, from: Time, worked_ms: i64) -> Option<Time> {
+        let mut left = worked_ms;
+        if left <= 0 {
+            return Some(from);
+        }
+        let end = from.saturating_add(MAX_SPAN_MS).millis();
+        let mut open = self.pieces(from.millis(), end).flat_map(|piece| self.open(piece));
+        let last = open.find_map(|(from, to)| {
+            let at = from + left;
+            left -= to - from;
+            (left <= 0).then_some(at)
+        });
+        last.and_then(|at| Time::from_millis(at).ok())
+    }
+
+    /// The working time of a week without holidays.
+    pub fn week_ms(&self) -> i64 {
+        let day = self.hours.iter().map(|hours| hours.to_ms - hours.from_ms);
+        day.sum::<i64>() * self.days.len() as i64
+    }
+
+    fn pieces(&self, from: i64, end: i64) -> impl Iterator<Item = Piece> {
+        let mut at = from;
+        std::iter::from_fn(move || {
+            if end <= at {
+                return None;
+            }
             let offset = self.offset_ms(at);
             let wall = at + offset;
             let midnight = wall.div_euclid(DAY_MS) * DAY_MS;
@@ -197,22 +247,33 @@ impl Calendar {
             if self.offset_ms(until - 1) != offset {
                 until = self.end_of_offset(offset, at, until - 1);
             }
-            worked_ms += self.worked_ms(midnight, wall - midnight, until + offset - midnight);
-            at = until;
-        }
-        Some(worked_ms)
+            let from = std::mem::replace(&mut at, until);
+            let wall = wall - midnight;
+            Some(Piece {
+                from,
+                until,
+                midnight,
+                wall,
+            })
+        })
     }
 
-    /// What of a date is working time between two times on the wall; the date is that of `midnight`.
-    fn worked_ms(&self, midnight: i64, from_ms: i64, to_ms: i64) -> i64 {
-        let date = DateTime::from_timestamp_millis(midnight)
+    /// What of a piece is working time, in order.
+    fn open(&self, piece: Piece) -> impl Iterator<Item = (i64, i64)> {
+        let date = DateTime::from_timestamp_millis(piece.midnight)
             .expect("the bounds of Time lie days within chrono's")
             .date_naive();
-        if !self.days.contains(&date.weekday().into()) || self.holidays.contains(&date) {
-            return 0;
-        }
-        let shared = |hours: &Hours| (hours.to_ms.min(to_ms) - hours.from_ms.max(from_ms)).max(0);
-        self.hours.iter().map(shared).sum()
+        let is_worked = self.days.contains(&date.weekday().into()) && !self.holidays.contains(&date);
+        let hours = if is_worked { self.hours.as_slice() } else { &[] };
+        // From the wall's time to the moment.
+        let shift = piece.from - piece.wall;
+        hours.iter().filter_map(move |hours| {
+            let (from, to) = (
+                (hours.from_ms + shift).max(piece.from),
+                (hours.to_ms + shift).min(piece.until),
+            );
+            (from < to).then_some((from, to))
+        })
     }
 
     /// How far the clock on the wall is ahead of UTC.

@@ -12,7 +12,7 @@ use crate::chain::{self, Evidence, Known, Origin, Shown, first_between};
 use crate::fact::{Category, Change, Fact, Field, Named, Snapshot, sha256_hex};
 use crate::flat;
 use crate::ids::IssueKey;
-use crate::policy::{Done, Policy};
+use crate::policy::{Done, Policy, Started};
 use crate::sla::{self, Clocks, Placed};
 use crate::spent::Spent;
 use crate::time::Time;
@@ -30,7 +30,8 @@ pub struct Ticket {
     pub resolution: Option<Named>,
     pub state: State,
     pub created_at: Option<Time>,
-    /// The first entry into a status of the category `indeterminate`.
+    /// When work on it first began: the first entry into a status of the category `indeterminate`, unless the policy says
+    /// otherwise.
     pub started_at: Option<Time>,
     /// The entry into the last uninterrupted run of done statuses, if the ticket is still in it.
     pub closed_at: Option<Time>,
@@ -174,10 +175,7 @@ pub fn fold<'a>(facts: impl IntoIterator<Item = &'a Fact>, policy: &Policy, cate
     );
 
     let priority = facts.priority();
-    let started_at = history
-        .iter()
-        .find(|stay| stay.category == Some(Category::Indeterminate))
-        .map(|stay| stay.at);
+    let started_at = history.iter().find(|stay| judge.is_start(stay)).map(|stay| stay.at);
     let clocks = match policy.sla.is_empty() {
         true => Clocks::default(),
         false => {
@@ -522,6 +520,19 @@ impl Judge<'_> {
             return Some(done.contains(status.identity()));
         }
         self.category(status).map(|category| category == Category::Done)
+    }
+
+    /// Whether work begins with this stay, if it did not before.
+    fn is_start(&self, stay: &Stay) -> bool {
+        if let (Started::StatusIds(projects), Some(project)) = (&self.policy.started, self.project)
+            && let Some(started) = projects.get(project)
+        {
+            return stay
+                .status
+                .as_ref()
+                .is_some_and(|status| started.contains(status.identity()));
+        }
+        stay.category == Some(Category::Indeterminate)
     }
 
     fn is_done(&self, status: Option<&Named>, has_resolution: Option<bool>) -> Option<bool> {

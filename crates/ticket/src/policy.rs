@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::calendar::Calendar;
 use crate::fact::Category;
@@ -12,11 +12,12 @@ use crate::sla::Targets;
 
 /// How tickets are judged. As JSON it is a template parameter; what is left out has its default.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(remote = "Self", default, deny_unknown_fields)]
 pub struct Policy {
     /// Greater for a later policy. A stored fold is only replaced by one with a policy at least as new.
     pub version: u32,
     pub done: Done,
+    pub started: Started,
     /// The priorities that per-minute counts look at, by name.
     pub priorities: BTreeSet<String>,
     /// Categories by status id, which overrule what bodies say.
@@ -45,16 +46,46 @@ pub enum Done {
     Both,
 }
 
+/// When work on a ticket starts.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Started {
+    /// When it first comes to a status of the category `indeterminate`.
+    #[default]
+    Category,
+    /// When it first comes to one of these, by project key. In a project that is not listed the category decides.
+    StatusIds(BTreeMap<String, BTreeSet<String>>),
+}
+
 impl Default for Policy {
     fn default() -> Self {
         Self {
             version: 1,
             done: Done::default(),
+            started: Started::default(),
             priorities: ["High", "Highest"].map(str::to_owned).into(),
             categories: BTreeMap::new(),
             calendar: None,
             sla: Targets::default(),
         }
+    }
+}
+
+impl Serialize for Policy {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Policy {
+    /// Refuses, too, what its parts let pass and what cannot be of them together.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let policy = Self::deserialize(deserializer)?;
+        policy
+            .sla
+            .check(policy.calendar.as_ref())
+            .map_err(serde::de::Error::custom)?;
+        Ok(policy)
     }
 }
 

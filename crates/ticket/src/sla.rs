@@ -8,6 +8,9 @@
 //!
 //! A clock that runs has the target of the project and the priority that the ticket has now, so that moving the ticket
 //! moves the due moment; one that has stopped keeps the target that it was stopped under.
+//!
+//! A target counts all time, or that within working hours. Then it is due when the last of them is used up: a ticket
+//! closed in the night after that moment is late, however little was worked in between.
 
 pub mod targets;
 pub mod timer;
@@ -68,6 +71,8 @@ pub struct Sla {
     pub target: Target,
     /// How long it may take.
     pub target_ms: i64,
+    /// What counts of the time that passes.
+    pub time: Measure,
     pub due_at: Time,
     /// When the target was met, in time or late.
     pub met_at: Option<Time>,
@@ -102,6 +107,7 @@ impl Clock {
         Sla {
             target: self.target,
             target_ms: self.target_ms,
+            time: self.measure,
             due_at: self.due_at,
             met_at: self.met_at,
             remaining_ms: self.target_ms - self.measure.between(self.since, end, policy),

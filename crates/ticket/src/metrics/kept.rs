@@ -10,14 +10,14 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::policy::Policy;
-use crate::sla::Target;
 use crate::sla::targets::Chosen;
+use crate::sla::{Measure, Target};
 use crate::time::Time;
 
 /// How some tickets keep their targets of the time to close.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Kept {
-    /// The target that all of them have; null where there are several, or none.
+    /// The target that all of them have, of all the time that passes; null where there are several, or none.
     pub target_ms: Option<i64>,
     /// Those that have a target.
     pub tickets: usize,
@@ -35,6 +35,8 @@ pub struct KeptRule {
     /// Of which priority's tickets the rule is; null for every priority's.
     pub priority: Option<String>,
     pub target_ms: i64,
+    /// What counts of the time that passes.
+    pub time: Measure,
     pub tickets: usize,
     pub over: usize,
 }
@@ -77,9 +79,10 @@ impl Kept {
             rule.over += usize::from(is_over);
         }
         let rules: Vec<KeptRule> = rules.into_values().collect();
-        let targets: BTreeSet<i64> = rules.iter().map(|rule| rule.target_ms).collect();
+        let targets: BTreeSet<_> = rules.iter().map(|rule| (rule.time, rule.target_ms)).collect();
+        let target = targets.first().filter(|_| targets.len() == 1);
         Self {
-            target_ms: targets.first().copied().filter(|_| targets.len() == 1),
+            target_ms: target.filter(|(time, _)| time.is_calendar()).map(|(_, ms)| *ms),
             tickets: rules.iter().map(|rule| rule.tickets).sum(),
             over: rules.iter().map(|rule| rule.over).sum(),
             rules,
@@ -104,6 +107,7 @@ fn note<'rules, 'policy>(
             project: rule.project.clone(),
             priority: rule.priority.clone(),
             target_ms: chosen.ms,
+            time: chosen.measure,
             tickets: 0,
             over: 0,
         });

@@ -8,11 +8,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::Target;
+use crate::calendar::{Calendar, MAX_SPAN_MS};
 use crate::policy::Policy;
 use crate::time::Time;
 
 /// The longest target. A clock's execution ends after a year on AWS, and it waits for a whole target.
 const MAX_TARGET_DAYS: i64 = 300;
+/// How many days the longest target in business time may take by the calendar's weeks alone: holidays come on top.
+const MAX_BUSINESS_DAYS: i64 = 200;
 const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
 
 /// Rules that say how long tickets may take. As JSON a list; an empty one sets no targets.
@@ -42,18 +45,24 @@ pub struct Rule {
 }
 
 /// Which time counts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Measure {
     /// All of it.
     #[default]
     Calendar,
+    /// That within the working hours of the policy's calendar.
+    Business,
 }
 
 /// A length of time, more than none. As text a sum of days, hours, minutes and seconds: `1d 12h`, `30m`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Length(i64);
+pub struct Length {
+    ms: i64,
+    /// Days were among the units.
+    in_days: bool,
+}
 
 /// A target that was chosen for a ticket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +82,12 @@ pub enum Error {
     Empty(String),
     #[error("there are two rules for {0}")]
     Twice(String),
+    #[error("the rule for {0} counts business time, and there is no calendar")]
+    NoCalendar(String),
+    #[error("{0} of business time: say hours, since a day has no length of its own there")]
+    BusinessDays(String),
+    #[error("{0} of business time are more than {MAX_BUSINESS_DAYS} days by this calendar")]
+    TooLongForCalendar(String),
 }
 
 /// Reads a field that is there: `null` is then a value, too.
@@ -139,12 +154,28 @@ impl Targets {
             .iter()
             .filter(|rule| rule.is_for(project, priority) && rule.says(target).is_some());
         let rule = speaking.max_by_key(|rule| rule.specificity())?;
-        let Length(ms) = rule.says(target)??;
         let chosen = Chosen {
-            ms,
+            ms: rule.says(target)??.ms,
             measure: rule.measure,
         };
         Some((rule, chosen))
+    }
+
+    /// Whether every rule can be counted by the calendar of its policy.
+    pub(crate) fn check(&self, calendar: Option<&Calendar>) -> Result<(), Error> {
+        for rule in self.0.iter().filter(|rule| rule.measure == Measure::Business) {
+            let calendar = calendar.ok_or_else(|| Error::NoCalendar(rule.described()))?;
+            let most_ms = calendar.week_ms() * MAX_BUSINESS_DAYS / 7;
+            for length in [rule.first_start, rule.close].into_iter().flatten().flatten() {
+                if length.in_days {
+                    return Err(Error::BusinessDays(length.to_string()));
+                }
+                if most_ms < length.ms {
+                    return Err(Error::TooLongForCalendar(length.to_string()));
+                }
+            }
+        }
+        Ok(())
     }
 }
 
@@ -179,20 +210,38 @@ impl Measure {
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Calendar => "calendar",
+            Self::Business => "business",
         }
     }
 
     /// The moment when so much time will have passed.
-    pub(crate) fn after(self, since: Time, ms: i64, _: &Policy) -> Time {
-        match self {
-            Self::Calendar => since.saturating_add(ms),
+    ///
+    /// A calendar that does not open for so long, as it is full of holidays, gives the last moment there is.
+    pub(crate) fn after(self, since: Time, ms: i64, policy: &Policy) -> Time {
+        match self.calendar(policy) {
+            None => since.saturating_add(ms),
+            Some(calendar) => calendar.after(since, ms).unwrap_or(Time::LAST),
         }
     }
 
-    /// How much time passes between two moments; none, if the later one comes first.
-    pub(crate) fn between(self, from: Time, to: Time, _: &Policy) -> i64 {
+    /// How much time passes between two moments; none, if the later one comes first. Of a span that is longer than can be
+    /// measured in business time, its beginning counts.
+    pub(crate) fn between(self, from: Time, to: Time, policy: &Policy) -> i64 {
+        match self.calendar(policy) {
+            None => to.since(from).max(0),
+            Some(calendar) => {
+                let to = to.min(from.saturating_add(MAX_SPAN_MS));
+                calendar.between(from, to).expect("the span is not too long")
+            }
+        }
+    }
+
+    /// The calendar that it counts by. A clock may have been stored by a policy that had one, when there is none now:
+    /// until it is judged anew, all time counts.
+    fn calendar(self, policy: &Policy) -> Option<&Calendar> {
         match self {
-            Self::Calendar => to.since(from).max(0),
+            Self::Calendar => None,
+            Self::Business => policy.calendar.as_ref(),
         }
     }
 }
@@ -207,6 +256,7 @@ impl FromStr for Length {
         let not_a_length = || Error::NotALength(crate::text::excerpt(text));
         let mut rest = text.trim();
         let mut sum: i64 = 0;
+        let mut in_days = false;
         while !rest.is_empty() {
             let digits = rest.find(|c: char| !c.is_ascii_digit()).ok_or_else(not_a_length)?;
             let count: i64 = rest[..digits].parse().map_err(|_| not_a_length())?;
@@ -214,12 +264,13 @@ impl FromStr for Length {
             let unit = rest.chars().next().ok_or_else(not_a_length)?;
             let (_, ms) = UNITS.iter().find(|(name, _)| *name == unit).ok_or_else(not_a_length)?;
             sum = sum.saturating_add(count.saturating_mul(*ms));
+            in_days |= *ms == DAY_MS && count != 0;
             rest = rest[unit.len_utf8()..].trim_start();
         }
         match sum {
             0 => Err(not_a_length()),
             sum if MAX_TARGET_DAYS * DAY_MS < sum => Err(Error::TooLong(crate::text::excerpt(text))),
-            sum => Ok(Self(sum)),
+            ms => Ok(Self { ms, in_days }),
         }
     }
 }
@@ -234,10 +285,11 @@ impl TryFrom<String> for Length {
 
 impl fmt::Display for Length {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut rest = self.0;
+        let mut rest = self.ms;
         let mut separator = "";
         for (name, ms) in UNITS {
-            if ms <= rest {
+            let is_said = self.in_days || ms < DAY_MS;
+            if is_said && ms <= rest {
                 write!(f, "{separator}{}{name}", rest / ms)?;
                 separator = " ";
                 rest %= ms;

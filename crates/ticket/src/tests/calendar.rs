@@ -107,6 +107,45 @@ fn an_absurd_span_is_not_measured_and_says_nothing_of_the_ticket() {
 }
 
 #[test]
+fn working_time_ends_where_its_last_hour_does() {
+    let calendar = parsed(
+        json!({ "zone": "Europe/Berlin", "days": ["mon", "tue", "wed", "thu", "fri", "sun"],
+        "hours": ["02:00-03:00", "09:00-12:00", "13:00-17:00"], "holidays": ["2026-05-01"] }),
+    );
+    let after = |from: &str, ms| calendar.after(at(from), ms).expect("a moment").to_string();
+    // Over lunch, over a night, at the end of the day and not at the next one's beginning.
+    assert_eq!(after("2026-04-20T09:30:00Z", HOUR), "2026-04-20T11:30:00.000Z");
+    assert_eq!(after("2026-04-20T14:00:00Z", HOUR), "2026-04-20T15:00:00.000Z");
+    assert_eq!(after("2026-04-20T14:00:00Z", HOUR + 1), "2026-04-21T00:00:00.001Z");
+    // Over a holiday and a Saturday, to a Sunday.
+    assert_eq!(after("2026-04-30T15:00:00Z", MINUTE), "2026-05-03T00:01:00.000Z");
+    // The hour that there is not, and the one that there is twice.
+    assert_eq!(after("2026-03-28T23:00:00Z", HOUR), "2026-03-29T08:00:00.000Z");
+    assert_eq!(after("2026-10-24T22:00:00Z", 2 * HOUR), "2026-10-25T02:00:00.000Z");
+    assert_eq!(after("2026-04-20T14:00:00Z", 0), "2026-04-20T14:00:00.000Z");
+    assert_eq!(after("2026-04-20T14:00:00Z", -HOUR), "2026-04-20T14:00:00.000Z");
+}
+
+#[test]
+fn a_calendar_that_does_not_open_again_is_given_up() {
+    // It is open for a minute of one Monday; all others of the century are holidays.
+    let mondays = (0..36_525_i64).map(|day| time(day * DAY));
+    let mondays = mondays.map(|day| DateTime::<chrono::Utc>::from(day).date_naive());
+    let mondays: Vec<_> = mondays.filter(|day| day.weekday() == chrono::Weekday::Mon).collect();
+    let closed: Vec<String> = mondays[1..].iter().map(ToString::to_string).collect();
+    let calendar = parsed(json!({ "zone": "UTC", "days": ["mon"], "hours": ["00:00-00:01"], "holidays": closed }));
+    // 1970-01-05.
+    let opened = time(4 * DAY);
+    assert_eq!(calendar.after(time(0), MINUTE), Some(opened.saturating_add(MINUTE)));
+    assert_eq!(calendar.after(time(0), MINUTE + 1), None);
+    assert_eq!(calendar.after(opened.saturating_add(MINUTE), 1), None);
+    // Where time itself ends, there is no later moment.
+    assert_eq!(calendar.after(Time::LAST, 1), None);
+    assert!(calendar.after(Time::FIRST, MINUTE).is_some());
+    assert_eq!(calendar.week_ms(), MINUTE);
+}
+
+#[test]
 fn a_calendar_that_cannot_be_is_refused_with_the_reason() {
     for (calendar, reason) in [
         (
@@ -114,6 +153,10 @@ fn a_calendar_that_cannot_be_is_refused_with_the_reason() {
             "no time zone",
         ),
         (json!({ "zone": "UTC", "hours": [] }), "no hours"),
+        (
+            json!({ "zone": "UTC", "hours": ["09:00-17:00"], "days": [] }),
+            "no days",
+        ),
         (json!({ "zone": "UTC", "hours": ["17:00-09:00"] }), "no hours such as"),
         (json!({ "zone": "UTC", "hours": ["9-17"] }), "no hours such as"),
         (json!({ "zone": "UTC", "hours": ["09:00-24:01"] }), "no hours such as"),
@@ -254,5 +297,24 @@ proptest! {
         prop_assert_eq!(calendar.between(time(from), time(at)), Some(sum));
         let written = serde_json::to_string(&calendar).expect("JSON");
         prop_assert_eq!(serde_json::from_str::<Calendar>(&written).expect("a calendar"), calendar);
+    }
+
+    /// The moment after so much work is the first at which so much was done.
+    #[test]
+    fn business_time_until_the_moment_after_it_is_exactly_that(
+        calendar in calendar(),
+        from in beginning(),
+        seconds in 0..60_000_i64,
+        worked in prop_oneof![1..2 * HOUR, (1..50_i64).prop_map(|quarters| quarters * 15 * MINUTE), 1..60 * HOUR],
+    ) {
+        let from = time(from + seconds);
+        let Some(due) = calendar.after(from, worked) else {
+            return Err(TestCaseError::fail("a calendar without a century of holidays opens again"));
+        };
+        prop_assert_eq!(calendar.between(from, due), Some(worked));
+        prop_assert_eq!(calendar.between(from, due.saturating_add(-1)), Some(worked - 1));
+        // By halves it is the same moment.
+        let half = calendar.after(from, worked / 2).expect("it is before the other one");
+        prop_assert_eq!(calendar.after(half, worked - worked / 2), Some(due));
     }
 }

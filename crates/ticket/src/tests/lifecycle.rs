@@ -387,6 +387,28 @@ fn done_by_status_ids_holds_for_the_projects_that_are_listed() {
 }
 
 #[test]
+fn started_by_status_ids_holds_for_the_projects_that_are_listed() {
+    let life = [
+        created(),
+        change(T0 + MINUTE, 501, "10000", "10001"),
+        change(T0 + 2 * MINUTE, 502, "10001", "3"),
+        change(T0 + 3 * MINUTE, 503, "3", "10010"),
+        change(T0 + 4 * MINUTE, 504, "10010", "10002"),
+    ];
+    let by = |project: &str, statuses: &[&str]| {
+        let started = json!({ "status_ids": { project: statuses } });
+        let policy: Policy = serde_json::from_value(json!({ "started": started })).expect("a policy");
+        folded_by(&life, &policy)
+    };
+    // Work starts where the team says, also in a status of another category, and whichever of them comes first.
+    assert_eq!(by("SHOP", &["10010", "10001"]).started_at, Some(time(T0 + MINUTE)));
+    assert_eq!(by("SHOP", &["10010"]).started_at, Some(time(T0 + 3 * MINUTE)));
+    assert_eq!(durations(&by("SHOP", &["10010"])).cycle_time_ms, Some(MINUTE));
+    assert_eq!(by("SHOP", &["10003"]).started_at, None);
+    assert_eq!(by("OTHER", &["10010"]).started_at, Some(time(T0 + 2 * MINUTE)));
+}
+
+#[test]
 fn an_unknown_category_is_unknown_until_it_is_told() {
     let mut body = change(T0 + MINUTE, 501, "10000", "10002");
     body["issue"]["fields"]["status"]

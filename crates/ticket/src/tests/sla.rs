@@ -1,5 +1,6 @@
 //! Targets, and the clocks they start.
 
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
@@ -67,8 +68,10 @@ fn lengths_are_sums_of_units() {
     for text in ["301d", "99999999999999999d 99999999999999999d"] {
         assert_eq!(text.parse::<Length>(), Err(Error::TooLong(text.to_owned())));
     }
-    let written: String = "90m 0s 25h".parse::<Length>().expect("a length").into();
+    let written: String = "90m 0s 1d 1h".parse::<Length>().expect("a length").into();
     assert_eq!(written, "1d 2h 30m");
+    let written: String = "90m 0d 25h".parse::<Length>().expect("a length").into();
+    assert_eq!(written, "26h 30m");
 }
 
 #[test]
@@ -124,9 +127,9 @@ fn a_clock_runs_is_met_and_is_shown_with_what_is_left() {
     let bodies = [created(), change(T0 + 10 * MINUTE, 501, "10000", "3")];
     let sla = seen_at(&bodies, &usual(), T0 + 20 * MINUTE);
     let expected = json!([
-        { "target": "first_start", "target_ms": 15 * MINUTE, "due_at": "2025-06-02T08:15:00.000Z",
+        { "target": "first_start", "target_ms": 15 * MINUTE, "time": "calendar", "due_at": "2025-06-02T08:15:00.000Z",
           "met_at": "2025-06-02T08:10:00.000Z", "remaining_ms": 5 * MINUTE, "breached": false, "breached_at": null },
-        { "target": "close", "target_ms": HOUR, "due_at": "2025-06-02T09:00:00.000Z",
+        { "target": "close", "target_ms": HOUR, "time": "calendar", "due_at": "2025-06-02T09:00:00.000Z",
           "met_at": null, "remaining_ms": 40 * MINUTE, "breached": false, "breached_at": null },
     ]);
     assert_eq!(serde_json::to_string(&sla).expect("JSON"), expected.to_string());
@@ -289,4 +292,143 @@ fn many_reopenings_leave_a_bounded_list() {
     let clocks = folded_by(&bodies, &usual()).clocks;
     assert_eq!((clocks.run, clocks.current.len(), clocks.earlier.len()), (49, 2, 20));
     assert_eq!(clocks.current[1].run, 49);
+}
+
+/// Close within so much working time, by a calendar of Berlin.
+fn working(close: &str, hours: &str, holidays: &[&str]) -> Policy {
+    serde_json::from_value(json!({
+        "version": 2,
+        "calendar": { "zone": "Europe/Berlin", "hours": [hours], "holidays": holidays },
+        "sla": [{ "close": close, "time": "business" }],
+    }))
+    .expect("a policy")
+}
+
+#[test]
+fn a_target_in_business_time_is_due_when_so_much_was_worked() {
+    // Created on a Monday at 10:00 by that clock.
+    let policy = working("12h", "09:00-17:00", &[]);
+    let close = |bodies: &[Value], as_of| seen_at(bodies, &policy, as_of)[0];
+    let open = [created()];
+    let due = T0 + 28 * HOUR;
+    let clock = close(&open, T0 + 20 * HOUR);
+    assert_eq!(
+        (clock.due_at, clock.remaining_ms, clock.breached),
+        (time(due), 5 * HOUR, false)
+    );
+    assert_eq!(serde_json::to_value(clock).expect("JSON")["time"], json!("business"));
+    let breached = close(&open, due);
+    assert_eq!((breached.breached_at, breached.remaining_ms), (Some(time(due)), 0));
+    // The night does not count.
+    assert_eq!(close(&open, due + 18 * HOUR).remaining_ms, -3 * HOUR);
+
+    let kept = close(&[created(), change(due, 501, "10000", "10002")], due + DAY);
+    assert_eq!((kept.breached, kept.remaining_ms), (false, 0));
+    let id = &clocks(&open, &policy)[0].id();
+    assert_eq!(id, "close.0.business.43200000");
+}
+
+#[test]
+fn what_is_due_at_the_end_of_a_day_is_late_in_the_night() {
+    // On Monday at 17:00 by that clock.
+    let policy = working("7h", "09:00-17:00", &[]);
+    let due = T0 + 7 * HOUR;
+    let late = [created(), change(due + 2 * HOUR, 501, "10000", "10002")];
+    let missed = seen_at(&late, &policy, due + DAY)[0];
+    assert_eq!(
+        (missed.due_at, missed.breached_at, missed.remaining_ms),
+        (time(due), Some(time(due)), 0)
+    );
+}
+
+#[test]
+fn another_calendar_moves_the_due_moment() {
+    let due = |policy: &Policy| clocks(&[created()], policy)[0].due_at;
+    assert_eq!(due(&working("12h", "09:00-17:00", &[])), time(T0 + 28 * HOUR));
+    assert_eq!(due(&working("12h", "09:00-13:00", &[])), time(T0 + 3 * DAY));
+    assert_eq!(
+        due(&working("12h", "09:00-17:00", &["2025-06-03"])),
+        time(T0 + 52 * HOUR)
+    );
+    assert_eq!(due(&working("13h", "09:00-17:00", &[])), time(T0 + 29 * HOUR));
+    assert_eq!(due(&working("12h", "00:00-24:00", &[])), time(T0 + 12 * HOUR));
+}
+
+#[test]
+fn business_targets_need_a_calendar_by_which_they_end() {
+    let refusal = |calendar: Value, rule: &Value| {
+        let policy = serde_json::from_value::<Policy>(json!({ "calendar": calendar, "sla": [rule] }));
+        policy.expect_err("no policy").to_string()
+    };
+    let usual = json!({ "zone": "UTC", "hours": ["09:00-17:00"] });
+    for (calendar, rule, reason) in [
+        (
+            Value::Null,
+            json!({ "project": "SHOP", "close": "8h", "time": "business" }),
+            "project SHOP counts business time, and there is no calendar",
+        ),
+        (
+            usual.clone(),
+            json!({ "first_start": "2d", "time": "business" }),
+            "2d of business time: say hours",
+        ),
+        (
+            usual.clone(),
+            json!({ "close": "1143h", "time": "business" }),
+            "1143h of business time are more than 200 days",
+        ),
+        (
+            usual.clone(),
+            json!({ "close": "8h", "time": "working" }),
+            "unknown variant `working`",
+        ),
+    ] {
+        let refusal = refusal(calendar, &rule);
+        assert!(refusal.contains(reason), "{rule}: {refusal}");
+    }
+    let most = json!({ "calendar": usual, "sla": [{ "close": "1142h", "first_start": null, "time": "business" }] });
+    let most: Policy = serde_json::from_value(most).expect("a policy");
+    let due = clocks(&[created()], &most)[0].due_at;
+    assert!(due < time(T0 + 201 * DAY), "{due}");
+    let written = serde_json::to_value(&most).expect("JSON");
+    assert_eq!(serde_json::from_value::<Policy>(written).expect("a policy"), most);
+}
+
+#[test]
+fn a_business_clock_that_lost_its_calendar_counts_all_time_until_it_is_judged_anew() {
+    let policy = working("12h", "09:00-17:00", &[]);
+    let clock = &clocks(&[created()], &policy)[0];
+    let without = Policy::default();
+    assert_eq!(clock.shown(&without, time(T0 + 5 * HOUR)).remaining_ms, 7 * HOUR);
+    assert_eq!(clock.shown(&without, time(T0 + 5 * HOUR)).due_at, clock.due_at);
+}
+
+proptest! {
+    #![proptest_config(cases(300))]
+
+    /// Whatever the calendar, what is shown agrees with itself and with the clock of the wall.
+    #[test]
+    fn a_business_clock_agrees_with_its_calendar(
+        calendar in super::calendar::calendar(),
+        minutes in 1..2_000_i64,
+        closed in prop::option::of(0..90 * 24 * 60_i64),
+        as_of in 0..90 * 24 * 60_i64,
+    ) {
+        let mut policy = Policy { calendar: Some(calendar.clone()), ..Policy::default() };
+        let rules = json!([{ "close": format!("{minutes}m"), "time": "business" }]);
+        policy.sla = serde_json::from_value(rules).expect("targets");
+        let mut bodies = vec![created()];
+        let closed = closed.map(|minutes| T0 + minutes * MINUTE);
+        bodies.extend(closed.map(|at| change(at, 501, "10000", "10002")));
+        let as_of = T0 + as_of * MINUTE;
+        let clock = seen_at(&bodies, &policy, as_of)[0];
+        let target_ms = minutes * MINUTE;
+        prop_assert_eq!(calendar.between(time(T0), clock.due_at), Some(target_ms));
+        let end = closed.map_or(as_of, |closed| closed.min(as_of)).max(T0);
+        let worked = calendar.between(time(T0), time(end)).expect("a short span");
+        prop_assert_eq!(clock.remaining_ms, target_ms - worked);
+        let is_late = clock.due_at <= time(as_of) && closed.is_none_or(|closed| clock.due_at < time(closed));
+        prop_assert_eq!((clock.breached, clock.breached_at), (is_late, is_late.then_some(clock.due_at)));
+        prop_assert!(if is_late { clock.remaining_ms <= 0 } else { 0 <= clock.remaining_ms }, "{:?}", clock);
+    }
 }

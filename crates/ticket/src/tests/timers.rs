@@ -285,13 +285,19 @@ fn folding<'a>(facts: impl IntoIterator<Item = &'a Fact>, policy: &Policy) -> Ti
     fold(facts, policy, &Categories::default())
 }
 
-fn policy() -> Policy {
+/// Targets in all time or, but for some tickets, in that of a team which is now there and now not.
+fn policy(time: &str) -> Policy {
     let rules = json!([
-        { "close": "20m" },
-        { "priority": "High", "first_start": "5m", "close": "10m" },
+        { "close": "20m", "time": time },
+        { "priority": "High", "first_start": "5m", "close": "10m", "time": time },
         { "priority": "Highest", "first_start": "1m", "close": "4m" },
     ]);
-    serde_json::from_value(json!({ "sla": rules })).expect("a policy")
+    let calendar = json!({ "zone": "UTC", "hours": ["08:03-08:10", "08:12-08:13", "08:30-16:00"] });
+    serde_json::from_value(json!({ "calendar": calendar, "sla": rules })).expect("a policy")
+}
+
+fn any_policy() -> impl Strategy<Value = Policy> {
+    prop::sample::select(vec!["calendar", "business"]).prop_map(policy)
 }
 
 fn breached(ticket: &Ticket) -> BTreeSet<String> {
@@ -309,8 +315,8 @@ proptest! {
         losses in prop::collection::vec(0..2_u8, 12),
         deleted in prop::option::of(0..3_000_000_i64),
         schedule in prop::collection::vec(any::<u8>(), 0..120),
+        policy in any_policy(),
     ) {
-        let policy = policy();
         let mut bodies = life.deliveries();
         let mut times: Vec<i64> = life.issues().iter().map(|issue| issue.at).collect();
         if let Some(after) = deleted {
@@ -353,6 +359,7 @@ proptest! {
     #[test]
     fn what_is_told_of_deliveries_in_time_is_what_happened(
         life in life(&[Telling::Cloud, Telling::Server], 0..900_000_i64, Just(0_i64)),
+        policy in any_policy(),
     ) {
         // A priority that is raised for a while may bring about a breach that its lowering takes back.
         let mut life = life;
@@ -361,7 +368,6 @@ proptest! {
                 *doing = Doing::Edit;
             }
         }
-        let policy = policy();
         let bodies = life.deliveries();
         let times: Vec<i64> = life.issues().iter().map(|issue| issue.at).collect();
         let writers = bodies.iter().zip(times).map(|(body, at)| Writer {

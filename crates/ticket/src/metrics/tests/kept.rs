@@ -124,3 +124,19 @@ fn stay(at: Time, is_done: bool) -> crate::fold::Stay {
         origin: crate::chain::Origin::Created,
     }
 }
+
+#[test]
+fn a_target_in_business_time_is_no_length_of_the_clock() {
+    let json =
+        r#"{"calendar": {"zone": "UTC", "hours": ["09:00-17:00"]}, "sla": [{"close": "8h", "time": "business"}]}"#;
+    let policy: Policy = serde_json::from_str(json).unwrap();
+    // Created at midnight before a Thursday: due at 17:00.
+    let lives = [Some(hours(17)), Some(hours(18)), None].map(|closed_at| life("SHOP", "High", closed_at));
+    let kept = Kept::of(&policy, None, None, lives, hours(17));
+    assert_eq!((kept.target_ms, kept.tickets, kept.over), (None, 3, 2));
+    let (rule, time) = (&kept.rules[0], serde_json::json!("business"));
+    assert_eq!(
+        (rule.target_ms, serde_json::to_value(rule.time).unwrap()),
+        (8 * HOUR_MS, time)
+    );
+}
