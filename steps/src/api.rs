@@ -247,14 +247,14 @@ fn hash(request: &Request, body: &[u8]) -> String {
 async fn changeable(api: &Api, request: &Request) -> Result<ticket::TicketId, Problem> {
     let wanted = request.path_parameter(ID.name);
     let id = resolve(&api.table, wanted).await?;
+    if api.table.fact_count(&id).await.map_err(unavailable)? == 0 {
+        return Err(no_such_ticket(wanted));
+    }
     if id.site.as_str() != flat::SITE {
         let detail = format!("{id} is a ticket of {}: change it there", id.site);
         return Err(Problem::new(409, Kind::NotEditable, detail).field(ID.name));
     }
-    match api.table.fact_count(&id).await.map_err(unavailable)? {
-        0 => Err(no_such_ticket(wanted)),
-        _ => Ok(id),
-    }
+    Ok(id)
 }
 
 #[cfg(test)]

@@ -76,6 +76,14 @@ impl Request {
         self.path_parameters.get(name).map(String::as_str).unwrap_or_default()
     }
 
+    /// How often a query parameter is given: its values are one text, joined by commas.
+    pub fn times_given(&self, name: &str) -> usize {
+        let names = self.raw_query_string.split('&').map(|pair| pair.split('=').next());
+        names
+            .filter(|given| given.is_some_and(|given| unescaped(given) == name.as_bytes()))
+            .count()
+    }
+
     /// Refuses query parameters that are not among `known`.
     pub fn only_parameters(&self, known: &[&str]) -> Result<(), Problem> {
         match self
@@ -294,6 +302,25 @@ impl From<Problem> for Response {
         }
         response
     }
+}
+
+/// A text of a URL without its escapes.
+pub(crate) fn unescaped(text: &str) -> Vec<u8> {
+    let digit = |byte: Option<&u8>| byte.and_then(|byte| char::from(*byte).to_digit(16));
+    let mut result = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        rest = after;
+        match (first, digit(after.first()), digit(after.get(1))) {
+            (b'%', Some(high), Some(low)) => {
+                result.extend(u8::try_from(high * 16 + low));
+                rest = &after[2..];
+            }
+            (b'+', ..) => result.push(b' '),
+            _ => result.push(*first),
+        }
+    }
+    result
 }
 
 /// An answer of either kind as one.

@@ -48,6 +48,9 @@ use ticket::Time;
 use crate::environment::Environment;
 use crate::names::ErrorName;
 
+/// Whatever `RUST_LOG` says: at TRACE the runtime writes whole events, with the tokens of whoever called.
+const NO_EVENTS: &str = "lambda_runtime=info";
+
 /// Serves one function until its sandbox ends: what `open` makes once, at init, `handle` gets at every invocation.
 ///
 /// The first is the place for clients, since init is not throttled and an invocation is.
@@ -68,7 +71,8 @@ where
         .with_env_filter(
             subscriber::EnvFilter::builder()
                 .with_default_directive(subscriber::filter::LevelFilter::INFO.into())
-                .from_env_lossy(),
+                .from_env_lossy()
+                .add_directive(NO_EVENTS.parse().expect("it is a directive")),
         )
         .with_writer(std::io::stdout)
         .init();

@@ -47,8 +47,10 @@ pub const OPERATIONS: [&Operation; 22] = [
 
 /// The name of the security scheme of everyone but JIRA.
 const TOKEN: &str = "token";
-/// The name of JIRA's.
+/// The names of JIRA's: any of them that the webhook's secret has a value for.
 const SIGNATURE: &str = "signature";
+const SENDER_TOKEN: &str = "sender_token";
+const URL_TOKEN: &str = "url_token";
 
 /// What API Gateway answers by itself. Its body is not a problem, in both homes: it is its own.
 #[derive(Serialize, JsonSchema)]
@@ -101,6 +103,15 @@ pub fn document() -> Value {
                     "type": "apiKey", "in": "header", "name": "X-Hub-Signature",
                     "description": "`sha256=` and the HMAC-SHA256 of the raw body, in hex.",
                 },
+                SENDER_TOKEN: {
+                    "type": "http", "scheme": "bearer",
+                    "description": "The JSON Web Token that Atlassian signs with an app's secret (HS256; the scheme may \
+                                    be `JWT`, too), or a text that sender and secret share.",
+                },
+                URL_TOKEN: {
+                    "type": "apiKey", "in": "query", "name": "token",
+                    "description": "A text that sender and secret share, for senders that cannot set a header.",
+                },
             },
         },
     })
@@ -110,7 +121,7 @@ fn describe(operation: &Operation, generator: &mut SchemaGenerator) -> Value {
     let mut described = json!({
         "operationId": operation.id,
         "summary": operation.summary,
-        "security": [security(operation.access)],
+        "security": security(operation.access),
         "parameters": parameters(operation),
         "responses": responses(operation, generator),
     });
@@ -127,10 +138,10 @@ fn describe(operation: &Operation, generator: &mut SchemaGenerator) -> Value {
 
 fn security(access: Access) -> Value {
     match access {
-        Access::Jira => json!({ SIGNATURE: [] }),
-        Access::Read => json!({ TOKEN: ["ticketflow/tickets.read"] }),
-        Access::Write => json!({ TOKEN: ["ticketflow/tickets.write"] }),
-        Access::Redrive => json!({ TOKEN: ["ticketflow/executions.redrive"] }),
+        Access::Jira => json!([{ SIGNATURE: [] }, { SENDER_TOKEN: [] }, { URL_TOKEN: [] }]),
+        Access::Read => json!([{ TOKEN: ["ticketflow/tickets.read"] }]),
+        Access::Write => json!([{ TOKEN: ["ticketflow/tickets.write"] }]),
+        Access::Redrive => json!([{ TOKEN: ["ticketflow/executions.redrive"] }]),
     }
 }
 

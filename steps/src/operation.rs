@@ -8,6 +8,7 @@ use schemars::{Schema, SchemaGenerator};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use ticket::Time;
+use ticket::metrics::Zone;
 
 use crate::http::{Kind, Problem, Request};
 
@@ -85,6 +86,8 @@ pub enum Takes {
     Names,
     /// What people type to find something.
     Words,
+    /// A time zone.
+    Zone,
     OneOf(&'static [&'static str]),
 }
 
@@ -130,6 +133,7 @@ impl Takes {
                 json!({ "type": "array", "items": name, "minItems": 1, "maxItems": NAMES })
             }
             Self::OneOf(words) => json!({ "type": "string", "enum": words }),
+            Self::Zone => json!({ "type": "string", "examples": ["Europe/Berlin", "America/Los_Angeles"] }),
         }
     }
 
@@ -138,9 +142,15 @@ impl Takes {
         let is_name = |text: &str| (1..=NAME_BYTES).contains(&text.len());
         match self {
             Self::Limit(_) => match text.parse() {
-                Ok(limit @ 1..=MAX_LIMIT) => Ok(Taken::Limit(limit)),
+                Ok(limit @ 1..=MAX_LIMIT) if text.starts_with(|first: char| first.is_ascii_digit()) => {
+                    Ok(Taken::Limit(limit))
+                }
                 _ => Err(format!("1 to {MAX_LIMIT}")),
             },
+            Self::Zone => text
+                .parse()
+                .map(Taken::Zone)
+                .map_err(|_| "a time zone of the IANA database, such as Europe/Berlin".to_owned()),
             Self::Moment => moment(text)
                 .map(Taken::Moment)
                 .ok_or_else(|| "a moment such as 2026-11-21T07:00:00Z".to_owned()),
@@ -163,8 +173,14 @@ impl Takes {
     }
 }
 
-/// A moment; its seconds may be left out.
+/// A moment; its seconds may be left out, and the `+` of its zone not be escaped, which makes it a space.
 fn moment(text: &str) -> Option<Time> {
+    let is_zone = |end: &str| end.len() <= 5 && end.bytes().all(|byte| byte.is_ascii_digit() || byte == b':');
+    let escaped = text
+        .rsplit_once(' ')
+        .filter(|(start, end)| start.contains('T') && is_zone(end))
+        .map(|(start, end)| format!("{start}+{end}"));
+    let text = escaped.as_deref().unwrap_or(text);
     if let Ok(at) = text.parse() {
         return Some(at);
     }
@@ -178,6 +194,7 @@ fn moment(text: &str) -> Option<Time> {
 enum Taken {
     Limit(usize),
     Moment(Time),
+    Zone(Zone),
     Text(String),
     Names(BTreeSet<String>),
 }
@@ -213,6 +230,10 @@ impl Operation {
             let Some(text) = request.query_string_parameters.get(name) else {
                 continue;
             };
+            // Values of one name come joined by commas, which only a list of names is.
+            if parameter.takes != Takes::Names && 1 < request.times_given(name) {
+                return Err(invalid(name, format!("{name} is given more than once")));
+            }
             let taken = parameter
                 .takes
                 .read(text)
@@ -256,6 +277,13 @@ impl Query {
     pub fn moment(&self, name: &str) -> Option<Time> {
         match self.taken.get(name)? {
             Taken::Moment(at) => Some(*at),
+            _ => None,
+        }
+    }
+
+    pub fn zone(&self, name: &str) -> Option<Zone> {
+        match self.taken.get(name)? {
+            Taken::Zone(zone) => Some(*zone),
             _ => None,
         }
     }

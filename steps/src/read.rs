@@ -174,7 +174,15 @@ pub(crate) async fn resolve(table: &Table, wanted: &str) -> Result<TicketId, Pro
     let Ok(key) = wanted.parse::<IssueKey>() else {
         return Err(no_such_ticket(wanted));
     };
-    let mut ids = table.tickets_with_key(&key).await.map_err(unavailable)?.into_iter();
+    let mut ids = table.tickets_with_key(&key).await.map_err(unavailable)?;
+    // JIRA's keys have no small letters, and people do not press Shift.
+    if ids.is_empty()
+        && let Ok(upper) = wanted.to_uppercase().parse::<IssueKey>()
+        && upper != key
+    {
+        ids = table.tickets_with_key(&upper).await.map_err(unavailable)?;
+    }
+    let mut ids = ids.into_iter();
     match (ids.next(), ids.next()) {
         (None, _) => Err(no_such_ticket(wanted)),
         (Some(id), None) => Ok(id),

@@ -20,7 +20,7 @@ const LONG: &str = match std::str::from_utf8(&[b'x'; 300]) {
 };
 
 /// Requests made up, valid and not.
-const REQUESTS: u32 = 400;
+const REQUESTS: u32 = 500;
 
 /// The document, ready to judge answers.
 struct Contract {
@@ -192,6 +192,14 @@ fn value(schema: &Value) -> BoxedStrategy<(String, bool)> {
             let words: Vec<String> = words.filter_map(|word| Some(word.as_str()?.to_owned())).collect();
             (right(prop::sample::select(words).boxed()), wrong(&["", "nonsense"]))
         }
+        (_, schema) if schema["examples"].is_array() => {
+            let examples = schema["examples"].as_array().expect("examples").iter();
+            let examples: Vec<String> = examples.filter_map(|text| Some(text.as_str()?.to_owned())).collect();
+            (
+                right(prop::sample::select(examples).boxed()),
+                wrong(&["", "Nowhere/Town"]),
+            )
+        }
         (_, schema) if schema["format"] == "date-time" => (
             right(moments()),
             wrong(&["", "yesterday", "2026-11-21", "2026-13-01T00:00:00Z"]),
@@ -242,7 +250,7 @@ fn body(operation: &Operation) -> BoxedStrategy<Option<String>> {
             Value::Object(fields.collect::<Map<_, _>>()).to_string()
         });
     let text = prop_oneof![
-        3 => Just(example),
+        6 => Just(example),
         2 => made,
         1 => Just("{".to_owned()),
         1 => Just("[]".to_owned()),
@@ -395,7 +403,7 @@ async fn populate(server: &Server) -> Ids {
     Ids::from([
         (
             "/tickets/",
-            some(&["TEST-1", "jira.example.com~2", &flat, &flat, &flat]),
+            some(&["TEST-1", "jira.example.com~2", &flat, &flat, &flat, &flat, &flat]),
         ),
         ("/executions/", some(&[&names[0], &names[8]])),
         ("/deliveries/", some(&[&rejected])),

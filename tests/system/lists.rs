@@ -317,7 +317,7 @@ async fn the_numbers_are_those_of_the_tickets_however_often_they_were_delivered(
     assert_eq!(durations["cycle"]["count"], 0, "a flat ticket is never started");
     let rule = |priority: Value, hours: i64, tickets: i64, over: i64| {
         json!({ "project": null, "priority": priority,
-        "target_ms": hours * 3_600_000, "tickets": tickets, "over": over })
+        "target_ms": hours * 3_600_000, "time": "calendar", "tickets": tickets, "over": over })
     };
     let high_ones = json!({ "target_ms": null, "tickets": 3, "over": 1,
         "rules": [rule(Value::Null, 7_200, 0, 0), rule(json!("High"), 2, 3, 1)] });
@@ -341,6 +341,21 @@ async fn the_numbers_are_those_of_the_tickets_however_often_they_were_delivered(
         throughput["points"][0],
         json!({ "at": "2026-10-01T00:00:00.000Z", "provisional": false, "created": 2, "closed": 1 })
     );
+    let (_, berlin) = server
+        .get(&format!("/metrics/throughput?{october}&zone=Europe/Berlin"))
+        .await;
+    // Days there begin two hours earlier, and one hour after the clocks were put back.
+    assert_eq!(
+        (&berlin["zone"], &berlin["from"]),
+        (&json!("Europe/Berlin"), &json!("2026-09-30T22:00:00.000Z"))
+    );
+    assert_eq!(
+        (&berlin["to"], &berlin["created"]),
+        (&json!("2026-11-01T23:00:00.000Z"), &json!(7)),
+        "{berlin}"
+    );
+    let (status, problem) = server.get("/metrics/throughput?per=hour&zone=Europe/Berlin").await;
+    assert_eq!((status, &problem["field"]), (422, &json!("zone")), "{problem}");
 
     let (_, aging) = server.get("/metrics/aging?limit=2").await;
     assert_eq!(

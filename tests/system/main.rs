@@ -15,6 +15,7 @@ mod jira;
 mod lifecycle;
 mod lists;
 mod owed_events;
+mod paging;
 mod processes;
 mod project;
 mod recompute;

@@ -20,15 +20,16 @@ pub fn check(path: &Path, settings: &Settings) -> Vec<Problem> {
         problems.extend(strangers(machine, &template));
     }
     problems.extend(events(path, &template));
+    problems.extend(authorizers(path, &template));
     problems.sort();
     // What `Globals` says wrongly is found once for each function that takes it from there.
     problems.dedup();
     problems
 }
 
-/// The rules' patterns and the schedules' expressions that EventBridge would not take.
-fn events(path: &Path, template: &Template) -> Vec<Problem> {
-    let problem = |at: Position, code, message| Problem {
+/// An error of the template itself.
+fn error(path: &Path, at: Position, code: &'static str, message: String) -> Problem {
+    Problem {
         file: path.to_owned(),
         line: at.line,
         column: at.column,
@@ -36,7 +37,34 @@ fn events(path: &Path, template: &Template) -> Vec<Problem> {
         code,
         message,
         help: None,
-    };
+    }
+}
+
+/// The authorizers that API Gateway would not take, or that would let nobody in.
+fn authorizers(path: &Path, template: &Template) -> Vec<Problem> {
+    let authorizers = template.http_api.iter().flat_map(|api| &api.authorizers);
+    let mut problems = Vec::new();
+    for (name, authorizer) in authorizers {
+        let at = authorizer.position;
+        let is_https = reqwest::Url::parse(&authorizer.issuer).is_ok_and(|url| url.scheme() == "https");
+        if !is_https {
+            let message = format!("{name}: the issuer {:?} is not an https URL", authorizer.issuer);
+            problems.push(Problem {
+                help: Some("API Gateway takes no other; on one machine http does for an address of its own"),
+                ..error(path, at, "INVALID_ISSUER", message)
+            });
+        }
+        if authorizer.audience.iter().all(String::is_empty) {
+            let message = format!("{name}: there is no audience, so that no token is for this API");
+            problems.push(error(path, at, "NO_AUDIENCE", message));
+        }
+    }
+    problems
+}
+
+/// The rules' patterns and the schedules' expressions that EventBridge would not take.
+fn events(path: &Path, template: &Template) -> Vec<Problem> {
+    let problem = |at: Position, code, message| error(path, at, code, message);
     let patterns = template.rules.iter().filter_map(|rule| {
         let invalid = Pattern::parse(&rule.pattern).err()?;
         Some(problem(

@@ -24,7 +24,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, HttpBody};
 use axum::extract::Request;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, header};
@@ -64,6 +64,13 @@ const LARGEST_BODIES: usize = 24;
 
 /// What one permit of the share of memory stands for.
 const BODY_UNIT: usize = 64 * 1024;
+
+/// How much more of a refused request's body is read and thrown away: what JIRA sends at most. A client that is cut
+/// off while it sends sees a broken connection, and never the answer.
+const DISCARDED_BYTES: usize = 25 * 1024 * 1024;
+
+/// How long the next piece of such a body may be on its way: a client that is still sending pauses for less.
+const DISCARDED_PAUSE: Duration = Duration::from_secs(1);
 
 /// How long a client may take to send a body.
 const BODY_TIME: Duration = Duration::from_secs(30);
@@ -142,9 +149,13 @@ impl Gateway {
     async fn answer(&self, request: Request) -> Response {
         let origin = request.headers().get(header::ORIGIN).cloned();
         let id = event::request_id();
-        let mut response = match self.try_answer(request, &id).await {
+        let (parts, mut body) = request.into_parts();
+        let mut response = match self.try_answer(&parts, &mut body, &id).await {
             Ok(response) => response,
-            Err(refused) => refused.response(),
+            Err(refused) => {
+                discard(&parts, body);
+                refused.response()
+            }
         };
         let headers = response.headers_mut();
         if let Some(cors) = &self.api.cors {
@@ -157,14 +168,13 @@ impl Gateway {
         response
     }
 
-    async fn try_answer(&self, request: Request, id: &str) -> Result<Response, Refused> {
+    async fn try_answer(&self, parts: &Parts, body: &mut Body, id: &str) -> Result<Response, Refused> {
         let _busy = self.clock.busy();
         let _place = self.requests.try_acquire().map_err(|_| Refusal::TooManyRequests)?;
-        let (parts, body) = request.into_parts();
-        if MAX_HEAD_BYTES < head_bytes(&parts) {
+        if MAX_HEAD_BYTES < head_bytes(parts) {
             return Err(Refusal::HeaderFieldsTooLarge.into());
         }
-        if let Some(cors) = self.api.cors.as_ref().filter(|_| cors::is_preflight(&parts)) {
+        if let Some(cors) = self.api.cors.as_ref().filter(|_| cors::is_preflight(parts)) {
             return Ok(cors::preflight(cors, &parts.headers));
         }
         let path = event::decoded_path(parts.uri.path()).ok_or(Refusal::BadRequest)?;
@@ -177,23 +187,30 @@ impl Gateway {
             return Err(Refusal::TooManyRequests.into());
         }
         let admitted = match &route.authorizer {
-            Some(authorizer) => Some(self.authorizers.admit(authorizer, &parts).await?),
+            Some(authorizer) => Some(self.authorizers.admit(authorizer, parts).await?),
             None => None,
         };
+        // A delivery that is lost so is fetched again, if somebody sees to it.
+        let told = |refusal: Refusal| {
+            if refusal == Refusal::RequestEntityTooLarge {
+                tracing::warn!(route = %route.key, "a request was too large");
+            }
+            refusal
+        };
         // Held until the function has answered, for so long the event is in memory.
-        let units = body_units(&parts.headers)?;
+        let units = body_units(&parts.headers).map_err(told)?;
         let _share = self
             .bodies
             .acquire_many(units)
             .await
             .expect("the semaphore is never closed");
-        let body = read(body).await?;
+        let body = read(body).await.map_err(told)?;
         let received = event::Received {
             api: &self.api,
             route,
             parameters,
             path: &path,
-            parts: &parts,
+            parts,
             body: &body,
             admitted: admitted.as_ref(),
             id,
@@ -201,7 +218,7 @@ impl Gateway {
         };
         let payload = received.event();
         if MAX_REQUEST_BYTES < payload.len() {
-            return Err(Refusal::RequestEntityTooLarge.into());
+            return Err(told(Refusal::RequestEntityTooLarge).into());
         }
         drop(body);
         let invocation = Invocation {
@@ -283,7 +300,21 @@ fn body_units(headers: &HeaderMap) -> Result<u32, Refusal> {
     Ok(u32::try_from(bytes.div_ceil(BODY_UNIT)).expect("a body has 160 units at most"))
 }
 
-async fn read(body: Body) -> Result<Bytes, Refusal> {
+/// Reads what is left of a refused request's body beside its answer.
+fn discard(parts: &Parts, body: Body) {
+    // Who waits to be told to go on sends nothing more.
+    if body.is_end_stream() || parts.headers.contains_key(header::EXPECT) {
+        return;
+    }
+    tokio::spawn(async move {
+        let mut rest = Limited::new(body, DISCARDED_BYTES);
+        let all = async { while let Ok(Some(Ok(_))) = timeout(DISCARDED_PAUSE, rest.frame()).await {} };
+        // Whoever takes longer is cut off after all.
+        let _ = timeout(BODY_TIME, all).await;
+    });
+}
+
+async fn read(body: &mut Body) -> Result<Bytes, Refusal> {
     match timeout(BODY_TIME, Limited::new(body, MAX_BODY_BYTES).collect()).await {
         Ok(Ok(body)) => Ok(body.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Refusal::RequestEntityTooLarge),

@@ -364,6 +364,8 @@ pub struct JwtAuthorizer {
     pub identity_source: IdentitySource,
     /// The issuer is a user pool of this template, for which the local issuer stands.
     pub is_local: bool,
+    /// Where its JwtConfiguration stands.
+    pub position: Position,
 }
 
 /// Where a request has its token.

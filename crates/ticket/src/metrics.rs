@@ -3,6 +3,7 @@
 //! Percentiles, not means: one ticket that was forgotten for a year moves a mean and says nothing about the others.
 
 mod kept;
+mod throughput;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,6 +16,7 @@ use crate::ids::TicketId;
 use crate::time::Time;
 
 pub use self::kept::{Kept, KeptRule, Life};
+pub use self::throughput::{Per, Throughput, UnknownZone, Zone, throughput};
 
 pub const MINUTE_MS: i64 = 60_000;
 pub const HOUR_MS: i64 = 60 * MINUTE_MS;
@@ -173,75 +175,6 @@ pub fn per_minute(start: Time, now: Time, priorities: &BTreeSet<String>, moments
         }
     }
     counted
-}
-
-/// How long a point of a throughput lasts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Per {
-    Hour,
-    Day,
-}
-
-impl Per {
-    pub fn millis(self) -> i64 {
-        match self {
-            Self::Hour => HOUR_MS,
-            Self::Day => DAY_MS,
-        }
-    }
-
-    /// The hour or day, in UTC, that a moment lies in.
-    pub fn start_of(self, at: Time) -> Time {
-        at.saturating_add(-at.millis().rem_euclid(self.millis()))
-    }
-
-    /// The first beginning of an hour or day that is not before a moment.
-    pub fn end_of(self, at: Time) -> Time {
-        let start = self.start_of(at);
-        if start == at {
-            return at;
-        }
-        start.saturating_add(self.millis())
-    }
-}
-
-/// What came and what went in one hour or day.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct Throughput {
-    /// When it begins, in UTC.
-    pub at: Time,
-    /// It is not over yet.
-    pub provisional: bool,
-    pub created: usize,
-    /// Tickets that were closed then and have stayed so: one that was opened again counts when it is closed again.
-    pub closed: usize,
-}
-
-/// Counts by hour or day from `from` to `to`, both of them beginnings of one; moments outside do not count.
-pub fn throughput(per: Per, (from, to): (Time, Time), now: Time, created: &[Time], closed: &[Time]) -> Vec<Throughput> {
-    let count = to.since(from).max(0) / per.millis();
-    let mut points: Vec<Throughput> = (0..count)
-        .map(|index| from.saturating_add(index * per.millis()))
-        .map(|at| Throughput {
-            at,
-            provisional: now < at.saturating_add(per.millis()),
-            created: 0,
-            closed: 0,
-        })
-        .collect();
-    let index = |at: Time| usize::try_from(at.since(from).div_euclid(per.millis())).ok();
-    for at in created {
-        if let Some(point) = index(*at).and_then(|index| points.get_mut(index)) {
-            point.created += 1;
-        }
-    }
-    for at in closed {
-        if let Some(point) = index(*at).and_then(|index| points.get_mut(index)) {
-            point.closed += 1;
-        }
-    }
-    points
 }
 
 /// What makes a ticket's numbers doubtful, or its way unusual.

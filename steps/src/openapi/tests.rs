@@ -24,7 +24,7 @@ fn routes_of_the_template() -> BTreeMap<String, Option<String>> {
 #[test]
 fn every_route_is_described_and_no_other() {
     let described = OPERATIONS.map(|operation| {
-        let scope = security(operation.access)[TOKEN][0].as_str().map(str::to_owned);
+        let scope = security(operation.access)[0][TOKEN][0].as_str().map(str::to_owned);
         (operation.route.to_owned(), scope)
     });
     let described: BTreeMap<_, _> = described.into();

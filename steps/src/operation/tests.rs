@@ -26,6 +26,16 @@ const LIST: Operation = Operation {
             about: "",
         },
         Parameter {
+            name: "zone",
+            takes: Takes::Zone,
+            about: "",
+        },
+        Parameter {
+            name: "q",
+            takes: Takes::Words,
+            about: "",
+        },
+        Parameter {
             name: "order",
             takes: Takes::OneOf(&["newest", "oldest"]),
             about: "",
@@ -63,6 +73,39 @@ fn a_query_is_read_as_its_operation_says() {
         (Some("oldest"), None, LIMIT)
     );
     assert_eq!(ask("1", &[("limit", "200")]).unwrap().limit(), MAX_LIMIT);
+    assert_eq!(
+        ask("1", &[("zone", "Europe/Berlin")]).unwrap().zone("zone"),
+        "Europe/Berlin".parse().ok()
+    );
+    // Two hours ahead of UTC: as it is, in JIRA's manner, and with a `+` that was not escaped.
+    for text in [
+        "2026-11-21T09:00+02:00",
+        "2026-11-21T09:00:00+0200",
+        "2026-11-21T09:00:00 02:00",
+        "2026-11-21T09:00 0200",
+    ] {
+        let query = ask("1", &[("from", text)]).unwrap();
+        assert_eq!(
+            query.moment("from").unwrap().to_string(),
+            "2026-11-21T07:00:00.000Z",
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn only_a_list_of_names_may_be_given_in_parts() {
+    let ask = |raw: &str, joined: Value| {
+        let event = json!({ "routeKey": LIST.route, "rawQueryString": raw, "queryStringParameters": joined });
+        LIST.query(&serde_json::from_value(event).unwrap())
+    };
+    let query = ask("priority=High&priority=Low", json!({ "priority": "High,Low" })).unwrap();
+    assert_eq!(query.names("priority").unwrap().len(), 2);
+    assert!(ask("q=a,b", json!({ "q": "a,b" })).is_ok());
+    for raw in ["q=a&q=b", "q=a&limit=1&%71=b", "q&q=b"] {
+        let problem = ask(raw, json!({ "q": "a,b", "limit": "1" })).unwrap_err();
+        assert_eq!((problem.status, problem.field.as_deref()), (422, Some("q")), "{raw}");
+    }
 }
 
 #[test]
@@ -73,6 +116,14 @@ fn a_value_that_cannot_be_is_named() {
         ("limit", "0"),
         ("limit", "201"),
         ("limit", "-1"),
+        ("limit", "+1"),
+        ("limit", " 1"),
+        ("zone", ""),
+        ("zone", "Nowhere/Town"),
+        ("q", ""),
+        ("q", " \t "),
+        ("from", "2026-11-21 07:00"),
+        ("from", "2026-11-21T07:00 0a:00"),
         ("limit", ""),
         ("limit", "99999999999999999999"),
         ("from", "yesterday"),

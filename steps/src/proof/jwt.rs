@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
-use crate::http::Request;
+use crate::http::{Request, unescaped};
 
 /// The one algorithm, which is not the token's to choose.
 const ALGORITHM: &str = "HS256";
@@ -132,22 +132,4 @@ fn escaped(bytes: &[u8]) -> String {
         byte => format!("%{byte:02X}"),
     });
     characters.collect()
-}
-
-fn unescaped(text: &str) -> Vec<u8> {
-    let digit = |byte: Option<&u8>| byte.and_then(|byte| char::from(*byte).to_digit(16));
-    let mut result = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((first, after)) = rest.split_first() {
-        rest = after;
-        match (first, digit(after.first()), digit(after.get(1))) {
-            (b'%', Some(high), Some(low)) => {
-                result.extend(u8::try_from(high * 16 + low));
-                rest = &after[2..];
-            }
-            (b'+', ..) => result.push(b' '),
-            _ => result.push(*first),
-        }
-    }
-    result
 }

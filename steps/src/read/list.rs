@@ -211,6 +211,11 @@ impl Filter {
         (by, self.created, shows_kind)
     }
 
+    /// Whether no ticket can be so: only closed ones have been closed.
+    fn is_impossible(&self) -> bool {
+        self.closed != Span::default() && self.state.is_some_and(|state| state != State::Closed)
+    }
+
     /// Whether the index alone decides.
     fn is_indexed(&self, by: &By) -> bool {
         let state = self.state.is_none_or(|state| *by == By::State(state));
@@ -253,6 +258,10 @@ pub(super) async fn list(read: &Read, request: &Request) -> Result<Response, Pro
         in_order(&query, from, to)?;
     }
     let filter = Filter::of(&query);
+    if filter.is_impossible() {
+        let (items, next) = (Vec::new(), None);
+        return Ok(Response::json(200, &Tickets { items, next }));
+    }
     let order = match query.text("order") {
         Some("oldest") => Order::Oldest,
         _ => Order::Newest,

@@ -10,6 +10,7 @@ use schemars::{JsonSchema, SchemaGenerator};
 use serde::Serialize;
 use ticket::metrics::{
     self, BUCKETS_MS, DAY_MS, Distribution, Finding, HOUR_MS, Kept, Life, MINUTE_MS, Minute, Moment, Per, Throughput,
+    Zone,
 };
 use ticket::{IssueKey, State, TicketId, Time};
 
@@ -47,6 +48,11 @@ const TO: Parameter = Parameter {
     name: "to",
     takes: Takes::Moment,
     about: "Where the span ends, itself not part of it; now without it.",
+};
+const ZONE: Parameter = Parameter {
+    name: "zone",
+    takes: Takes::Zone,
+    about: "Where days begin and end, as a time zone of the IANA database; UTC without it. Hours are always UTC's.",
 };
 const NAMED_LIMIT: Parameter = Parameter {
     name: "limit",
@@ -133,8 +139,8 @@ pub(crate) const THROUGHPUT: Operation = Operation {
     route: "GET /metrics/throughput",
     id: "throughput",
     summary: "How many tickets were created and closed, by the day or by the hour.",
-    about: "Days and hours are those of UTC. A span that begins or ends within one is widened to it. By the hour it is \
-            at most 31 days long, and the last two days without `from`.",
+    about: "A span that begins or ends within an hour or a day is widened to it. By the hour it is at most 31 days \
+            long, and the last two days without `from`.",
     access: Access::Read,
     path: None,
     headers: &[],
@@ -144,6 +150,7 @@ pub(crate) const THROUGHPUT: Operation = Operation {
             takes: Takes::OneOf(&["day", "hour"]),
             about: "How long a point lasts; `day` without it.",
         },
+        ZONE,
         FROM,
         TO,
         PRIORITY,
@@ -266,6 +273,7 @@ struct OlderThan {
 #[derive(Debug, Serialize, JsonSchema)]
 struct ThroughputOf {
     per: Per,
+    zone: Zone,
     from: Time,
     to: Time,
     as_of: Time,
@@ -338,7 +346,9 @@ async fn counted(read: &Read, by: &By, span: Span, order: Order, kind: &Kind) ->
 pub(super) async fn per_minute(read: &Read, request: &Request) -> Result<Response, Problem> {
     let query = PER_MINUTE.query(request)?;
     let as_of = crate::now();
-    let hour = query.moment("hour").unwrap_or_else(|| Per::Hour.start_of(as_of));
+    let hour = query
+        .moment("hour")
+        .unwrap_or_else(|| Per::Hour.start_of(as_of, Zone::UTC));
     if hour.millis().rem_euclid(MINUTE_MS) != 0 {
         let detail = format!("hour is {hour}; it should begin with a whole minute, such as 2026-11-21T07:00:00Z");
         return Err(invalid("hour", detail));
@@ -469,8 +479,16 @@ pub(super) async fn throughput(read: &Read, request: &Request) -> Result<Respons
         Some("hour") => (Per::Hour, DAYS_BY_HOUR, SPAN_DAYS_BY_HOUR),
         _ => (Per::Day, DAYS, SPAN_DAYS),
     };
+    let zone = query.zone(ZONE.name).unwrap_or(Zone::UTC);
+    if per == Per::Hour && zone != Zone::UTC {
+        return Err(invalid(
+            ZONE.name,
+            format!("zone is {zone}; hours are always those of UTC"),
+        ));
+    }
     let (from, to) = span(&query, as_of, days, most)?;
-    let (from, to) = (per.start_of(from), per.end_of(to));
+    let edges = per.edges(from, to, zone);
+    let (from, to) = (edges[0], edges[edges.len() - 1]);
     let (kind, wanted) = (
         Kind::of(&query),
         Span {
@@ -491,12 +509,13 @@ pub(super) async fn throughput(read: &Read, request: &Request) -> Result<Respons
     let (created_at, closed_at) = (moments(&created), moments(&closed));
     let answer = ThroughputOf {
         per,
+        zone,
         from,
         to,
         as_of,
         created: created_at.len(),
         closed: closed_at.len(),
-        points: metrics::throughput(per, (from, to), as_of, &created_at, &closed_at),
+        points: metrics::throughput(&edges, as_of, &created_at, &closed_at),
         // Of both the one that covers less.
         cut: created.cut.into_iter().chain(closed.cut).max_by_key(|cut| cut.from),
     };
@@ -699,12 +718,13 @@ mod examples {
         let (created, closed) = (at("2026-11-21T07:00:00.000Z"), at("2026-11-21T11:54:00.000Z"));
         ThroughputOf {
             per: Per::Day,
+            zone: Zone::UTC,
             from,
             to,
             as_of,
             created: 1,
             closed: 1,
-            points: metrics::throughput(Per::Day, (from, to), as_of, &[created], &[closed]),
+            points: metrics::throughput(&[from, to], as_of, &[created], &[closed]),
             cut: None,
         }
     }

@@ -14,7 +14,8 @@ const KEPT_SECONDS: i64 = 24 * 60 * 60;
 const REQUEST: &str = "REQUEST";
 /// A key that has expired is as good as new; DynamoDB may take days to delete it.
 const CLAIM_GUARD: &str = "attribute_not_exists(#pk) OR #expires_at < :now";
-const ANSWER_GUARD: &str = "#request = :request";
+/// Of two who carried it out at once, the first to be done gives the answer to remember.
+const ANSWER_GUARD: &str = "#request = :request AND attribute_not_exists(#answer)";
 
 /// What a key was given for first.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -152,6 +152,46 @@ Resources:
 }
 
 #[test]
+fn authorizers_that_api_gateway_refuses_are_named_with_their_place() {
+    let template = |issuer: &str, audience: &str| {
+        format!(
+            "\
+Transform: AWS::Serverless-2016-10-31
+Resources:
+  Api:
+    Type: AWS::Serverless::HttpApi
+    Properties:
+      Auth:
+        Authorizers:
+          Jwt:
+            JwtConfiguration:
+              {{issuer: \"{issuer}\", audience: {audience}}}
+"
+        )
+    };
+    let found = |issuer: &str, audience: &str| found(&template(issuer, audience), "{}");
+    assert!(found("https://login.example.com/team", "[me]").is_empty());
+    for wrong in [
+        "http://login.example.com",
+        "http://127.0.0.1:9000",
+        "login.example.com",
+        "",
+    ] {
+        assert_eq!(
+            found(wrong, "[me]"),
+            ["template.yaml:10:15 INVALID_ISSUER"],
+            "{wrong:?}"
+        );
+    }
+    for nobody in ["[]", "[\"\"]"] {
+        assert_eq!(
+            found("https://login.example.com", nobody),
+            ["template.yaml:10:15 NO_AUDIENCE"]
+        );
+    }
+}
+
+#[test]
 fn of_a_definition_that_cannot_be_read_nothing_is_said_but_that() {
     assert_eq!(found(TEMPLATE, "{\"StartAt\": ").len(), 1);
 }

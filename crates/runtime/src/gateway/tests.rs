@@ -334,6 +334,7 @@ async fn an_event_tells_who_calls_as_api_gateway_tells_it() {
         audience: vec!["client".into()],
         identity_source: IdentitySource::Query("t".into()),
         is_local: true,
+        position: crate::template::Position::START,
     };
     let api = HttpApi {
         authorizers: [("Jwt".to_owned(), rules)].into(),
@@ -605,6 +606,30 @@ async fn what_the_gateway_refuses_it_refuses_in_api_gateways_words() {
         .send("POST / HTTP/1.1\r\nTransfer-Encoding: chunked", &chunk)
         .await;
     assert_eq!(reply.status, 413);
+}
+
+#[tokio::test]
+async fn a_client_that_sends_all_before_it_reads_gets_its_refusal_too() {
+    let served = Served::start(api(vec![route("POST", "/")]), ok()).await;
+    let body = vec![b'x'; MAX_BODY_BYTES + 1];
+    let head = format!(
+        "HTTP/1.1\r\nHost: {}\r\nContent-Length: {}\r\n\r\n",
+        served.address,
+        body.len()
+    );
+    let mut stream = TcpStream::connect(served.address).await.unwrap();
+    // One connection for all of them: what was refused is read to its end.
+    for (line, status) in [("POST / ", "413"), ("POST /nowhere ", "404"), ("POST / ", "413")] {
+        stream.write_all(line.as_bytes()).await.unwrap();
+        stream.write_all(head.as_bytes()).await.unwrap();
+        stream.write_all(&body).await.unwrap();
+        let mut answer = Vec::new();
+        while !answer.ends_with(b"\"}") {
+            assert_ne!(stream.read_buf(&mut answer).await.unwrap(), 0, "the connection stays");
+        }
+        let answer = String::from_utf8(answer).unwrap();
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+    }
 }
 
 #[tokio::test]

@@ -313,6 +313,7 @@ fn jwt_authorizer(mut authorizer: Properties<'_>, resolver: &Resolver<'_>) -> Op
         return None;
     };
     authorizer.finish();
+    let position = jwt.at;
     // CloudFormation spells them with a capital letter, SAM's documentation with a small one.
     let issuer = jwt.text("issuer").or_else(|| jwt.required_text("Issuer"));
     let audience = jwt
@@ -327,6 +328,7 @@ fn jwt_authorizer(mut authorizer: Properties<'_>, resolver: &Resolver<'_>) -> Op
             issuer,
             audience,
             identity_source: identity_source?,
+            position,
         },
         scopes,
     })

@@ -1,6 +1,7 @@
 //! The counting against references that are as naive as can be.
 
 mod kept;
+mod throughput;
 
 use proptest::prelude::*;
 
@@ -76,38 +77,6 @@ proptest! {
         }
         let within = moments.iter().filter(|moment| (0..HOUR_MS).contains(&moment.at.millis())).count();
         prop_assert_eq!(counted.totals.values().sum::<usize>() + counted.others, within);
-    }
-
-    #[test]
-    fn throughput_counts_every_moment_of_its_window_once(
-        first in -3..3_i64, length in 0..6_i64,
-        created in prop::collection::vec(-5 * DAY_MS..10 * DAY_MS, 0..60),
-        closed in prop::collection::vec(-5 * DAY_MS..10 * DAY_MS, 0..60),
-        by_day in any::<bool>(),
-    ) {
-        let per = if by_day { Per::Day } else { Per::Hour };
-        let (from, to) = (first * DAY_MS, (first + length) * DAY_MS);
-        let moments = |values: &[i64]| values.iter().map(|ms| at(*ms)).collect::<Vec<_>>();
-        let points = throughput(per, (at(from), at(to)), at(0), &moments(&created), &moments(&closed));
-        let within = |values: &[i64]| values.iter().filter(|ms| (from..to).contains(*ms)).count();
-        prop_assert_eq!(points.iter().map(|point| point.created).sum::<usize>(), within(&created));
-        prop_assert_eq!(points.iter().map(|point| point.closed).sum::<usize>(), within(&closed));
-        prop_assert_eq!(points.len() as i64, (to - from) / per.millis());
-        for point in &points {
-            let begins = point.at.millis();
-            let here = |values: &[i64]| values.iter().filter(|ms| (begins..begins + per.millis()).contains(*ms)).count();
-            prop_assert_eq!((point.created, point.closed), (here(&created), here(&closed)));
-            prop_assert_eq!(point.provisional, 0 < begins + per.millis());
-        }
-    }
-
-    #[test]
-    fn the_beginning_of_a_day_is_the_last_one_that_is_not_later(ms in -400 * DAY_MS..400 * DAY_MS) {
-        for per in [Per::Hour, Per::Day] {
-            let (start, end) = (per.start_of(at(ms)).millis(), per.end_of(at(ms)).millis());
-            prop_assert!(start <= ms && ms - start < per.millis() && start % per.millis() == 0);
-            prop_assert!(ms <= end && end - ms < per.millis() && end % per.millis() == 0);
-        }
     }
 }
 

@@ -92,6 +92,7 @@ impl StandIn {
             audience: vec!["me".into(), "us".into()],
             identity_source: IdentitySource::Header("authorization".into()),
             is_local: false,
+            position: crate::template::Position::START,
         };
         let api = HttpApi {
             authorizers: BTreeMap::from([("Jwt".to_owned(), rules)]),
