@@ -17,6 +17,7 @@ const FLAGS = {
   conflict: 'Two deliveries contradict each other.',
   status_unknown: 'It was in a status whose category is not known.',
   text_cut: 'Its text is only the beginning of the one in JIRA.',
+  missing: 'JIRA does not have it any more, or does not show it, and no delivery said that it was deleted.',
 };
 const INFERRED = {
   resolution_date: 'inferred from the resolution date',

@@ -14,7 +14,7 @@ use jira::{Credential, Cursor, Issue, Jira, Patience};
 use serde::{Deserialize, Serialize};
 use ticket::categories::Teacher;
 use ticket::fact::Category;
-use ticket::{Fact, SiteId, TicketEvent, Time};
+use ticket::{Fact, SiteId, TicketEvent, Time, news};
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 
@@ -256,7 +256,7 @@ async fn page(context: &Reconcile, configured: &Configured, run: Run) -> Result<
     let jira = connection(configured).await?;
     let now = crate::now();
     let clause = match run.scope {
-        Scope::Changed => jira::since(run.since, now),
+        Scope::Changed => jira::since(run.since),
         Scope::Open => "statusCategory != Done".to_owned(),
     };
     let jql = jira::query(&configured.jql, &[clause]);
@@ -358,7 +358,7 @@ async fn repair(
     let facts = table.stored(&id).await?.facts;
     let (seen, _) = table.seen(&id).await?;
     let mut started = 0;
-    for event in events.iter().filter_map(|event| event.unknown_to(&facts, &seen.texts)) {
+    for event in news(&events, &facts, &seen.texts, crate::now()) {
         let name = execution::name(&event);
         match executions.start(&name, &event).await? {
             Start::Started => started += 1,

@@ -1,23 +1,26 @@
 //! A JIRA for tests: it serves the REST API's shapes, Cloud's or Data Center's, over issues that were made up.
 //!
-//! It pages, wants a credential, and can be told to throttle, to fail and to hang up.
+//! It pages, wants a credential, and can be told to throttle, to fail, to hang up, to hide, to forget, and to go round in
+//! circles.
 
-use std::collections::BTreeMap;
-use std::convert::Infallible;
+use std::collections::{BTreeMap, BTreeSet};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
+use http_body_util::{BodyExt, Either, Full};
+use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::service::service_fn;
-use hyper::{Method, Request, Response};
+use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use jira::Deployment;
-use jira::made::{Issue, PRIORITIES, STATUSES, Status};
+use jira::made::Issue;
 use serde_json::{Value, json};
 use ticket::Time;
 use tokio::net::TcpListener;
 
+mod answers;
 mod jql;
 
 /// What it takes to be let in, in the form of [`jira::Credential::parse`].
@@ -30,10 +33,22 @@ pub struct Trouble {
     pub throttle_every: u64,
     /// What `Retry-After` says then, in seconds.
     pub retry_after: u64,
+    /// Says it as a date, as whatever stands before a JIRA may.
+    pub says_date: bool,
     pub fail_every: u64,
     pub hang_up_every: u64,
+    /// Half an answer, and then it hangs up.
+    pub tear_every: u64,
     /// Issues on a page at most, however many are asked for.
     pub page: usize,
+    /// Changes of an issue that a page of issues shows at most: the newest.
+    pub changes: usize,
+    /// Every page of a search leads to the same next one.
+    pub circles: bool,
+    /// To every question of a search it answers with an empty document.
+    pub says_nothing: bool,
+    /// It says that the credential is none, and answers all the same.
+    pub shows_anybody: bool,
 }
 
 /// What it has and what it has been asked.
@@ -43,6 +58,12 @@ pub struct Held {
     pub trouble: Trouble,
     /// Paths of all requests.
     pub requests: Vec<String>,
+    /// Projects that the credential may not see.
+    pub hidden: BTreeSet<String>,
+    /// It has moved to this address.
+    pub elsewhere: Option<String>,
+    /// What it calls itself, where that is not the address that it is asked at.
+    pub home: Option<String>,
     /// Its clock, which decides what has changed since; without one, that of the machine.
     pub now: Option<Time>,
     changelogs: u64,
@@ -61,8 +82,8 @@ pub struct StandIn {
 #[error("hung up")]
 struct HangUp;
 
-/// A status and a document, and the seconds of `Retry-After`.
-type Answer = (u16, Value, Option<u64>);
+/// A status and a document.
+type Answer = (u16, Value);
 
 impl StandIn {
     /// Listens on a port of its own, or on the one given.
@@ -101,7 +122,7 @@ impl StandIn {
         self.held.lock().expect("nobody panics while holding it")
     }
 
-    async fn serve(self, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, HangUp> {
+    async fn serve(self, request: Request<Incoming>) -> Result<Response<Answered>, HangUp> {
         let (parts, body) = request.into_parts();
         let body = body.collect().await.map_err(|_| HangUp)?.to_bytes();
         let header = parts.headers.get("authorization").and_then(|value| value.to_str().ok());
@@ -111,285 +132,81 @@ impl StandIn {
             Deployment::Cloud => header == Some("Basic cm9ib3RAZXhhbXBsZS5uZXQ6Y2xvdWQtdG9rZW4="),
             Deployment::DataCenter => header == Some("Bearer data-center-token"),
         };
-        let count = {
+        let (count, trouble, elsewhere) = {
             let mut held = self.held();
             held.requests.push(format!("{} {path}", parts.method));
-            held.requests.len() as u64
+            (held.requests.len() as u64, held.trouble, held.elsewhere.clone())
         };
-        let trouble = self.held().trouble;
         let is_due = |every: u64| every != 0 && count.is_multiple_of(every);
-        let answer = if !is_let_in {
-            (
-                401,
-                refusal("Client must be authenticated to access this resource."),
-                None,
-            )
+        let mut response = Response::builder().header("content-type", "application/json;charset=UTF-8");
+        let (status, document) = if let Some(elsewhere) = elsewhere {
+            response = response.header("location", format!("{elsewhere}{path}?os_authType=basic"));
+            (302, Value::Null)
+        } else if !is_let_in && !trouble.shows_anybody {
+            (401, refusal("Client must be authenticated to access this resource."))
         } else if is_due(trouble.throttle_every) {
-            (429, refusal("Rate limit exceeded."), Some(trouble.retry_after))
+            response = response.header("retry-after", trouble.retry_after());
+            (429, refusal("Rate limit exceeded."))
         } else if is_due(trouble.fail_every) {
-            (502, Value::Null, None)
+            (502, Value::Null)
         } else if is_due(trouble.hang_up_every) {
             return Err(HangUp);
         } else {
+            if trouble.shows_anybody {
+                response = response.header("x-seraph-loginreason", "AUTHENTICATED_FAILED");
+            }
             let document = serde_json::from_slice(&body).unwrap_or_default();
-            self.answer(&parts.method, &path, &document)
+            self.answer(&parts.method, &parts.uri, &document)
         };
-        let Ok(response) = response(answer);
-        Ok(response)
+        let text = if document.is_null() {
+            Bytes::new()
+        } else {
+            Bytes::from(document.to_string())
+        };
+        let body = match is_due(trouble.tear_every) && status == 200 {
+            true => Either::Right(Torn { text, is_over: false }),
+            false => Either::Left(Full::new(text)),
+        };
+        Ok(response.status(status).body(body).expect("its parts are valid"))
     }
+}
 
-    fn answer(&self, method: &Method, path: &str, body: &Value) -> Answer {
-        let is_cloud = self.deployment == Deployment::Cloud;
-        let segments: Vec<&str> = path.trim_start_matches('/').split('/').collect();
-        match (method.as_str(), &segments[..]) {
-            ("GET", ["rest", "api", _, "serverInfo"]) => {
-                let kind = if is_cloud { "Cloud" } else { "Server" };
-                ok(json!({ "baseUrl": self.url, "version": "1001.0.0", "deploymentType": kind }))
+impl Trouble {
+    fn retry_after(&self) -> String {
+        match self.says_date {
+            true => {
+                let until = chrono::Utc::now() + chrono::TimeDelta::seconds(self.retry_after as i64);
+                until.format("%a, %d %b %Y %H:%M:%S GMT").to_string()
             }
-            ("GET", ["rest", "api", _, "status"]) => ok(STATUSES.iter().map(|status| status.json(&self.url)).collect()),
-            ("POST", ["rest", "api", "3", "search", "jql"]) if is_cloud => self.search(body),
-            ("POST", ["rest", "api", "3", "search", "approximate-count"]) if is_cloud => match self.found(body) {
-                Ok(found) => ok(json!({ "count": found.len() })),
-                Err(answer) => answer,
-            },
-            ("POST", ["rest", "api", "3", "changelog", "bulkfetch"]) if is_cloud => self.histories(body),
-            ("POST", ["rest", "api", "2", "search"]) if !is_cloud => self.search_with_histories(body),
-            ("POST", ["rest", "api", "2", "issue"]) => self.create(body),
-            (_, ["rest", "api", "2", "issue", id, rest @ ..]) => self.change(method, id, rest, body),
-            _ => (404, refusal("null for uri"), None),
-        }
-    }
-
-    /// All issues that a request's JQL finds, in their order.
-    fn found(&self, body: &Value) -> Result<Vec<Issue>, Answer> {
-        let held = self.held();
-        let now = held.now.unwrap_or_else(now);
-        let query = body["jql"].as_str().unwrap_or_default();
-        jql::find(query, held.issues.values(), now).map_err(|reason| (400, refusal(&reason), None))
-    }
-
-    fn page(&self, body: &Value) -> usize {
-        let asked = body["maxResults"].as_u64().unwrap_or(50) as usize;
-        match self.held().trouble.page {
-            0 => asked,
-            page => asked.min(page),
-        }
-    }
-
-    fn search(&self, body: &Value) -> Answer {
-        let found = match self.found(body) {
-            Ok(found) => found,
-            Err(answer) => return answer,
-        };
-        let start: usize = match body["nextPageToken"].as_str().map(|token| token.strip_prefix("after-")) {
-            None => 0,
-            Some(token) => match token.and_then(|token| token.parse().ok()) {
-                Some(start) => start,
-                None => return (400, refusal("The nextPageToken is invalid."), None),
-            },
-        };
-        let end = (start + self.page(body)).min(found.len());
-        let issues: Vec<Value> = found[start.min(end)..end]
-            .iter()
-            .map(|issue| self.shown(issue, body))
-            .collect();
-        let is_last = end == found.len();
-        let mut page = json!({ "issues": issues, "isLast": is_last });
-        if !is_last {
-            page["nextPageToken"] = format!("after-{end}").into();
-        }
-        ok(page)
-    }
-
-    fn search_with_histories(&self, body: &Value) -> Answer {
-        let found = match self.found(body) {
-            Ok(found) => found,
-            Err(answer) => return answer,
-        };
-        let start = body["startAt"].as_u64().unwrap_or_default() as usize;
-        let page = self.page(body);
-        let wants_histories = body["expand"]
-            .as_array()
-            .is_some_and(|expand| expand.contains(&json!("changelog")));
-        let issues = found.iter().skip(start).take(page).map(|issue| {
-            let mut shown = self.shown(issue, body);
-            if wants_histories {
-                // The newest first, as it comes from a Data Center.
-                let mut histories: Vec<Value> = issue.histories().collect();
-                histories.reverse();
-                let total = histories.len();
-                shown["changelog"] =
-                    json!({ "startAt": 0, "maxResults": total, "total": total, "histories": histories });
-            }
-            shown
-        });
-        let issues: Vec<Value> = issues.collect();
-        ok(json!({ "startAt": start, "maxResults": page, "total": found.len(), "issues": issues }))
-    }
-
-    /// An issue with the fields that were asked for.
-    fn shown(&self, issue: &Issue, body: &Value) -> Value {
-        let mut shown = issue.rest(&self.url);
-        if let Some(wanted) = body["fields"].as_array()
-            && let Some(fields) = shown["fields"].as_object_mut()
-        {
-            fields.retain(|name, _| wanted.iter().any(|wanted| wanted == name));
-        }
-        shown
-    }
-
-    /// Changes of many issues at once, the oldest first, dated in milliseconds.
-    fn histories(&self, body: &Value) -> Answer {
-        let ids: Vec<u64> = body["issueIdsOrKeys"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .filter_map(|id| id.as_str()?.parse().ok())
-            .collect();
-        let fields: Vec<&str> = body["fieldIds"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .filter_map(Value::as_str)
-            .collect();
-        if ids.is_empty() || 1_000 < ids.len() || 10 < fields.len() {
-            return (
-                400,
-                refusal("issueIdsOrKeys must have 1 to 1000 entries, fieldIds 10 at most."),
-                None,
-            );
-        }
-        let held = self.held();
-        let issues = ids.iter().filter_map(|id| held.issues.get(id));
-        let mut all: Vec<(Time, u64, Value)> = Vec::new();
-        for issue in issues {
-            for (history, shown) in issue.histories.iter().zip(issue.histories()) {
-                let mut shown = shown;
-                shown["created"] = history.at.millis().into();
-                if let Some(items) = shown["items"].as_array_mut() {
-                    items.retain(|item| fields.iter().any(|field| item["fieldId"] == **field));
-                }
-                all.push((history.at, issue.id, shown));
-            }
-        }
-        drop(held);
-        all.sort_by_key(|(at, id, _)| (*at, *id));
-        let start: usize = body["nextPageToken"]
-            .as_str()
-            .and_then(|token| token.parse().ok())
-            .unwrap_or(0);
-        let end = (start + self.page(body)).min(all.len());
-        let mut logs: Vec<Value> = Vec::new();
-        for (_, id, history) in all[start.min(end)..end].iter() {
-            let id = id.to_string();
-            match logs.iter_mut().find(|log| log["issueId"] == id.as_str()) {
-                Some(log) => log["changeHistories"]
-                    .as_array_mut()
-                    .expect("a list")
-                    .push(history.clone()),
-                None => logs.push(json!({ "issueId": id, "changeHistories": [history] })),
-            }
-        }
-        let mut page = json!({ "issueChangeLogs": logs });
-        if end < all.len() {
-            page["nextPageToken"] = end.to_string().into();
-        }
-        ok(page)
-    }
-
-    fn create(&self, body: &Value) -> Answer {
-        let fields = &body["fields"];
-        let text = |field: &str, name: &str| fields[field][name].as_str().map(str::to_owned);
-        let (Some(project), Some(priority)) = (text("project", "key"), text("priority", "name")) else {
-            return (
-                400,
-                json!({ "errorMessages": [], "errors": { "project": "is required" } }),
-                None,
-            );
-        };
-        let Some(priority) = PRIORITIES.iter().position(|name| *name == priority) else {
-            return (
-                400,
-                json!({ "errorMessages": [], "errors": { "priority": "is unknown" } }),
-                None,
-            );
-        };
-        let mut held = self.held();
-        let at = held.now.unwrap_or_else(now);
-        let id = held.issues.keys().next_back().map_or(10_001, |last| last + 1);
-        held.changelogs += 1;
-        let issue = Issue {
-            id,
-            project,
-            number: id - 10_000,
-            summary: fields["summary"].as_str().unwrap_or_default().to_owned(),
-            description: fields["description"].as_str().unwrap_or_default().to_owned(),
-            priority,
-            status: Status::TO_DO,
-            created: at,
-            updated: at,
-            category_changed: at,
-            resolved: None,
-            histories: Vec::new(),
-            creation: 50_000 + held.changelogs,
-        };
-        let created =
-            json!({ "id": id.to_string(), "key": issue.key(), "self": format!("{}/rest/api/2/issue/{id}", self.url) });
-        held.issues.insert(id, issue);
-        (201, created, None)
-    }
-
-    fn change(&self, method: &Method, id: &str, rest: &[&str], body: &Value) -> Answer {
-        let mut held = self.held();
-        let at = held.now.unwrap_or_else(now);
-        held.changelogs += 1;
-        let changelog = 50_000 + held.changelogs;
-        let Some(issue) = id.parse().ok().and_then(|id: u64| held.issues.get_mut(&id)) else {
-            return (
-                404,
-                refusal("Issue does not exist or you do not have permission to see it."),
-                None,
-            );
-        };
-        match (method.as_str(), rest) {
-            ("GET", ["transitions"]) => {
-                let others = STATUSES.iter().filter(|status| **status != issue.status);
-                let transitions: Vec<Value> = others
-                    .map(|status| json!({ "id": status.id, "name": status.name, "to": status.json(&self.url) }))
-                    .collect();
-                ok(json!({ "transitions": transitions }))
-            }
-            ("POST", ["transitions"]) => {
-                let wanted = body["transition"]["id"].as_str().unwrap_or_default();
-                match STATUSES.iter().find(|status| status.id == wanted) {
-                    Some(status) => {
-                        issue.transition(changelog, *status, at);
-                        (204, Value::Null, None)
-                    }
-                    None => (400, refusal("It is not on the appropriate workflow."), None),
-                }
-            }
-            ("PUT", []) => match PRIORITIES
-                .iter()
-                .position(|name| body["fields"]["priority"]["name"] == *name)
-            {
-                Some(priority) => {
-                    issue.prioritise(changelog, priority, at);
-                    (204, Value::Null, None)
-                }
-                None => (
-                    400,
-                    json!({ "errorMessages": [], "errors": { "priority": "is unknown" } }),
-                    None,
-                ),
-            },
-            _ => (404, refusal("null for uri"), None),
+            false => self.retry_after.to_string(),
         }
     }
 }
 
-fn ok(document: Value) -> Answer {
-    (200, document, None)
+type Answered = Either<Full<Bytes>, Torn>;
+
+/// Half of an answer that was said to be whole, and then the connection is reset.
+struct Torn {
+    text: Bytes,
+    is_over: bool,
+}
+
+impl Body for Torn {
+    type Data = Bytes;
+    type Error = HangUp;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, HangUp>>> {
+        let half = self.text.slice(..self.text.len() / 2);
+        let frame = match std::mem::replace(&mut self.is_over, true) {
+            false => Ok(Frame::data(half)),
+            true => Err(HangUp),
+        };
+        Poll::Ready(Some(frame))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.text.len() as u64)
+    }
 }
 
 fn refusal(message: &str) -> Value {
@@ -398,19 +215,4 @@ fn refusal(message: &str) -> Value {
 
 fn now() -> Time {
     Time::try_from(chrono::Utc::now()).expect("a time of this age")
-}
-
-fn response((status, document, retry_after): Answer) -> Result<Response<Full<Bytes>>, Infallible> {
-    let mut response = Response::builder()
-        .status(status)
-        .header("content-type", "application/json;charset=UTF-8");
-    if let Some(seconds) = retry_after {
-        response = response.header("retry-after", seconds);
-    }
-    let body = if document.is_null() {
-        String::new()
-    } else {
-        document.to_string()
-    };
-    Ok(response.body(Full::from(body)).expect("its parts are valid"))
 }

@@ -3,15 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use jira::made::{Issue, STATUSES, Stories};
+use jira::made::{Issue, STATUSES, Status, Stories};
 use jira::{Credential, Cursor, Deployment, Error, Jira, Patience, query};
 use serde_json::{Value, json};
 use system_tests::stand_in::{StandIn, Trouble};
-use ticket::Time;
+use ticket::{IssueId, Time};
 
 /// Patience without end, but in no time.
 const QUICK: Patience = Patience {
     tries: 12,
+    first_pause: Duration::from_millis(1),
     longest_pause: Duration::from_secs(40),
     timeout: Duration::from_secs(10),
 };
@@ -67,7 +68,10 @@ async fn cloud_and_data_center_tell_the_same_whatever_goes_wrong() {
             retry_after: 0,
             fail_every: 5,
             hang_up_every: 11,
+            tear_every: 13,
             page: 17,
+            changes: 2,
+            ..Trouble::default()
         };
         let troubled = fetch(&jira, &query("", &[]), 50).await.expect("issues all the same");
         assert_eq!(troubled, calm);
@@ -100,7 +104,7 @@ async fn what_is_asked_for_is_what_is_found() {
         };
         let urgent = found(query("priority in (High, Highest) ORDER BY updated", &[])).await;
         assert_eq!(urgent, expected(&|issue| issue.priority < 2));
-        let recent = found(query("", &[jira::since(hour_ago, now)])).await;
+        let recent = found(query("", &[jira::since(hour_ago)])).await;
         assert!(expected(&|issue| hour_ago <= issue.updated).is_subset(&recent));
         assert!(recent.len() < issues.len());
         let open = found(query("project = SHOP", &["statusCategory != Done".to_owned()])).await;
@@ -143,6 +147,191 @@ async fn nobody_waits_longer_than_they_have_patience_for() {
     let error = jira.search(&query("", &[]), 10, None).await.expect_err("it fails");
     assert!(matches!(error, Error::Failing { status: 502, .. }), "{error}");
     assert_eq!(stand_in.held().requests.len(), before + 3);
+}
+
+#[tokio::test]
+async fn a_pause_is_as_long_as_the_date_says() {
+    let (stand_in, _) = stand_in(Deployment::Cloud, BTreeMap::new()).await;
+    let credential = Credential::parse(stand_in.credential());
+    stand_in.held().trouble = Trouble {
+        throttle_every: 1,
+        retry_after: 3_600,
+        says_date: true,
+        ..Trouble::default()
+    };
+    let error = Jira::connect(&stand_in.url, &credential, QUICK)
+        .await
+        .expect_err("it is throttled");
+    let asked_for = error.retry_after().expect("a pause").as_secs();
+    assert!((3_500..=3_600).contains(&asked_for), "{asked_for} s");
+}
+
+/// Whoever leaves moves up those behind: past the place where the next page begins.
+#[tokio::test]
+async fn issues_that_leave_while_pages_are_read_take_no_other_with_them() {
+    let issues = made(8, 700);
+    let open: Vec<u64> = issues
+        .values()
+        .filter(|issue| !issue.status.is_done())
+        .map(|issue| issue.id)
+        .collect();
+    let end = issues.values().map(|issue| issue.updated).max().expect("an issue");
+    let jql = query("", &["statusCategory != Done".to_owned()]);
+    for deployment in [Deployment::Cloud, Deployment::DataCenter] {
+        for leaving in [1, 4, 30] {
+            let (stand_in, jira) = stand_in(deployment, issues.clone()).await;
+            let mut gone = open.iter();
+            let mut left = BTreeSet::new();
+            let mut seen = Vec::new();
+            let mut cursor = None;
+            loop {
+                let page = jira.search(&jql, 20, cursor.as_ref()).await.expect("a page");
+                seen.extend(page.issues.iter().map(|issue| issue.name().to_owned()));
+                let Some(next) = page.next else { break };
+                cursor = Some(next);
+                let mut held = stand_in.held();
+                for id in gone.by_ref().take(leaving) {
+                    let issue = held.issues.get_mut(id).expect("an issue");
+                    left.insert(issue.key());
+                    issue.transition(90_000 + id, Status::DONE, end);
+                }
+            }
+            let all: BTreeSet<String> = open.iter().map(|id| issues[id].key()).collect();
+            let seen_once: BTreeSet<String> = seen.iter().cloned().collect();
+            assert_eq!(
+                seen.len(),
+                seen_once.len(),
+                "{deployment:?}, {leaving}: some come twice"
+            );
+            let missed: Vec<_> = all.difference(&seen_once).filter(|key| !left.contains(*key)).collect();
+            assert!(missed.is_empty(), "{deployment:?}, {leaving}: {missed:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_search_that_goes_in_circles_or_says_nothing_is_no_end_of_a_search() {
+    let (stand_in, jira) = stand_in(Deployment::Cloud, made(7, 200)).await;
+    stand_in.held().trouble.circles = true;
+    let circle = fetch_all(&jira).await.expect_err("there is no end to it");
+    assert!(matches!(circle, Error::Circle { .. }), "{circle}");
+    assert!(stand_in.held().requests.len() < 20);
+    for deployment in [Deployment::Cloud, Deployment::DataCenter] {
+        let (stand_in, jira) = self::stand_in(deployment, made(7, 200)).await;
+        stand_in.held().trouble.says_nothing = true;
+        let nothing = jira.search(&query("", &[]), 10, None).await;
+        assert!(matches!(nothing, Err(Error::Unreadable { .. })), "{nothing:?}");
+        stand_in.held().trouble = Trouble {
+            shows_anybody: true,
+            ..Trouble::default()
+        };
+        let anybody = jira.search(&query("", &[]), 10, None).await;
+        assert!(
+            matches!(anybody, Err(Error::Refused { status: 401, .. })),
+            "{anybody:?}"
+        );
+    }
+}
+
+/// All pages, however often the same issue comes.
+async fn fetch_all(jira: &Jira) -> Result<(), Error> {
+    let mut cursor = None;
+    loop {
+        let page = jira.search(&query("", &[]), 10, cursor.as_ref()).await?;
+        cursor = page.next;
+        if cursor.is_none() {
+            return Ok(());
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_credential_goes_to_nobody_else_and_into_no_message() {
+    let target = StandIn::start(Deployment::Cloud, 0).await.expect("another place");
+    let (stand_in, jira) = stand_in(Deployment::Cloud, made(7, 50)).await;
+    stand_in.held().elsewhere = Some(target.url.clone());
+    let error = jira
+        .search(&query("", &[]), 10, None)
+        .await
+        .expect_err("it is elsewhere");
+    let told = format!("{error} {error:?} {jira:?}");
+    assert!(
+        told.contains(&format!("it is at {}/rest/api/3/search/jql", target.url)),
+        "{told}"
+    );
+    assert!(!told.contains("os_authType"), "{told}");
+    assert!(target.held().requests.is_empty());
+    let authorization = "cm9ib3RAZXhhbXBsZS5uZXQ6Y2xvdWQtdG9rZW4=";
+    assert!(!told.contains("cloud-token") && !told.contains(authorization), "{told}");
+}
+
+/// Within a network, or through a gateway, a JIRA is asked at another address than its webhooks speak of.
+#[tokio::test]
+async fn an_issue_is_of_the_site_that_its_webhooks_name_wherever_jira_is_asked() {
+    let issues = made(7, 200);
+    for deployment in [Deployment::Cloud, Deployment::DataCenter] {
+        let stand_in = StandIn::start(deployment, 0).await.expect("a JIRA");
+        stand_in.held().issues = issues.clone();
+        stand_in.held().home = Some("https://jira.example.com/jira".to_owned());
+        let credential = Credential::parse(stand_in.credential());
+        let jira = Jira::connect(&stand_in.url, &credential, QUICK)
+            .await
+            .expect("a connection");
+        assert_eq!(jira.site().as_str(), "jira.example.com");
+        let fetched = fetch(&jira, &query("", &[]), 100).await.expect("issues");
+        for issue in issues.values() {
+            let delivery = issue.delivery("https://jira.example.com/jira").to_string();
+            let Ok(ticket::Delivery::Event(told)) = ticket::jira::read(delivery.as_bytes()) else {
+                panic!("{delivery}");
+            };
+            let ids: BTreeSet<_> = fetched[&issue.key()].iter().map(ticket::TicketEvent::ticket).collect();
+            assert_eq!(ids, BTreeSet::from([told.ticket()]));
+        }
+    }
+}
+
+#[tokio::test]
+async fn issues_are_looked_for_by_id_and_what_is_hidden_looks_like_what_is_deleted() {
+    for deployment in [Deployment::Cloud, Deployment::DataCenter] {
+        let (stand_in, jira) = stand_in(deployment, made(7, 300)).await;
+        let asked: BTreeSet<IssueId> = stand_in.held().issues.keys().map(|id| issue_id(*id)).take(80).collect();
+        let (deleted, hidden) = (10_003, 10_004);
+        {
+            let mut held = stand_in.held();
+            held.issues.remove(&deleted);
+            held.issues.get_mut(&hidden).expect("an issue").project = "VAULT".to_owned();
+            held.hidden.insert("VAULT".to_owned());
+        }
+        let looked = jira.look_for(&asked).await.expect("an answer");
+        assert_eq!(looked.missing, BTreeSet::from([deleted, hidden].map(issue_id)));
+        assert_eq!(looked.found.len(), asked.len() - 2);
+        for (id, standing) in &looked.found {
+            let held = stand_in.held();
+            let issue = &held.issues[&id.as_str().parse().expect("a number")];
+            assert_eq!(standing.project.as_deref(), Some("SHOP"));
+            assert_eq!(standing.is_done, issue.status.is_done());
+        }
+        for id in [deleted, hidden] {
+            assert!(jira.issue(&issue_id(id)).await.expect("an answer").is_none());
+        }
+        assert!(jira.shows_project("SHOP").await.expect("an answer"));
+        assert!(!jira.shows_project("VAULT").await.expect("an answer"));
+
+        // One issue is told as the search tells it.
+        let categories = jira.categories().await.expect("statuses");
+        let searched = fetch(&jira, &query("", &[]), 100).await.expect("issues");
+        stand_in.held().trouble.changes = 1;
+        for id in looked.found.keys() {
+            let issue = jira.issue(id).await.expect("an answer").expect("an issue");
+            assert_eq!(issue.events(&categories).expect("events"), searched[issue.name()]);
+        }
+        stand_in.held().trouble.fail_every = 1;
+        assert!(jira.look_for(&asked).await.is_err() && jira.shows_project("SHOP").await.is_err());
+    }
+}
+
+fn issue_id(id: u64) -> IssueId {
+    id.to_string().parse().expect("an id")
 }
 
 #[tokio::test]

@@ -175,7 +175,8 @@ async fn reconciliation_brings_every_ticket_to_the_state_of_an_undisturbed_run()
         retry_after: 1,
         fail_every: 13,
         hang_up_every: 17,
-        page: 0,
+        tear_every: 23,
+        ..Trouble::default()
     };
     server = Arc::into_inner(shared).expect("nobody else has it");
     let run = json!({ "scope": "changed", "since": START });

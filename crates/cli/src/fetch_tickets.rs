@@ -16,7 +16,7 @@ use reqwest::{Method, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use ticket::fact::Category;
-use ticket::{Fact, Texts, TicketEvent, TicketId, Time, canonical};
+use ticket::{Fact, Texts, TicketEvent, TicketId, Time, canonical, news};
 use tokio::task::JoinSet;
 
 use crate::client::{Client, describe, segment};
@@ -120,8 +120,7 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<ExitCode> {
         );
     }
     let jira = connect(&options.jira).await?;
-    let now = Time::try_from(Utc::now()).context("the clock stands outside the years 1 to 9999")?;
-    let clauses: Vec<String> = options.since.iter().map(|moment| since(*moment, now)).collect();
+    let clauses: Vec<String> = options.since.map(since).into_iter().collect();
     let jql = query(&options.jql, &clauses);
     let known = Arc::new(Known {
         client: options.recipient.client()?,
@@ -191,11 +190,9 @@ impl Known {
             return Ok(0);
         };
         let history = self.history(&ticket).await?;
+        let now = Time::try_from(Utc::now()).context("the clock stands outside the years 1 to 9999")?;
         let mut count = 0;
-        for event in events
-            .iter()
-            .filter_map(|event| event.unknown_to(&history.facts, &history.texts))
-        {
+        for event in news(&events, &history.facts, &history.texts, now) {
             count += 1;
             let body = canonical::body(&event);
             match &self.door {

@@ -7,6 +7,11 @@ use std::time::Duration;
 pub enum Error {
     #[error("{url:?} is not the URL of a JIRA: it should be like https://example.atlassian.net")]
     Url { url: String },
+    /// Not quoted: it has a secret in it.
+    #[error("the URL of a JIRA names it, and no user: the credential has a place of its own")]
+    CredentialInUrl,
+    #[error("{url:?} would carry the credential in the clear: ask for https")]
+    Insecure { url: String },
     #[error("the credential has characters that no HTTP header can carry")]
     Credential,
     #[error("HTTP cannot be set up")]
@@ -24,6 +29,9 @@ pub enum Error {
     Throttled { path: String, retry_after: Duration },
     #[error("JIRA answered {status} to {path}: {message}")]
     Refused { path: String, status: u16, message: String },
+    /// Whoever follows it carries the credential to somebody else.
+    #[error("JIRA answered {status} to {path}: it is at {to}")]
+    Elsewhere { path: String, status: u16, to: String },
     #[error("JIRA's answer to {path} is longer than {limit} bytes")]
     TooLarge { path: String, limit: usize },
     #[error("JIRA's answer to {path} is not what it should be")]
@@ -34,6 +42,8 @@ pub enum Error {
     },
     #[error("JIRA has more than {limit} pages of changes of one page of issues")]
     EndlessHistory { limit: u32 },
+    #[error("JIRA led us in a circle: after {pages} pages of {path} it gave one again that it had given before")]
+    Circle { path: String, pages: u64 },
     #[error("JIRA's answer to {path} cannot be read")]
     Issue {
         path: String,
@@ -43,6 +53,11 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether JIRA has no such thing, or does not show it to us: it says the same of both.
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Self::Refused { status: 404, .. })
+    }
+
     /// How long to wait at least before a new try can help; `None` if none can.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 use ticket::fact::Category;
 use ticket::{TicketEvent, jira};
 
+use crate::client::Jira;
 use crate::error::Error;
 
 /// An issue with its fields and its whole history.
@@ -13,7 +14,15 @@ use crate::error::Error;
 pub struct Issue(Value);
 
 impl Issue {
-    pub(crate) fn new(body: Map<String, Value>) -> Self {
+    /// An issue as `jira` shows it, with the address that its webhooks would give it: that is its identity.
+    pub(crate) fn new(mut body: Map<String, Value>, jira: &Jira) -> Self {
+        let text = |field: &str| body.get(field).and_then(Value::as_str);
+        let home = text("id")
+            .zip(text("self"))
+            .and_then(|(id, shows)| jira.at_home(id, shows));
+        if let Some(home) = home {
+            body.insert("self".to_owned(), home.into());
+        }
         Self(body.into())
     }
 

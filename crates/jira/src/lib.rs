@@ -11,12 +11,15 @@ pub mod made;
 
 mod client;
 mod error;
+mod history;
 mod issue;
+mod look;
 mod search;
 mod write;
 
 pub use crate::client::{Credential, Deployment, Jira, Patience};
 pub use crate::error::Error;
 pub use crate::issue::Issue;
+pub use crate::look::{Looked, MOST_AT_ONCE, Standing};
 pub use crate::search::{Cursor, Page, query, since};
 pub use crate::write::{Created, Transition};

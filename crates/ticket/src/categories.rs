@@ -119,6 +119,10 @@ fn said(fact: &Fact) -> Option<(&str, Known)> {
             category,
             observed,
         } => Some((status, Known(*observed, *category))),
-        Fact::Created { .. } | Fact::Change(_) | Fact::Completion { .. } | Fact::Deleted { .. } => None,
+        Fact::Created { .. }
+        | Fact::Change(_)
+        | Fact::Completion { .. }
+        | Fact::Deleted { .. }
+        | Fact::Sought { .. } => None,
     }
 }

@@ -80,7 +80,11 @@ impl TicketEvent {
             match fact {
                 Fact::Completion { said, .. } => *said = at,
                 Fact::Snapshot(snapshot) => snapshot.observed = at,
-                Fact::Created { .. } | Fact::Change(_) | Fact::Category { .. } | Fact::Deleted { .. } => {}
+                Fact::Created { .. }
+                | Fact::Change(_)
+                | Fact::Category { .. }
+                | Fact::Deleted { .. }
+                | Fact::Sought { .. } => {}
             }
         }
         self.facts.sort();

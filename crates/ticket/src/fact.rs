@@ -39,6 +39,10 @@ pub enum Fact {
     },
     /// The issue was deleted at this time.
     Deleted { at: Time },
+    /// Jira was asked at this time for the issue by its id, and had it, or had none that it shows us.
+    ///
+    /// Not a deletion: what is hidden from us looks the same. So the latest word counts, and any later sign of life.
+    Sought { at: Time, found: bool },
 }
 
 /// A changed field, as a changelog tells it.
@@ -206,6 +210,8 @@ impl Fact {
             Self::Completion { at: Some(at), said } => format!("completion#{said}#{at}"),
             Self::Completion { at: None, said } => format!("completion#{said}#none"),
             Self::Deleted { at } => format!("deleted#{at}"),
+            Self::Sought { at, found: true } => format!("sought#{at}#found"),
+            Self::Sought { at, found: false } => format!("sought#{at}#missing"),
         }
     }
 

@@ -76,7 +76,7 @@ pub struct Stay {
 pub enum State {
     Open,
     Closed,
-    /// Neither open nor closed; what comes later does not bring it back.
+    /// Neither open nor closed; what comes later does not bring it back, unless it is only [`Flag::Missing`].
     Deleted,
     /// Its status, or the category of its status, is not known.
     Unknown,
@@ -100,6 +100,9 @@ pub enum Flag {
     StatusUnknown,
     /// A text is only the beginning of the one in Jira.
     TextCut,
+    /// Jira has no such issue any more, or does not show it; nobody said that it was deleted. It counts as deleted from
+    /// when that was noticed, until there is a sign of life.
+    Missing,
 }
 
 /// Which rules this fold has: raised with every change of what it makes of the same facts, so that what was folded by
@@ -116,7 +119,7 @@ pub const RULES_VERSION: u32 = 1;
 pub fn fold<'a>(facts: impl IntoIterator<Item = &'a Fact>, policy: &Policy, categories: &Categories) -> Ticket {
     let facts = Facts::of(facts.into_iter().collect());
     let created_at = facts.created.first().copied();
-    let deleted_at = facts.deleted;
+    let deleted_at = facts.deleted.or(facts.missing);
 
     let (key, aliases) = facts.keys();
     let project = facts.project(key.as_ref());
@@ -154,6 +157,7 @@ pub fn fold<'a>(facts: impl IntoIterator<Item = &'a Fact>, policy: &Policy, cate
         0 < gaps || 0 < resolutions.excursions || facts.snapshots.iter().any(|snapshot| snapshot.changes_cut),
     );
     flag(Flag::CreatedUnknown, created_at.is_none());
+    flag(Flag::Missing, facts.deleted.is_none() && facts.missing.is_some());
     flag(
         Flag::ClockSkew,
         created_at.is_some_and(|created| facts.earliest().is_some_and(|first| first < created)),
@@ -230,6 +234,8 @@ struct Facts<'a> {
     count: usize,
     created: BTreeSet<Time>,
     deleted: Option<Time>,
+    /// When it was first noticed that there is no sign of it any more.
+    missing: Option<Time>,
     snapshots: Vec<&'a Snapshot>,
     changes: BTreeMap<Field, Vec<Change>>,
     /// By status: when its category was last said among these facts, and what it is.
@@ -243,6 +249,7 @@ impl<'a> Facts<'a> {
             count: set.len(),
             created: BTreeSet::new(),
             deleted: None,
+            missing: None,
             snapshots: Vec::new(),
             changes: BTreeMap::new(),
             categories: BTreeMap::new(),
@@ -250,6 +257,7 @@ impl<'a> Facts<'a> {
         };
         let mut told: Vec<&Change> = Vec::new();
         let mut completions = BTreeSet::new();
+        let (mut found, mut missed) = (None, BTreeSet::new());
         // The set is sorted: snapshots by when they were observed, and all that is told about one change together.
         for fact in set {
             match fact {
@@ -272,6 +280,10 @@ impl<'a> Facts<'a> {
                     completions.insert((*said, *at));
                 }
                 Fact::Deleted { at } => facts.deleted = Some(facts.deleted.map_or(*at, |deleted| deleted.min(*at))),
+                Fact::Sought { at, found: true } => found = found.max(Some(*at)),
+                Fact::Sought { at, found: false } => {
+                    missed.insert(*at);
+                }
             }
         }
         for told in told.chunk_by(|a, b| (a.field, &a.changelog, a.item) == (b.field, &b.changelog, b.item)) {
@@ -286,6 +298,8 @@ impl<'a> Facts<'a> {
         for changes in facts.changes.values_mut() {
             changes.sort_by(|a, b| a.order().cmp(&b.order()));
         }
+        let alive = found.max(facts.latest());
+        facts.missing = missed.into_iter().find(|at| alive < Some(*at));
         facts
     }
 
@@ -315,6 +329,14 @@ impl<'a> Facts<'a> {
             .min();
         let snapshot = self.snapshots.first().map(|snapshot| snapshot.observed);
         change.into_iter().chain(snapshot).chain(self.deleted).min()
+    }
+
+    /// When anything happened last that only a living issue does.
+    fn latest(&self) -> Option<Time> {
+        let changes = self.changes.values().filter_map(|changes| Some(changes.last()?.at));
+        changes
+            .chain(self.snapshots.last().map(|snapshot| snapshot.observed))
+            .max()
     }
 
     fn statuses(&self, created: Option<Time>, judge: &Judge<'_>) -> chain::Chain {

@@ -80,6 +80,8 @@ struct Fields {
 struct Changelog {
     id: Option<Value>,
     items: Option<Items>,
+    /// How many histories there are, of which these may be the newest.
+    total: Option<Value>,
     histories: Option<Shaped<Vec<Shaped<Object<History>>>>>,
 }
 
@@ -179,7 +181,8 @@ pub fn read(bytes: &[u8]) -> Result<Delivery, Error> {
 /// Reads an issue as Jira's REST API shows it, with its whole history, in as many events as that takes; what the issue is
 /// now is in the last one.
 ///
-/// A history names statuses, and does not say what they are: `categories` are those of the site, by status id.
+/// A history names statuses, and does not say what they are: `categories` are those of the site, by status id. Where it
+/// is said to be longer than what is shown of it, its beginning is not known.
 pub fn read_issue(bytes: &[u8], categories: &BTreeMap<String, Category>) -> Result<Vec<TicketEvent>, Error> {
     let body: Body = wire::object(bytes)?;
     let issue = Issue {
@@ -192,18 +195,22 @@ pub fn read_issue(bytes: &[u8], categories: &BTreeMap<String, Category>) -> Resu
     let changelog = body.changelog.map(|changelog| changelog.object(top("changelog")));
     let reading = Reading::of("", issue, None)?;
     let mut changes = Vec::new();
+    let mut is_cut = false;
     if let Some(changelog) = changelog.transpose()? {
+        is_cut = changelog.is_cut();
         reading.read_changelog("changelog", changelog, false, &mut changes)?;
     }
     changes.sort_by(|a, b| a.order().cmp(&b.order()));
-    changes.splice(..0, reading.beginning(&changes)?);
+    if !is_cut {
+        changes.splice(..0, reading.beginning(&changes)?);
+    }
     let of_status = changes.iter().filter(|change| change.field == Field::Status);
     let statuses: BTreeSet<String> = of_status
         .flat_map(|change| [&change.from, &change.to])
         .flatten()
         .map(|status| status.identity().to_owned())
         .collect();
-    let now = reading.event_of(Source::Issue, Happening::Changed, Vec::new(), false)?;
+    let now = reading.event_of(Source::Issue, Happening::Changed, Vec::new(), is_cut)?;
     let mut facts: Vec<Fact> = changes.into_iter().map(Fact::Change).collect();
     facts.extend(statuses.into_iter().filter_map(|status| {
         Some(Fact::Category {
@@ -504,6 +511,18 @@ impl<'a> Reading<'a> {
             changes.iter_mut().for_each(|change| change.changelog = hash.clone());
         }
         Ok(changes)
+    }
+}
+
+impl Changelog {
+    /// Whether there are more histories than it shows.
+    fn is_cut(&self) -> bool {
+        let shown = match &self.histories {
+            Some(Shaped::Right(histories)) => histories.len(),
+            _ => 0,
+        };
+        let total = self.total.as_ref().and_then(Value::as_u64);
+        total.is_some_and(|total| (shown as u64) < total)
     }
 }
 

@@ -39,6 +39,7 @@ pub use crate::event::{Delivery, Source, TicketEvent};
 pub use crate::fact::Fact;
 pub use crate::fold::{Flag, State, Ticket, fold};
 pub use crate::ids::{IssueId, IssueKey, SiteId, TicketId};
+pub use crate::news::news;
 pub use crate::policy::Policy;
 pub use crate::sla::Sla;
 pub use crate::spent::{Spent, Times, times};

@@ -13,6 +13,15 @@ use crate::text::{Seen, Texts};
 use crate::time::Time;
 
 impl TicketEvent {
+    /// That its issue was sought, and found or not.
+    pub fn sought(&self, at: Time, found: bool) -> Self {
+        Self {
+            facts: vec![Fact::Sought { at, found }],
+            texts: Texts::default(),
+            ..self.clone()
+        }
+    }
+
     /// The event without what `facts` and `texts` of its ticket tell already; `None` if that is everything.
     ///
     /// - A change is known if the same item of the same changelog is known with the same values, whatever its clock.
@@ -29,7 +38,7 @@ impl TicketEvent {
             Fact::Snapshot(_) => self::shown(fact).is_some_and(|seen| is_shown(&seen, &shown)),
             Fact::Deleted { .. } => facts.iter().any(|known| matches!(known, Fact::Deleted { .. })),
             Fact::Category { status, category, .. } => facts.iter().any(|fact| says(fact, status, *category)),
-            Fact::Created { .. } | Fact::Completion { .. } => facts.contains(fact),
+            Fact::Created { .. } | Fact::Completion { .. } | Fact::Sought { .. } => facts.contains(fact),
         };
         let event = Self {
             facts: self.facts.iter().filter(|fact| !is_known(fact)).cloned().collect(),
@@ -41,6 +50,24 @@ impl TicketEvent {
         };
         (!event.facts.is_empty() || event.texts != Texts::default()).then_some(event)
     }
+}
+
+/// What the events of an issue that Jira has shown just now tell that is not known; see [`TicketEvent::unknown_to`].
+///
+/// That it is there is news, too, where it was missed before.
+pub fn news(events: &[TicketEvent], facts: &[Fact], texts: &Texts, now: Time) -> Vec<TicketEvent> {
+    let told = events.iter().filter_map(|event| event.unknown_to(facts, texts));
+    let last = events.last().filter(|_| is_missed(facts));
+    let found = last.map(|last| last.sought(now, true));
+    told.chain(found).collect()
+}
+
+fn is_missed(facts: &[Fact]) -> bool {
+    let sought = facts.iter().filter_map(|fact| match fact {
+        Fact::Sought { at, found } => Some((*at, *found)),
+        _ => None,
+    });
+    sought.max().is_some_and(|(_, found)| !found)
 }
 
 /// Whether a creation was told of, or a body written with it shows the value.

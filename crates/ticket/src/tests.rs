@@ -5,6 +5,7 @@ mod categories;
 mod fetched;
 mod flat;
 mod lifecycle;
+mod missing;
 mod properties;
 mod reading;
 mod sla;

@@ -191,7 +191,11 @@ fn moments(ticket: &Ticket, facts: &[Fact]) -> BTreeMap<&'static str, Evidence> 
     let deleted = |at: Time| Evidence {
         at,
         stay: None,
-        facts: said(&|fact| matches!(fact, Fact::Deleted { at: deleted } if *deleted == at)),
+        facts: said(&|fact| match fact {
+            Fact::Deleted { at: deleted } => *deleted == at,
+            Fact::Sought { at: sought, found } => !found && *sought == at,
+            _ => false,
+        }),
     };
     let is_done: &dyn Fn(&Stay) -> bool = &|stay| stay.done == Some(true);
     let is_started: &dyn Fn(&Stay) -> bool = &|stay| stay.category == Some(ticket::fact::Category::Indeterminate);

@@ -43,7 +43,7 @@ fn what_one_call_answers_the_next_one_takes() {
         scope: Scope::Changed,
         as_of,
         since: as_of.saturating_add(-FIRST_LOOK_MS),
-        cursor: Some(Cursor::Token("after".to_owned())),
+        cursor: Some(serde_json::from_value(json!({ "token": { "text": "after", "pages": 3, "mark": "x" } })).unwrap()),
         pages: 3,
         issues: 150,
         repaired: 2,

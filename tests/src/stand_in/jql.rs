@@ -3,11 +3,16 @@
 use jira::made::{Issue, PRIORITIES};
 use ticket::Time;
 
+/// The order of every search of ours.
+const ORDER: &str = "ORDER BY created ASC, key ASC";
+
 /// The issues that a query finds, ordered by creation.
-pub(super) fn find<'a>(query: &str, issues: impl Iterator<Item = &'a Issue>, now: Time) -> Result<Vec<Issue>, String> {
-    let wanted = query
-        .strip_suffix("ORDER BY created ASC")
-        .ok_or("it is not ordered by created")?;
+pub(super) fn find<'a>(query: &str, issues: impl Iterator<Item = &'a Issue>) -> Result<Vec<Issue>, String> {
+    let wanted = match query.strip_suffix(ORDER) {
+        Some(wanted) => wanted,
+        None if query.starts_with("id in (") => query,
+        None => return Err("it is not ordered by created".to_owned()),
+    };
     let clauses: Vec<Clause> = wanted
         .split(" AND ")
         .map(str::trim)
@@ -15,7 +20,7 @@ pub(super) fn find<'a>(query: &str, issues: impl Iterator<Item = &'a Issue>, now
         .map(Clause::parse)
         .collect::<Result<_, _>>()?;
     let mut found: Vec<Issue> = issues
-        .filter(|issue| clauses.iter().all(|clause| clause.holds(issue, now)))
+        .filter(|issue| clauses.iter().all(|clause| clause.holds(issue)))
         .cloned()
         .collect();
     found.sort_by_key(|issue| (issue.created, issue.id));
@@ -23,7 +28,8 @@ pub(super) fn find<'a>(query: &str, issues: impl Iterator<Item = &'a Issue>, now
 }
 
 enum Clause {
-    UpdatedSince { minutes: i64 },
+    UpdatedSince(Time),
+    Ids(Vec<u64>),
     Open,
     Project(String),
     Priority(Vec<usize>),
@@ -39,14 +45,13 @@ impl Clause {
             true => clause.trim_end_matches(')'),
             false => clause,
         };
-        if let Some(minutes) = clause
-            .strip_prefix("updated >= \"-")
-            .and_then(|rest| rest.strip_suffix("m\""))
-        {
-            return minutes
-                .parse()
-                .map(|minutes| Self::UpdatedSince { minutes })
-                .map_err(|_| unknown());
+        if let Some(since) = clause.strip_prefix("updated >= ") {
+            let since = since.parse().ok().and_then(|ms| Time::from_millis(ms).ok());
+            return since.map(Self::UpdatedSince).ok_or_else(unknown);
+        }
+        if let Some(ids) = clause.strip_prefix("id in (").and_then(|ids| ids.strip_suffix(')')) {
+            let ids = ids.split(',').map(|id| id.trim().parse().map_err(|_| unknown()));
+            return ids.collect::<Result<_, _>>().map(Self::Ids);
         }
         if clause == "statusCategory != Done" {
             return Ok(Self::Open);
@@ -67,9 +72,10 @@ impl Clause {
         places.collect::<Result<_, _>>().map(Self::Priority)
     }
 
-    fn holds(&self, issue: &Issue, now: Time) -> bool {
+    fn holds(&self, issue: &Issue) -> bool {
         match self {
-            Self::UpdatedSince { minutes } => now.since(issue.updated) <= minutes * 60_000,
+            Self::UpdatedSince(since) => *since <= issue.updated,
+            Self::Ids(ids) => ids.contains(&issue.id),
             Self::Open => !issue.status.is_done(),
             Self::Project(key) => issue.project == *key,
             Self::Priority(places) => places.contains(&issue.priority),

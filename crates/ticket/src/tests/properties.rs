@@ -570,5 +570,6 @@ fn fact() -> impl Strategy<Value = Fact> {
             Fact::Category { status: status.identity().to_owned(), category, observed }
         }),
         1 => moment().prop_map(|at| Fact::Deleted { at }),
+        1 => (moment(), any::<bool>()).prop_map(|(at, found)| Fact::Sought { at, found }),
     ]
 }
