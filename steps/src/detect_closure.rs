@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use ticket::{Policy, State, TicketId};
 
 use crate::environment::{self, Environment};
+use crate::policy::InForce;
 use crate::step::{Error, Input, TRIES, settle};
 use crate::store;
 use crate::table::{Judgement, Maps, Outcome, Record, Status, Table};
@@ -16,7 +17,7 @@ use crate::timers::Timers;
 pub struct DetectClosure {
     table: Table,
     maps: Maps,
-    policy: Policy,
+    policy: InForce,
     timers: Timers,
 }
 
@@ -26,7 +27,7 @@ impl DetectClosure {
         Ok(Self {
             maps: Maps::new(table.clone()),
             table,
-            policy: environment.policy()?,
+            policy: environment.policy_in_force()?,
             timers: environment.timers()?,
         })
     }
@@ -48,11 +49,12 @@ pub async fn handle(context: &DetectClosure, input: Input<store::Output>) -> Res
         before,
     } = &input;
     let id = execution.event.ticket();
+    let policy = context.policy.get().await?;
     let mut map_version = before.map_version;
     for _ in 0..TRIES {
         let map = context.maps.at_least(&id.site, map_version).await?;
         let stored = context.table.stored(&id).await?;
-        let ticket = ticket::fold(&stored.facts, &context.policy, &map);
+        let ticket = ticket::fold(&stored.facts, policy, &map);
         let watch = stored.fold.as_ref().map(|fold| &fold.watch);
         // The facts were stored before this state was entered; a timer that fires later sees them.
         let timer = context.timers.start(&id, &ticket, watch, state.entered_time).await?;
@@ -88,7 +90,7 @@ pub async fn handle(context: &DetectClosure, input: Input<store::Output>) -> Res
                 });
             }
             // The stored fold covers more. What it covers is read and folded again; it cannot be less.
-            Outcome::Refused(_) => map_version = Some(caught_up(context, &id).await?.max(map.version)),
+            Outcome::Refused(_) => map_version = Some(caught_up(&context.table, policy, &id).await?.max(map.version)),
             Outcome::Contended => {}
         }
     }
@@ -97,12 +99,12 @@ pub async fn handle(context: &DetectClosure, input: Input<store::Output>) -> Res
 
 /// The version of the map that the stored fold was made by; an error, if its policy or its rules are later than this
 /// function's.
-async fn caught_up(context: &DetectClosure, id: &TicketId) -> Result<u64, Error> {
-    match context.table.fold(id).await?.map(|fold| fold.judgement) {
-        Some(stored) if stored.is_beyond(&context.policy) => Err(Error::PolicyOutdated {
+async fn caught_up(table: &Table, policy: &Policy, id: &TicketId) -> Result<u64, Error> {
+    match table.fold(id).await?.map(|fold| fold.judgement) {
+        Some(stored) if stored.is_beyond(policy) => Err(Error::PolicyOutdated {
             ticket: id.clone(),
             stored,
-            own: context.policy.version,
+            own: policy.version,
         }),
         stored => Ok(stored.map_or(0, |stored| stored.map_version)),
     }

@@ -10,6 +10,8 @@ use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
 use ticket::{Policy, SiteId};
 
 use crate::execution::Executions;
+use crate::machines::{Machine, Machines};
+use crate::policy::InForce;
 use crate::secret::Secret;
 use crate::table::Table;
 use crate::timers::Timers;
@@ -89,22 +91,28 @@ impl Environment {
         ))
     }
 
-    /// The executions of the state machine that `STATE_MACHINE_ARN` names.
+    /// The executions that events go through.
     pub fn executions(&self) -> Result<Executions, Error> {
-        self.executions_of("STATE_MACHINE_ARN")
+        self.executions_of(Machine::TicketLifecycle)
     }
 
-    /// The recomputes: executions of the state machine that `RECOMPUTE_ARN` names.
+    /// The recomputes.
     pub fn recomputes(&self) -> Result<Executions, Error> {
-        self.executions_of("RECOMPUTE_ARN")
+        self.executions_of(Machine::Recompute)
     }
 
-    /// The timers of the state machine that `SLA_CLOCK_ARN` names.
+    /// The timers.
     pub fn timers(&self) -> Result<Timers, Error> {
-        self.executions_of("SLA_CLOCK_ARN").map(Timers::new)
+        self.executions_of(Machine::SlaClock).map(Timers::new)
     }
 
-    fn executions_of(&self, name: &'static str) -> Result<Executions, Error> {
+    /// The executions of every state machine.
+    pub fn machines(&self) -> Result<Machines, Error> {
+        Machines::open(|machine| self.executions_of(machine))
+    }
+
+    fn executions_of(&self, machine: Machine) -> Result<Executions, Error> {
+        let name = machine.variable();
         let arn = variable(name)?;
         Executions::new(aws_sdk_sfn::Client::new(&self.sdk), &arn).ok_or(Error::Invalid {
             name,
@@ -154,6 +162,11 @@ impl Environment {
     pub fn policy(&self) -> Result<Policy, Error> {
         let value = variable("POLICY")?;
         serde_json::from_str(&value).map_err(|source| Error::Policy { value, source })
+    }
+
+    /// The same, for those who judge by it.
+    pub fn policy_in_force(&self) -> Result<InForce, Error> {
+        Ok(InForce::new(self.table()?, variable("POLICY")?, self.policy()?))
     }
 }
 

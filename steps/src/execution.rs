@@ -9,8 +9,10 @@ use aws_sdk_sfn::operation::start_execution::StartExecutionError;
 use aws_sdk_sfn::types::{ExecutionStatus, HistoryEvent, HistoryEventType, StateMachineStatus};
 use ticket::{IssueKey, TicketEvent, TicketId, Time};
 
+use crate::machines::Machine;
 use crate::names::{ErrorName, Name};
 use crate::table::{Failure, Status, Step};
+use crate::timers::Clock;
 
 /// Longest name of an execution on AWS.
 const NAME_LENGTH: usize = 80;
@@ -70,7 +72,7 @@ pub enum Redrive {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Description {
     pub name: String,
-    /// What its input is about, if that is an event.
+    /// What its input is about, if that is an event or a timer.
     pub ticket: Option<TicketId>,
     pub key: Option<IssueKey>,
     pub status: Status,
@@ -87,6 +89,7 @@ pub struct Listed {
     pub name: String,
     pub status: Status,
     pub redrives: u32,
+    pub stopped_at: Option<Time>,
 }
 
 /// The name of an event's execution: readable, and the same for the same event.
@@ -113,6 +116,12 @@ impl Executions {
             state_machine_arn: arn.to_owned(),
             prefix,
         })
+    }
+
+    /// Whether an ARN is that of their state machine, or of a version or an alias of it.
+    pub(crate) fn are_of(&self, arn: &str) -> bool {
+        let rest = arn.strip_prefix(&self.state_machine_arn);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
     }
 
     fn arn(&self, name: &str) -> String {
@@ -158,9 +167,13 @@ impl Executions {
             Err(error) => return Err(failed(doing)(error)),
         };
         let event = output.input().and_then(event_of);
+        let timer = output.input().and_then(timer_of);
         Ok(Some(Description {
             name: name.to_owned(),
-            ticket: event.as_ref().map(TicketEvent::ticket),
+            ticket: event
+                .as_ref()
+                .map(TicketEvent::ticket)
+                .or(timer.map(|timer| timer.ticket)),
             key: event.and_then(|event| event.key),
             status: status(output.status()).ok_or(Error::Incomplete {
                 doing,
@@ -197,6 +210,7 @@ impl Executions {
             name: execution.name().to_owned(),
             status: status_filter,
             redrives: redrives(execution.redrive_count()),
+            stopped_at: time(execution.stop_date()),
         });
         Ok((listed.collect(), output.next_token.clone()))
     }
@@ -228,8 +242,9 @@ impl Executions {
         Err(failed("redrive an execution")(error))
     }
 
-    /// The failure that an execution ended in: what DescribeExecution says, and the step that its history shows last.
-    pub async fn failure(&self, description: Description) -> Result<Failure, Error> {
+    /// The failure that an execution of `machine` ended in: what DescribeExecution says, and the step that its history
+    /// shows last.
+    pub async fn failure(&self, machine: Machine, description: Description) -> Result<Failure, Error> {
         let output = self
             .client
             .get_execution_history()
@@ -254,6 +269,7 @@ impl Executions {
             ..
         } = description;
         Ok(Failure {
+            machine,
             name,
             ticket,
             key,
@@ -306,6 +322,11 @@ fn failed_step(events: &[HistoryEvent], description: &Description, stopped_at: T
 
 /// The event that an execution was started with.
 fn event_of(input: &str) -> Option<TicketEvent> {
+    serde_json::from_str(input).ok()
+}
+
+/// The timer that an execution is.
+fn timer_of(input: &str) -> Option<Clock> {
     serde_json::from_str(input).ok()
 }
 

@@ -12,9 +12,11 @@
 pub mod environment;
 pub mod execution;
 pub mod http;
+pub mod machines;
 pub mod names;
 pub mod openapi;
 pub mod operation;
+pub mod policy;
 pub mod proof;
 pub mod secret;
 pub mod signature;

@@ -15,11 +15,12 @@ use schemars::{JsonSchema, SchemaGenerator};
 use serde::Serialize;
 
 use crate::environment::{self, Environment};
-use crate::execution::Executions;
 use crate::http::{Kind, Problem, Request, Response};
+use crate::machines::{Machine, Machines};
 use crate::names::ErrorName;
 use crate::openapi::{self, example};
 use crate::operation::{Access, Answer, Operation};
+use crate::policy::InForce;
 use crate::table::Table;
 use crate::webhook::Error;
 
@@ -92,9 +93,9 @@ struct Reconciliation {
 #[derive(Debug)]
 pub struct Read {
     table: Table,
-    executions: Executions,
-    recomputes: Executions,
+    machines: Machines,
     policy: Policy,
+    policy_in_force: InForce,
     /// The site whose JIRA is asked for what was lost.
     reconciled: Option<SiteId>,
 }
@@ -103,9 +104,9 @@ impl Read {
     pub async fn open(environment: &Environment) -> Result<Self, environment::Error> {
         Ok(Self {
             table: environment.table()?,
-            executions: environment.executions()?,
-            recomputes: environment.recomputes()?,
+            machines: environment.machines()?,
             policy: environment.policy()?,
+            policy_in_force: environment.policy_in_force()?,
             reconciled: environment.jira()?.map(|jira| jira.site),
         })
     }
@@ -159,7 +160,7 @@ async fn health(read: &Read, request: &Request) -> Result<Response, Problem> {
             last_reconciled_at,
         },
     };
-    match read.executions.answers().await {
+    match read.machines.of(Machine::TicketLifecycle).answers().await {
         Ok(true) => Ok(Response::json(200, &health)),
         Ok(false) => Err(Problem::unavailable()),
         Err(error) => Err(unavailable(error)),

@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 use crate::environment::{self, Environment};
 use crate::execution::{self, Executions};
 use crate::names::{ErrorName, Name};
+use crate::policy::{self, InForce};
 use crate::step::{self, TRIES};
 use crate::table::{self, Job, Outcome, Stale, Table};
 use crate::timers::Timers;
@@ -30,7 +31,7 @@ const NAMED: usize = 10;
 #[derive(Clone, Debug)]
 pub struct Recompute {
     table: Table,
-    policy: Policy,
+    policy: InForce,
     timers: Timers,
 }
 
@@ -38,7 +39,7 @@ impl Recompute {
     pub async fn open(environment: &Environment) -> Result<Self, environment::Error> {
         Ok(Self {
             table: environment.table()?,
-            policy: environment.policy()?,
+            policy: environment.policy_in_force()?,
             timers: environment.timers()?,
         })
     }
@@ -83,6 +84,7 @@ pub async fn handle(context: &Recompute, input: Input) -> Result<Output, step::E
         before,
     } = input;
     let begun = crate::now();
+    let policy = context.policy.get().await?;
     let mut done = Output {
         pages: before.pages + 1,
         is_more: false,
@@ -91,7 +93,7 @@ pub async fn handle(context: &Recompute, input: Input) -> Result<Output, step::E
     let sites = sites(&context.table).await?;
     let parts: Vec<(Stale, &Categories)> = sites
         .iter()
-        .flat_map(|(site, map)| Stale::parts(site, context.policy.version, map).map(move |part| (part, map)))
+        .flat_map(|(site, map)| Stale::parts(site, policy.version, map).map(move |part| (part, map)))
         .collect();
     if done.total.is_none() {
         let mut total = 0;
@@ -158,7 +160,7 @@ pub async fn handle(context: &Recompute, input: Input) -> Result<Output, step::E
         execution,
         started_at,
         updated_at: crate::now(),
-        policy_version: context.policy.version,
+        policy_version: policy.version,
         total: done.total.unwrap_or_default(),
         recomputed: done.recomputed,
         failed: done.failed,
@@ -192,6 +194,7 @@ async fn sites(table: &Table) -> Result<Vec<(SiteId, Categories)>, table::Error>
 /// `now` is a moment of the state machine's clock.
 async fn refold(context: &Recompute, map: &Categories, id: &TicketId, by: &str, now: Time) -> Result<(), step::Error> {
     let Recompute { table, policy, timers } = context;
+    let policy = policy.get().await?;
     for _ in 0..TRIES {
         let stored = table.stored(id).await?;
         let ticket = ticket::fold(&stored.facts, policy, map);
@@ -223,6 +226,8 @@ pub enum Error {
     Table(#[from] table::Error),
     #[error(transparent)]
     Executions(#[from] execution::Error),
+    #[error(transparent)]
+    Policy(#[from] policy::Error),
 }
 
 impl ErrorName for Error {
@@ -230,6 +235,7 @@ impl ErrorName for Error {
         match self {
             Self::Table(error) => error.name(),
             Self::Executions(error) => error.name(),
+            Self::Policy(error) => error.name(),
         }
     }
 }
@@ -247,7 +253,7 @@ pub(crate) enum Started {
 #[derive(Debug)]
 pub(crate) struct Recomputes {
     table: Table,
-    policy: Policy,
+    policy: InForce,
     executions: Executions,
 }
 
@@ -255,14 +261,15 @@ impl Recomputes {
     pub(crate) fn open(environment: &Environment) -> Result<Self, environment::Error> {
         Ok(Self {
             table: environment.table()?,
-            policy: environment.policy()?,
+            policy: environment.policy_in_force()?,
             executions: environment.recomputes()?,
         })
     }
 
     /// Starts one, if there is anything to do and none runs.
     pub(crate) async fn start(&self, now: Time) -> Result<Started, Error> {
-        if !is_due(&self.table, &self.policy).await? {
+        let policy = self.policy.get().await?;
+        if !is_due(&self.table, policy).await? {
             return Ok(Started::Current);
         }
         let (running, _) = self.executions.list(table::Status::Running, None).await?;
@@ -272,11 +279,7 @@ impl Recomputes {
         // Two that start one at the same moment start the same one.
         let name = format!("recompute-{}", now.to_string().replace([':', '.'], "-"));
         self.executions.start_with(&name, "{}").await?;
-        tracing::info!(
-            execution = name,
-            policy = self.policy.version,
-            "a recompute was started"
-        );
+        tracing::info!(execution = name, policy = policy.version, "a recompute was started");
         Ok(Started::New(name))
     }
 }

@@ -6,21 +6,22 @@
 use serde::{Deserialize, Serialize};
 
 use crate::environment::{self, Environment};
-use crate::execution::{self, Executions};
+use crate::execution;
+use crate::machines::{Machine, Machines};
 use crate::names::{ErrorName, Name};
 use crate::table::{self, Outcome, Table};
 
 #[derive(Debug)]
 pub struct RecordFailure {
     pub(crate) table: Table,
-    pub(crate) executions: Executions,
+    pub(crate) machines: Machines,
 }
 
 impl RecordFailure {
     pub async fn open(environment: &Environment) -> Result<Self, environment::Error> {
         Ok(Self {
             table: environment.table()?,
-            executions: environment.executions()?,
+            machines: environment.machines()?,
         })
     }
 }
@@ -32,8 +33,10 @@ pub struct Event {
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Detail {
     pub name: String,
+    pub state_machine_arn: String,
 }
 
 /// What became of it.
@@ -43,6 +46,8 @@ pub enum Recorded {
     Recorded,
     /// It runs again, it has succeeded since, or it is gone.
     Overtaken,
+    /// It is of no state machine that is looked after.
+    Foreign,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -63,11 +68,19 @@ impl ErrorName for Error {
 }
 
 pub async fn handle(context: &RecordFailure, event: Event) -> Result<Recorded, Error> {
-    record(&context.table, &context.executions, &event.detail.name).await
+    let Detail {
+        name,
+        state_machine_arn,
+    } = &event.detail;
+    match context.machines.named(state_machine_arn) {
+        Some(machine) => record(context, machine, name).await,
+        None => Ok(Recorded::Foreign),
+    }
 }
 
 /// Records the failure that an execution is in now.
-pub(crate) async fn record(table: &Table, executions: &Executions, name: &str) -> Result<Recorded, Error> {
+pub(crate) async fn record(context: &RecordFailure, machine: Machine, name: &str) -> Result<Recorded, Error> {
+    let executions = context.machines.of(machine);
     let description = executions
         .describe(name)
         .await?
@@ -75,8 +88,8 @@ pub(crate) async fn record(table: &Table, executions: &Executions, name: &str) -
     let Some(description) = description else {
         return Ok(Recorded::Overtaken);
     };
-    let failure = executions.failure(description).await?;
-    let recorded = match table.record_failure(&failure).await? {
+    let failure = executions.failure(machine, description).await?;
+    let recorded = match context.table.record_failure(&failure).await? {
         Outcome::Written => Recorded::Recorded,
         Outcome::Refused(_) | Outcome::Contended => Recorded::Overtaken,
     };

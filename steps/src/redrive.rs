@@ -1,4 +1,4 @@
-//! `POST /executions/{name}/redrive`: lets a failed execution go on from the state that failed.
+//! `POST /executions/{name}/redrive`: lets a failed execution, of any state machine, go on from the state that failed.
 //! `POST /recompute`: has the tickets folded again that were judged by what is older.
 
 use schemars::{JsonSchema, SchemaGenerator};
@@ -6,11 +6,13 @@ use serde::Serialize;
 
 use crate::execution::Redrive;
 use crate::http::{Kind, Problem, Request, Response};
+use crate::machines::Machine;
 use crate::openapi::{example, sample};
 use crate::operation::{Access, Answer, Operation};
+use crate::policy;
 use crate::read::execution::NAME;
 use crate::read::unavailable;
-use crate::recompute::Started;
+use crate::recompute::{self, Started};
 use crate::record_failure::{Error, RecordFailure};
 use crate::sweep::Mending;
 use crate::webhook;
@@ -81,7 +83,7 @@ pub(crate) const RECOMPUTE: Operation = Operation {
             },
         },
     ],
-    problems: &[],
+    problems: &[Kind::PolicyVersionReused],
 };
 
 /// What became of the wish for a recompute.
@@ -108,7 +110,16 @@ async fn answer(context: &Mending, request: &Request) -> Result<Response, Proble
 
 /// 202 for one that runs now, 200 if there is nothing to do.
 async fn recompute(context: &Mending) -> Result<Response, Problem> {
-    let started = context.recomputes.start(crate::now()).await.map_err(unavailable)?;
+    let started = context
+        .recomputes
+        .start(crate::now())
+        .await
+        .map_err(|error| match error {
+            recompute::Error::Policy(policy::Error::Reused(reused)) => {
+                Problem::new(409, Kind::PolicyVersionReused, reused.to_string())
+            }
+            error => unavailable(error),
+        })?;
     let (status, execution, outcome) = match started {
         Started::Current => (200, None, "current"),
         Started::Running(name) => (202, Some(name), "running"),
@@ -118,7 +129,7 @@ async fn recompute(context: &Mending) -> Result<Response, Problem> {
 }
 
 async fn redrive(context: &RecordFailure, name: &str) -> Result<Response, Problem> {
-    let redriven = context.executions.redrive(name).await.map_err(|error| {
+    let (machine, redriven) = context.machines.redrive(name).await.map_err(|error| {
         tracing::error!(execution = name, error = crate::chain(&error));
         Problem::unavailable()
     })?;
@@ -131,7 +142,7 @@ async fn redrive(context: &RecordFailure, name: &str) -> Result<Response, Proble
         Redrive::NotRedrivable(reason) => return Err(Problem::new(409, Kind::NotRedrivable, reason).field("name")),
     }
     // It runs, whatever becomes of this; the next step that ends says so, too.
-    let attempts = match show(context, name).await {
+    let attempts = match show(context, machine, name).await {
         Ok(attempts) => attempts,
         Err(error) => {
             tracing::warn!(
@@ -150,13 +161,13 @@ async fn redrive(context: &RecordFailure, name: &str) -> Result<Response, Proble
 }
 
 /// Shows the execution as running before its next step has ended; gives its attempts.
-async fn show(context: &RecordFailure, name: &str) -> Result<Option<u32>, Error> {
-    let Some(description) = context.executions.describe(name).await? else {
+async fn show(context: &RecordFailure, machine: Machine, name: &str) -> Result<Option<u32>, Error> {
+    let Some(description) = context.machines.of(machine).describe(name).await? else {
         return Ok(None);
     };
     context
         .table
-        .record_redrive(name, description.redrives, description.started_at)
+        .record_redrive(machine, name, description.redrives, description.started_at)
         .await?;
     Ok(Some(description.redrives.saturating_add(1)))
 }

@@ -7,9 +7,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use ticket::fact::Named;
 use ticket::sla::timer::{Breach, Timer, decide};
-use ticket::{Policy, Ticket, TicketId, Time};
+use ticket::{Ticket, TicketId, Time};
 
 use crate::environment::{self, Environment};
+use crate::policy::InForce;
 use crate::step::{Error, State, TRIES};
 use crate::table::{Outcome, Table};
 use crate::timers::Clock;
@@ -24,14 +25,14 @@ const DETAIL_TYPE: &str = "Ticket SLA Breached";
 #[derive(Debug)]
 pub struct SlaClock {
     table: Table,
-    policy: Policy,
+    policy: InForce,
 }
 
 impl SlaClock {
     pub async fn open(environment: &Environment) -> Result<Self, environment::Error> {
         Ok(Self {
             table: environment.table()?,
-            policy: environment.policy()?,
+            policy: environment.policy_in_force()?,
         })
     }
 }
@@ -90,20 +91,21 @@ pub async fn handle(context: &SlaClock, input: Input) -> Result<Output, Error> {
     } = input;
     // The moment of the state machine's clock, which the timer fired by.
     let now = state.entered_time;
+    let policy = context.policy.get().await?;
     for _ in 0..TRIES {
         let stored = context.table.stored(&clock.ticket).await?;
         // Whoever started this timer has yet to store its fold.
         let Some(fold) = stored.fold else { break };
-        if fold.judgement.is_beyond(&context.policy) {
+        if fold.judgement.is_beyond(policy) {
             return Err(Error::PolicyOutdated {
                 ticket: clock.ticket,
                 stored: fold.judgement,
-                own: context.policy.version,
+                own: policy.version,
             });
         }
         // Read anew at each look: what a delivery taught before it counted on this timer must be seen by it.
         let map = context.table.map(&clock.ticket.site).await?;
-        let ticket = ticket::fold(&stored.facts, &context.policy, &map.categories);
+        let ticket = ticket::fold(&stored.facts, policy, &map.categories);
         let watch = fold.watch;
         let is_untold =
             |breach: &&Breach| breach.recorded_by == execution.name && !clock.told.contains(&breach.clock.id());

@@ -6,6 +6,7 @@ use ticket::{TicketEvent, TicketId, Time};
 
 use crate::execution;
 use crate::names::{ErrorName, Name};
+use crate::policy;
 use crate::table::{self, Judgement, Table};
 
 /// A step's input. `B` is the output of the step before it, for the one that needs it.
@@ -62,6 +63,8 @@ pub enum Error {
         stored: Judgement,
         own: u32,
     },
+    #[error(transparent)]
+    Policy(#[from] policy::Error),
     #[error("no timer could be started")]
     Timer(#[from] execution::Error),
     #[error(transparent)]
@@ -74,6 +77,7 @@ impl ErrorName for Error {
             Self::Closed { .. } => Name::ExecutionClosed,
             Self::Contended { .. } => Name::TicketContended,
             Self::PolicyOutdated { .. } => Name::PolicyOutdated,
+            Self::Policy(error) => error.name(),
             Self::Timer(_) => Name::TimerNotStarted,
             Self::Table(error) => error.name(),
         }

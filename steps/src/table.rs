@@ -10,6 +10,7 @@
 //! | `SITE#{site}` | `CATEGORIES` | the categories of the site's statuses, and which version of them it is |
 //! | | `RECONCILED` | as of when everything that its JIRA knew was known here |
 //! | `SITES` | `{site}` | a site of which there are tickets |
+//! | `POLICIES` | `{version}` | the first policy that had this version |
 //! | `RECOMPUTE` | `PROGRESS` | how far the last recompute is |
 //! | `EXECUTION#{name}` | `PROGRESS` | how far an execution is |
 //! | `DELIVERY#{hash}` | `DELIVERY` | a delivery that nobody could read |
@@ -23,6 +24,7 @@ mod attribute;
 mod claim;
 mod delivery;
 mod list;
+mod policy;
 mod progress;
 mod recompute;
 mod reconciled;

@@ -140,7 +140,7 @@ async fn the_sweep_finds_a_failure_whose_status_event_was_lost() {
               source: [aws.states]
               detail-type: [Step Functions Execution Status Change]
               detail:
-                stateMachineArn: [!Ref TicketLifecycle]
+                stateMachineArn: [!Ref TicketLifecycle, !Ref SlaClock, !Ref Recompute, !Ref Reconciliation]
                 status: [FAILED, TIMED_OUT, ABORTED]
 ";
     // A route beside its schedule, so that nobody waits for five minutes.
@@ -175,7 +175,10 @@ async fn the_sweep_finds_a_failure_whose_status_event_was_lost() {
         let answer: Value = request.send().await.expect("an answer").json().await.expect("JSON");
         answer
     };
-    assert_eq!(sweep().await, json!({"seen": 1, "repaired": 1, "recompute": null}));
+    assert_eq!(
+        sweep().await,
+        json!({"seen": 1, "repaired": 1, "redriven": 0, "recompute": null})
+    );
     let (_, execution) = server.get(&format!("/executions/{name}")).await;
     assert_eq!(execution["status"], "FAILED", "{execution}");
     assert_eq!(execution["error"], "TableRefused");
@@ -188,7 +191,7 @@ async fn the_sweep_finds_a_failure_whose_status_event_was_lost() {
     );
     assert_eq!(
         sweep().await,
-        json!({"seen": 1, "repaired": 0, "recompute": null}),
+        json!({"seen": 1, "repaired": 0, "redriven": 0, "recompute": null}),
         "once is enough"
     );
 

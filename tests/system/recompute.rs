@@ -196,3 +196,44 @@ async fn a_status_that_another_ticket_shows_is_known_after_the_next_sweep() {
         "{said}"
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_policy_changed_under_its_version_judges_nothing_and_says_so() {
+    let mut server = Server::start();
+    deliver(&server, &Issue { number: 1 }.started(60_000)).await;
+    // The same policy in other words is no other one.
+    server.kill();
+    server.restart_with(&["--parameter", r#"Policy={"done": "category", "version": 1}"#]);
+    deliver(&server, &Issue { number: 2 }.started(60_000)).await;
+
+    server.kill();
+    server.restart_with(&["--parameter", r#"Policy={"done": "resolution"}"#]);
+    let request = server.http.post(format!("{}/recompute", server.api));
+    let answer = request.send().await.expect("an answer");
+    assert_eq!(answer.status(), 409);
+    let problem: Value = answer.json().await.expect("JSON");
+    assert_eq!(problem["type"], "urn:ticketflow:problem:policy-version-reused");
+    let detail =
+        "the policy of version 1 was another one before (done differ): a changed policy needs a greater version";
+    assert_eq!(problem["detail"], detail);
+    let (_, job) = server.get("/recompute").await;
+    assert_eq!(
+        (&job["is_current"], &job["policy_refused"]),
+        (&json!(false), &json!(detail))
+    );
+    let (_, answer) = server.post(&Issue { number: 1 }.resolved(600_000)).await;
+    let name = answer["execution"].as_str().expect("the execution's name").to_owned();
+    let execution = server.execution(&name, "FAILED").await;
+    assert_eq!(execution["error"], "PolicyVersionReused", "{execution}");
+    let cause = execution["cause"].as_str().expect("a cause");
+    assert!(cause.contains(detail), "{cause}");
+    assert_eq!(ticket(&server, 1).await["state"], "open");
+
+    server.kill();
+    server.restart_with(&["--parameter", r#"Policy={"done": "resolution", "version": 2}"#]);
+    post(&server, &format!("/executions/{name}/redrive")).await;
+    server.execution(&name, "SUCCEEDED").await;
+    assert_eq!(ticket(&server, 1).await["state"], "closed");
+    let (_, job) = server.get("/recompute").await;
+    assert_eq!(job["policy_refused"], Value::Null, "{job}");
+}

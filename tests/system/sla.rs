@@ -281,3 +281,163 @@ async fn targets_that_are_tightened_reach_tickets_that_wait() {
     let told_after = detail["told_after_ms"].as_u64().expect("a number");
     assert!(told_after < DAY.as_millis() as u64, "{detail}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clocks_that_failed_are_shown_and_go_on_and_no_breach_is_lost() {
+    // A route beside its schedule, so that nobody waits for five minutes.
+    let route = "        Now:
+          Type: HttpApi
+          Properties:
+            ApiId: !Ref Api
+            Method: POST
+            Path: /sweep
+";
+    let schedule = "        EveryFiveMinutes:\n";
+    let project = || with_a_pager().change("template.yaml", schedule, &format!("{route}{schedule}"));
+    let broken = project().function("sla-clock", "", &[("TABLE_NAME", "NoSuchTable")]);
+    let policy = json!({"sla": [{"close": "30m"}]});
+    let mut server = start(&arguments(&broken, &policy, &[]));
+    // Of two the moment has passed, and their clocks fail when they look; that of the third is aborted as it waits.
+    let late = now() - Duration::from_secs(3_600);
+    let swept = create(&server, "Late", late).await;
+    let redriven = create(&server, "Late as well", late).await;
+    let waiting = create(&server, "In time yet", now()).await;
+    let clock = async |server: &Server, id: &str| {
+        let clocks = executions(server, "SlaClock").await;
+        let own = clocks.into_iter().find(|(_, _, input)| input["ticket"] == id);
+        own.map(|(name, ..)| name).expect("its clock")
+    };
+    let aborted = clock(&server, &waiting).await;
+    let arn = format!("arn:aws:states:us-west-2:000000000000:execution:SlaClock:{aborted}");
+    let stopped = server.states().await.stop_execution().execution_arn(arn).send().await;
+    stopped.expect("it is stopped");
+
+    for (id, status, error) in [
+        (&swept, "FAILED", json!("TableRefused")),
+        (&redriven, "FAILED", json!("TableRefused")),
+        (&waiting, "ABORTED", Value::Null),
+    ] {
+        let name = clock(&server, id).await;
+        let told = || async {
+            let (_, page) = server.get(&format!("/executions?status={status}")).await;
+            let listed = page["executions"].as_array().expect("a list");
+            listed
+                .iter()
+                .find(|execution| execution["name"] == name.as_str())
+                .cloned()
+        };
+        let execution = server.until("the failed clock to be listed", told).await;
+        assert_eq!(
+            (&execution["machine"], &execution["ticket"], &execution["error"]),
+            (&json!("sla_clock"), &json!(id), &error),
+            "{execution}"
+        );
+        assert_eq!(server.execution(&name, status).await, execution);
+        // It is the clock that failed, and not what happened to the ticket.
+        let (_, ticket) = server.get(&format!("/tickets/{id}")).await;
+        assert_eq!(ticket["workflow_status"], "SUCCEEDED", "{ticket}");
+        assert_eq!(close(&server, id).await["breached"], id != &waiting);
+    }
+    assert_eq!(executions(&server, "Pager").await, []);
+
+    server.kill();
+    let sound = project();
+    restart(&mut server, &arguments(&sound, &policy, &[]));
+    let name = clock(&server, &redriven).await;
+    let request = server.http.post(format!("{}/executions/{name}/redrive", server.api));
+    let answer = request.send().await.expect("an answer");
+    assert_eq!(answer.status(), 202);
+    assert_eq!(answer.json::<Value>().await.expect("JSON")["attempts"], 2);
+    // Nobody records how it goes on: that is asked of Step Functions.
+    let execution = server.execution(&name, "SUCCEEDED").await;
+    assert_eq!(
+        (&execution["machine"], &execution["attempts"]),
+        (&json!("sla_clock"), &json!(2))
+    );
+
+    let sweep = async |server: &Server| -> Value {
+        let request = server.http.post(format!("{}/sweep", server.api));
+        request.send().await.expect("an answer").json().await.expect("JSON")
+    };
+    let answer = sweep(&server).await;
+    assert_eq!(
+        (&answer["seen"], &answer["redriven"]),
+        (&json!(2), &json!(2)),
+        "{answer}"
+    );
+    server.execution(&clock(&server, &swept).await, "SUCCEEDED").await;
+    let execution = server.execution(&aborted, "RUNNING").await;
+    assert_eq!(execution["attempts"], 2, "{execution}");
+    assert_eq!(sweep(&server).await["redriven"], 0);
+    for status in ["FAILED", "ABORTED", "RUNNING"] {
+        let (_, page) = server.get(&format!("/executions?status={status}")).await;
+        assert_eq!(page["executions"], json!([]), "{status}");
+    }
+
+    server.kill();
+    restart(&mut server, &arguments(&sound, &policy, &["--time-skip"]));
+    told(&server).await;
+    let pages = || async { Some(executions(&server, "Pager").await).filter(|pages| 3 <= pages.len()) };
+    let pages = server.until("three pages", pages).await;
+    let told = pages
+        .iter()
+        .filter_map(|(_, _, event)| event["detail"]["ticket"].as_str());
+    let mut told: Vec<&str> = told.collect();
+    told.sort_unstable();
+    let mut expected = [&swept, &redriven, &waiting].map(String::as_str);
+    expected.sort_unstable();
+    assert_eq!(told, expected, "each is told once");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn working_hours_count_and_another_calendar_moves_the_due_moment() {
+    let project = with_a_pager();
+    let days = json!(["mon", "tue", "wed", "thu", "fri", "sat", "sun"]);
+    let policy = |version: u32, hours: &str| {
+        json!({
+            "version": version,
+            "calendar": {"zone": "UTC", "days": days, "hours": [hours]},
+            "sla": [{"close": "36h", "time": "business"}],
+        })
+    };
+    let mut server = start(&arguments(&project, &policy(1, "00:00-24:00"), &[]));
+    let created = now();
+    let id = create(&server, "Within three working days", created).await;
+    let clock = close(&server, &id).await;
+    let all_hours = created + Duration::from_secs(36 * 3_600);
+    assert_eq!(
+        (&clock["due_at"], &clock["time"]),
+        (&json!(text(all_hours)), &json!("business")),
+        "{clock}"
+    );
+
+    server.kill();
+    let half_days = policy(2, "00:00-12:00");
+    restart(&mut server, &arguments(&project, &half_days, &[]));
+    let request = server.http.post(format!("{}/recompute", server.api));
+    assert!(request.send().await.expect("an answer").status().is_success());
+    let later = server
+        .until("the due moment to move", || async {
+            let clock = close(&server, &id).await;
+            (clock["due_at"] != json!(text(all_hours))).then_some(clock)
+        })
+        .await;
+    let due: DateTime<Utc> = later["due_at"]
+        .as_str()
+        .and_then(|due| due.parse().ok())
+        .expect("a moment");
+    let waits = (due - created).num_hours();
+    assert!((60..84).contains(&waits), "three mornings take {waits} h: {later}");
+
+    // The timer of the first calendar fires before, and waits for the second one's moment.
+    server.kill();
+    restart(&mut server, &arguments(&project, &half_days, &["--time-skip"]));
+    let told = told(&server).await;
+    assert_eq!(told.len(), 1, "{told:?}");
+    let detail = &told[0]["detail"];
+    assert_eq!(
+        (&detail["due_at"], &detail["time"]),
+        (&later["due_at"], &json!("business")),
+        "{detail}"
+    );
+}

@@ -71,6 +71,20 @@ pub(crate) async fn page(client: &Client, status: Option<&str>, cursor: Option<&
     client.get(&format!("/executions?{}", query.join("&"))).await
 }
 
+/// Its ticket, and what else than that ticket's own workflow it is.
+fn about(execution: &Value) -> String {
+    let ticket = execution["ticket"].as_str().map(|ticket| format!("ticket {ticket}"));
+    let machine = execution["machine"]
+        .as_str()
+        .filter(|machine| *machine != "ticket_lifecycle");
+    let said: Vec<String> = machine.map(str::to_owned).into_iter().chain(ticket).collect();
+    if said.is_empty() {
+        "-".to_owned()
+    } else {
+        said.join(" of ")
+    }
+}
+
 fn row(execution: &Value) {
     let text = |field: &str| execution[field].as_str().unwrap_or("-");
     say!(
@@ -78,7 +92,7 @@ fn row(execution: &Value) {
         style::status(text("status"), 9),
         text("started_at"),
         text("name"),
-        text("ticket"),
+        about(execution),
         execution["error"]
             .as_str()
             .map_or_else(String::new, |error| format!("  {error}")),
@@ -89,8 +103,8 @@ fn show(execution: &Value) {
     let text = |field: &str| execution[field].as_str().unwrap_or("-");
     say!("{}  {}", style::bold(text("name")), style::status(text("status"), 0));
     say!(
-        "ticket {}, attempt {}, started {}",
-        text("ticket"),
+        "{}, attempt {}, started {}",
+        about(execution),
         execution["attempts"],
         text("started_at")
     );

@@ -8,6 +8,7 @@ use super::ticket::{ID, is_known};
 use super::{Read, no_such_ticket, resolve, unavailable};
 use crate::execution::Description;
 use crate::http::{Kind, Problem, Request, Response};
+use crate::machines::Machine;
 use crate::openapi::{example, sample};
 use crate::operation::{Access, Answer, CURSOR, LIMIT_OF_LIST, Operation, Parameter, Query, Takes, Text};
 use crate::table::{Page, Progress, Status, Step};
@@ -51,7 +52,7 @@ pub(crate) const LIST: Operation = Operation {
     route: "GET /executions",
     id: "listExecutions",
     summary: "Executions, the newest first.",
-    about: "",
+    about: "All that deliveries and API clients started; of what else runs, what has failed.",
     access: Access::Read,
     path: None,
     headers: &[],
@@ -108,6 +109,8 @@ struct Executions {
 #[schemars(rename = "Execution")]
 struct View {
     name: String,
+    /// The state machine.
+    machine: Machine,
     ticket: Option<TicketId>,
     status: Status,
     /// 1, and one more for each redrive.
@@ -150,6 +153,7 @@ impl View {
         };
         Self {
             name: crate::execution::name(&event),
+            machine: Machine::TicketLifecycle,
             ticket: Some(event.ticket()),
             status: Status::Running,
             attempts: 1,
@@ -165,6 +169,7 @@ impl View {
 impl From<Progress> for View {
     fn from(progress: Progress) -> Self {
         let Progress {
+            machine,
             name,
             ticket,
             status,
@@ -179,6 +184,7 @@ impl From<Progress> for View {
         let steps = steps.into_iter().map(StepView::from).collect();
         Self {
             name,
+            machine,
             ticket,
             status,
             attempts,
@@ -214,9 +220,9 @@ impl From<Step> for StepView {
     }
 }
 
-/// An execution of which no step has said anything yet.
-impl From<Description> for View {
-    fn from(description: Description) -> Self {
+impl View {
+    /// An execution of which nothing is recorded.
+    fn of(machine: Machine, description: Description) -> Self {
         let Description {
             name,
             ticket,
@@ -231,6 +237,7 @@ impl From<Description> for View {
         let attempts = redrives.saturating_add(1);
         Self {
             name,
+            machine,
             ticket,
             status,
             attempts,
@@ -246,11 +253,12 @@ impl From<Description> for View {
 pub(super) async fn one(read: &Read, request: &Request) -> Result<Response, Problem> {
     ONE.query(request)?;
     let name = request.path_parameter(NAME.name);
-    if let Some(progress) = read.table.progress(name).await.map_err(unavailable)? {
+    let progress = read.table.progress(name).await.map_err(unavailable)?;
+    if let Some(progress) = progress.filter(Progress::tells) {
         return Ok(Response::json(200, &View::from(progress)));
     }
-    match read.executions.describe(name).await.map_err(unavailable)? {
-        Some(description) => Ok(Response::json(200, &View::from(description))),
+    match read.machines.describe(name).await.map_err(unavailable)? {
+        Some((machine, description)) => Ok(Response::json(200, &View::of(machine, description))),
         None => {
             let detail = format!("there is no execution {name:?}");
             Err(Problem::new(404, Kind::NoSuchExecution, detail).field(NAME.name))

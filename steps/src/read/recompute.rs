@@ -6,6 +6,7 @@ use ticket::{TicketId, Time};
 
 use super::{Read, unavailable};
 use crate::http::{Problem, Request, Response};
+use crate::machines::Machine;
 use crate::openapi::example;
 use crate::operation::{Access, Answer, Operation};
 use crate::recompute::is_due;
@@ -48,6 +49,8 @@ struct View {
     failures: Vec<TicketId>,
     /// Every ticket is judged by this policy and the present categories of its site.
     is_current: bool,
+    /// Why nothing is judged by this policy: it was changed without a greater version. Null as long as all is well.
+    policy_refused: Option<String>,
 }
 
 impl View {
@@ -64,6 +67,7 @@ impl View {
             failed: 0,
             failures: Vec::new(),
             is_current,
+            policy_refused: None,
         }
     }
 }
@@ -73,12 +77,19 @@ pub(super) async fn recompute(read: &Read, request: &Request) -> Result<Response
     let job = read.table.job().await.map_err(unavailable)?;
     let status = match &job {
         Some(job) => {
-            let described = read.recomputes.describe(&job.execution).await.map_err(unavailable)?;
+            let described = read
+                .machines
+                .of(Machine::Recompute)
+                .describe(&job.execution)
+                .await
+                .map_err(unavailable)?;
             described.map(|described| described.status)
         }
         None => None,
     };
-    let is_current = !is_due(&read.table, &read.policy).await.map_err(unavailable)?;
+    let refused = read.policy_in_force.reused().await.map_err(unavailable)?;
+    let is_current = refused.is_none() && !is_due(&read.table, &read.policy).await.map_err(unavailable)?;
+    let policy_refused = refused.map(|refused| refused.to_string());
     let view = match job {
         Some(job) => View {
             // Step Functions forgets executions after 90 days, and none ends well before it has been through all.
@@ -92,8 +103,12 @@ pub(super) async fn recompute(read: &Read, request: &Request) -> Result<Response
             failed: job.failed,
             failures: job.failures,
             is_current,
+            policy_refused,
         },
-        None => View::never(is_current),
+        None => View {
+            policy_refused,
+            ..View::never(is_current)
+        },
     };
     Ok(Response::json(200, &view))
 }

@@ -88,7 +88,7 @@ fn an_event_says_what_was_breached_and_is_the_same_again() {
     let expected = json!({
         "id": format!("{id}/close.0.calendar.3600000"),
         "ticket": id, "key": null, "project": null, "priority": "High", "status": "open", "state": "open",
-        "target": "close", "target_ms": 3_600_000,
+        "target": "close", "target_ms": 3_600_000, "time": "calendar",
         "since": "2026-11-21T08:00:00.000Z", "due_at": "2026-11-21T09:00:00.000Z",
         "breached_at": "2026-11-21T09:00:00.000Z", "met_at": null, "told_after_ms": 250,
     });

@@ -16,6 +16,7 @@ use super::attribute::{number, string};
 use super::request::{Change, Outcome, PARTITION, Reading, Write, attribute, key};
 use super::ticket::alias;
 use super::{Error, Item, Table, failed};
+use crate::machines::Machine;
 use crate::step::{Execution, State};
 
 /// How long progress is kept after it was last written: as long as Step Functions keeps an execution that has ended.
@@ -27,9 +28,15 @@ pub(super) const SHARDS: u8 = 4;
 pub(super) const BATCH: usize = 100;
 /// How often a batch is asked again for what it left out, before it counts as unavailable.
 const BATCH_ATTEMPTS: usize = 4;
+/// The state machine, unless it is the ticket's own.
+const MACHINE: &str = "machine";
+/// The ticket that an execution of another state machine is about.
+const ABOUT: &str = "about";
 /// Attributes `step_{state}` hold the steps.
 const STEP_PREFIX: &str = "step_";
 
+/// Sorts the indexes by status and by ticket; what has none is in neither.
+const STARTED_KEY: &str = "started_key";
 const BY_STATUS: &str = "by-status";
 const BY_TICKET: &str = "by-ticket";
 
@@ -40,6 +47,8 @@ pub(super) const STEP_GUARD: &str =
 pub(super) const FAILURE_GUARD: &str = "attribute_not_exists(#pk) OR #redrives <= :redrives";
 /// A redrive is recorded unless its round is known already.
 pub(super) const REDRIVE_GUARD: &str = "#redrives < :redrives";
+/// One of another state machine also where its failure is not recorded yet, so that it is not any more.
+const UNLISTED_GUARD: &str = "attribute_not_exists(#pk) OR #redrives < :redrives";
 
 /// Where an execution is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
@@ -87,6 +96,7 @@ impl Status {
 /// How far an execution is.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Progress {
+    pub machine: Machine,
     pub name: String,
     /// `None` if it failed before any step could say, and its input is unknown.
     pub ticket: Option<TicketId>,
@@ -131,6 +141,7 @@ pub struct Record<'a> {
 /// How an execution failed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Failure {
+    pub machine: Machine,
     pub name: String,
     pub ticket: Option<TicketId>,
     pub key: Option<IssueKey>,
@@ -174,10 +185,14 @@ fn change(name: &str, status: Status, redrives: u32, started_at: Time, written_a
         .set("status", string(status.as_str()))
         .set("redrives", number(redrives))
         .set("started_at", string(started_at.to_string()))
-        .set("started_key", string(started_key(started_at, name)))
         .set("status_shard", string(shard(status, own_shard)))
         .set("expires_at", number(written_at.millis() / 1000 + KEPT_SECONDS));
     change
+}
+
+/// Puts an execution into both indexes by start.
+fn list(change: &mut Change, name: &str, started_at: Time) {
+    change.set(STARTED_KEY, string(started_key(started_at, name)));
 }
 
 impl Record<'_> {
@@ -202,6 +217,7 @@ impl Record<'_> {
             error: self.cause.clone(),
         };
         let mut change = change(name, self.status, *redrive_count, *start_time, self.finished_at);
+        list(&mut change, name, *start_time);
         let stopped_at = (self.status != Status::Running).then(|| string(self.finished_at.to_string()));
         change
             .set("ticket", string(event.ticket().to_string()))
@@ -215,21 +231,47 @@ impl Record<'_> {
 }
 
 impl Failure {
-    fn change(&self) -> Change {
+    pub(super) fn change(&self) -> Change {
         let mut change = change(&self.name, self.status, self.redrives, self.started_at, self.stopped_at);
+        list(&mut change, &self.name, self.started_at);
         change
             .set("stopped_at", string(self.stopped_at.to_string()))
             .set_or_remove("error", self.error.clone().map(string))
             .set_or_remove("cause", self.cause.clone().map(string))
             .condition(FAILURE_GUARD, []);
         if let Some(ticket) = &self.ticket {
-            change.set("ticket", string(ticket.to_string()));
+            // What else runs for a ticket is none of the executions that its facts went through.
+            let name = if self.machine == Machine::TicketLifecycle {
+                "ticket"
+            } else {
+                ABOUT
+            };
+            change.set(name, string(ticket.to_string()));
+        }
+        if self.machine != Machine::TicketLifecycle {
+            change.set(MACHINE, attribute(&self.machine));
         }
         if let Some(step) = &self.step {
             change.set(format!("{STEP_PREFIX}{}", step.name), attribute(step));
         }
         change
     }
+}
+
+/// What a redrive changes.
+pub(super) fn redrive_change(machine: Machine, name: &str, redrives: u32, started_at: Time, now: Time) -> Change {
+    let mut change = change(name, Status::Running, redrives, started_at, now);
+    change.remove("stopped_at").remove("error").remove("cause");
+    if machine == Machine::TicketLifecycle {
+        list(&mut change, name, started_at);
+        change.condition(REDRIVE_GUARD, []);
+    } else {
+        change
+            .set(MACHINE, attribute(&machine))
+            .remove(STARTED_KEY)
+            .condition(UNLISTED_GUARD, []);
+    }
+    change
 }
 
 impl Progress {
@@ -248,9 +290,11 @@ impl Progress {
             }
         }
         steps.sort_by_key(|step: &Step| (step.started_at, step.finished_at));
+        let ticket: Option<TicketId> = reading.optional("ticket")?;
         Ok(Self {
+            machine: reading.optional(MACHINE)?.unwrap_or_default(),
             name: name.to_owned(),
-            ticket: reading.optional("ticket")?,
+            ticket: ticket.or(reading.optional(ABOUT)?),
             status: reading.required("status")?,
             redrives: reading.required("redrives")?,
             started_at: reading.required("started_at")?,
@@ -259,6 +303,11 @@ impl Progress {
             cause: reading.optional("cause")?,
             steps,
         })
+    }
+
+    /// Whether it says where the execution is. Nobody records how one of another state machine goes on.
+    pub fn tells(&self) -> bool {
+        self.machine == Machine::TicketLifecycle || self.status.is_failure()
     }
 
     /// What the named step of this round came to, if the execution has ended well since.
@@ -312,13 +361,17 @@ impl Table {
     }
 
     /// Records that an execution runs again, unless a step of the new round has said so already.
-    pub async fn record_redrive(&self, name: &str, redrives: u32, started_at: Time) -> Result<Outcome, Error> {
-        let mut change = change(name, Status::Running, redrives, started_at, crate::now());
-        change
-            .remove("stopped_at")
-            .remove("error")
-            .remove("cause")
-            .condition(REDRIVE_GUARD, []);
+    ///
+    /// One of another state machine than the tickets' own leaves the lists with that: nobody will record how it ends,
+    /// unless it fails again.
+    pub async fn record_redrive(
+        &self,
+        machine: Machine,
+        name: &str,
+        redrives: u32,
+        started_at: Time,
+    ) -> Result<Outcome, Error> {
+        let change = redrive_change(machine, name, redrives, started_at, crate::now());
         self.change("record a redrive", change).await
     }
 
@@ -474,14 +527,14 @@ impl Table {
             None => request.key_condition_expression("#partition = :partition"),
             Some(before) => request
                 .key_condition_expression("#partition = :partition AND #started_key < :before")
-                .expression_attribute_names("#started_key", "started_key")
+                .expression_attribute_names("#started_key", STARTED_KEY)
                 .expression_attribute_values(":before", string(before)),
         };
         let output = request.send().await.map_err(failed("list executions"))?;
         output
             .items()
             .iter()
-            .map(|item| Reading(item).required("started_key"))
+            .map(|item| Reading(item).required(STARTED_KEY))
             .collect()
     }
 

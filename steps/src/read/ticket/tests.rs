@@ -20,6 +20,7 @@ fn failed(outcomes: &[&str]) -> Progress {
         error: None,
     };
     Progress {
+        machine: crate::machines::Machine::default(),
         name: String::new(),
         ticket: None,
         status: Status::Failed,

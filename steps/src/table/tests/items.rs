@@ -6,10 +6,11 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use ticket::categories::Teacher;
 use ticket::{Categories, Delivery, Durations, Policy, State, TicketEvent, Time, jira};
 
-use super::super::progress::Record;
+use super::super::progress::{Failure, Record, redrive_change};
 use super::super::request::{Change, Write, aliases, key};
 use super::super::ticket::{Fold, Seen, fold_change, leave_unmeasured, measure, new_keys};
 use super::super::{Item, Map, Progress, Status};
+use crate::machines::Machine;
 use crate::step::{self, Execution};
 
 const TEMPLATE: &str = include_str!("../../../../template.yaml");
@@ -311,6 +312,61 @@ fn progress_is_the_steps_that_were_recorded_in_their_order() {
         (progress.status, progress.error, progress.redrives),
         (Status::Running, None, 2)
     );
+}
+
+#[test]
+fn what_failed_beside_the_tickets_own_workflow_is_listed_until_it_is_redriven() {
+    let event = flat("");
+    let (started_at, stopped_at) = (at("2026-11-21T08:00:00.000Z"), at("2026-11-21T09:00:00.000Z"));
+    let failure = |machine| Failure {
+        machine,
+        name: "name-1".to_owned(),
+        ticket: Some(event.ticket()),
+        key: None,
+        status: Status::Failed,
+        redrives: 0,
+        started_at,
+        stopped_at,
+        error: Some("TableRefused".to_owned()),
+        cause: None,
+        step: None,
+    };
+    for machine in Machine::ALL {
+        let is_own = machine == Machine::TicketLifecycle;
+        let item = applied(&failure(machine).change(), None);
+        let progress = Progress::read(&item).unwrap();
+        assert_eq!(
+            (progress.machine, progress.ticket.as_ref()),
+            (machine, Some(&event.ticket()))
+        );
+        assert!(progress.tells() && progress.status == Status::Failed);
+        assert!(text(&item, "status_shard").is_some_and(|shard| shard.starts_with("FAILED#")));
+        assert_eq!(text(&item, "started_key"), Some("2026-11-21T08:00:00.000Z#name-1"));
+        // The index by ticket has what happened to it, and no more.
+        assert_eq!(text(&item, "ticket").is_some(), is_own);
+
+        let redriven = redrive_change(machine, "name-1", 1, started_at, stopped_at);
+        let item = applied(&redriven, Some(item));
+        let progress = Progress::read(&item).unwrap();
+        assert_eq!(
+            (progress.status, progress.redrives, &progress.error),
+            (Status::Running, 1, &None)
+        );
+        assert_eq!(
+            (progress.tells(), text(&item, "started_key").is_some()),
+            (is_own, is_own)
+        );
+        // It is listed again if it fails again.
+        let again = Failure {
+            redrives: 1,
+            ..failure(machine)
+        };
+        let item = applied(&again.change(), Some(item));
+        assert!(Progress::read(&item).unwrap().tells() && text(&item, "started_key").is_some());
+        // And where nobody had recorded the failure yet, it is not any more.
+        let unrecorded = applied(&redrive_change(machine, "name-1", 1, started_at, stopped_at), None);
+        assert_eq!(Progress::read(&unrecorded).unwrap().machine, machine);
+    }
 }
 
 #[test]

@@ -77,6 +77,7 @@ impl Recorded {
             error: None,
         });
         Progress {
+            machine: crate::machines::Machine::default(),
             name: "name".to_owned(),
             ticket: None,
             status: self.status,
