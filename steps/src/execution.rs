@@ -106,6 +106,11 @@ pub(crate) fn readable(title: &str, hash: &str) -> String {
     format!("{title}-{hash}")
 }
 
+/// Whether an execution may be called so: not every text may be a part of an ARN, or a key.
+pub fn can_be_name(text: &str) -> bool {
+    (1..=NAME_LENGTH).contains(&text.chars().count())
+}
+
 impl Executions {
     /// `None` if `arn` is not that of a state machine.
     pub fn new(client: Client, arn: &str) -> Option<Self> {
@@ -150,6 +155,9 @@ impl Executions {
 
     /// `None` if there is no execution of this name.
     pub async fn describe(&self, name: &str) -> Result<Option<Description>, Error> {
+        if !can_be_name(name) {
+            return Ok(None);
+        }
         let doing = "describe an execution";
         let output = match self
             .client
@@ -217,6 +225,9 @@ impl Executions {
 
     /// Lets a failed execution go on from the state that failed.
     pub async fn redrive(&self, name: &str) -> Result<Redrive, Error> {
+        if !can_be_name(name) {
+            return Ok(Redrive::NoSuchExecution);
+        }
         let error = match self
             .client
             .redrive_execution()

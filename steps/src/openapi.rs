@@ -229,15 +229,20 @@ fn problems(operation: &Operation) -> BTreeSet<Kind> {
 /// What the gateway may answer in the function's place.
 fn gateway(operation: &Operation) -> Vec<(u16, &'static str)> {
     let mut answers = vec![
+        (403, "Forbidden"),
         (429, "Too Many Requests"),
+        (431, "Request Header Fields Too Large"),
         (500, "Internal Server Error"),
         (503, "Service Unavailable"),
     ];
     if operation.access != Access::Jira {
-        answers.extend([(401, "Unauthorized"), (403, "Forbidden")]);
+        answers.push((401, "Unauthorized"));
+    }
+    if operation.path.is_some() {
+        answers.push((400, "Bad Request"));
     }
     if operation.body.is_some() {
-        answers.push((413, "Request Entity Too Large"));
+        answers.extend([(408, "Request Timeout"), (413, "Request Entity Too Large")]);
     }
     answers
 }

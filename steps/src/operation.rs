@@ -20,6 +20,8 @@ pub const MAX_LIMIT: usize = 200;
 const NAME_BYTES: usize = 255;
 /// Names in one parameter: more than any scheme of priorities has.
 const NAMES: usize = 20;
+/// Longest place that a cursor names: what a sort key in DynamoDB has at most.
+const PLACE_BYTES: usize = 1_024;
 /// How much of the hash a cursor carries: no cursor of another list, or mistyped, is taken for one of this.
 const SEAL_BYTES: usize = 8;
 
@@ -320,7 +322,9 @@ fn seal(asked: &str, place: &str) -> String {
 fn unseal(asked: &str, cursor: &str) -> Option<String> {
     let bytes = BASE64_URL_SAFE_NO_PAD.decode(cursor).ok()?;
     let (sealed, place) = bytes.split_at_checked(SEAL_BYTES)?;
-    let place = std::str::from_utf8(place).ok().filter(|place| !place.is_empty())?;
+    let place = std::str::from_utf8(place)
+        .ok()
+        .filter(|place| (1..=PLACE_BYTES).contains(&place.len()))?;
     (sealed == digest(asked, place)).then(|| place.to_owned())
 }
 

@@ -13,8 +13,8 @@ use crate::server::Server;
 /// What the document is called among the schemas.
 const DOCUMENT: &str = "https://ticketflow.example/openapi.json";
 
-/// Longer than any name.
-const LONG: &str = match std::str::from_utf8(&[b'x'; 300]) {
+/// Longer than any name, and than a key in DynamoDB.
+const LONG: &str = match std::str::from_utf8(&[b'x'; 2_500]) {
     Ok(text) => text,
     Err(_) => "",
 };
@@ -355,6 +355,9 @@ async fn send(server: &Server, operation: &Operation, known: &Ids, made: &Made) 
 
 /// What must hold of an answer beyond being described.
 fn judge(made: &Made, status: u16, body: &str) -> Result<(), String> {
+    if 500 <= status {
+        return Err(format!("nothing is wrong here, and the answer is {status}: {body}"));
+    }
     let wrong: Vec<&String> = made
         .query
         .iter()

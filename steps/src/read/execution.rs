@@ -4,9 +4,10 @@ use schemars::{JsonSchema, SchemaGenerator};
 use serde::Serialize;
 use ticket::{TicketId, Time};
 
+use super::list::{PAGE_BYTES, written_bytes};
 use super::ticket::{ID, is_known};
 use super::{Read, no_such_ticket, resolve, unavailable};
-use crate::execution::Description;
+use crate::execution::{Description, can_be_name};
 use crate::http::{Kind, Problem, Request, Response};
 use crate::machines::Machine;
 use crate::openapi::{example, sample};
@@ -253,7 +254,10 @@ impl View {
 pub(super) async fn one(read: &Read, request: &Request) -> Result<Response, Problem> {
     ONE.query(request)?;
     let name = request.path_parameter(NAME.name);
-    let progress = read.table.progress(name).await.map_err(unavailable)?;
+    let progress = match can_be_name(name) {
+        true => read.table.progress(name).await.map_err(unavailable)?,
+        false => None,
+    };
     if let Some(progress) = progress.filter(Progress::tells) {
         return Ok(Response::json(200, &View::from(progress)));
     }
@@ -290,9 +294,29 @@ pub(super) async fn of_ticket(read: &Read, request: &Request) -> Result<Response
 }
 
 fn listing(query: &Query, page: Page<Progress>) -> Response {
+    let Page { items, next } = fitting(page);
     let listed = Executions {
-        executions: page.items.into_iter().map(View::from).collect(),
-        next: query.next(page.next.as_deref()),
+        executions: items,
+        next: query.next(next.as_deref()),
     };
     Response::json(200, &listed)
 }
+
+/// As many executions of a page as an answer has room for: a cause may have 32 kB.
+fn fitting(page: Page<Progress>) -> Page<View> {
+    let (mut items, mut bytes, mut place) = (Vec::new(), 0, None);
+    for progress in page.items {
+        let here = progress.place();
+        let view = View::from(progress);
+        bytes += written_bytes(&view);
+        if PAGE_BYTES < bytes && !items.is_empty() {
+            return Page { items, next: place };
+        }
+        items.push(view);
+        place = Some(here);
+    }
+    Page { items, next: page.next }
+}
+
+#[cfg(test)]
+mod tests;

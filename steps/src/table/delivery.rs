@@ -192,6 +192,10 @@ impl Table {
 
     /// A rejected delivery, if it is still kept.
     pub async fn rejected(&self, id: &str) -> Result<Option<Rejected>, Error> {
+        // What is no id may be no key, either.
+        if id.len() != ID_DIGITS {
+            return Ok(None);
+        }
         let item = self
             .get("read a rejected delivery", partition(id), DELIVERY.to_owned())
             .await?;
@@ -201,7 +205,7 @@ impl Table {
     /// Rejected deliveries, the one that came first last.
     pub async fn all_rejected(&self, limit: usize, before: Option<&str>) -> Result<Page<Rejected>, Error> {
         let partitions = (0..SHARDS).map(shard).collect();
-        let (ids, next) = self.newest_started(partitions, limit, before).await?;
+        let (ids, next) = self.newest_started([partitions], limit, before).await?;
         let mut items = Vec::with_capacity(ids.len());
         for ids in ids.chunks(BATCH) {
             let keys = ids.iter().map(|id| key(partition(id), DELIVERY.to_owned())).collect();

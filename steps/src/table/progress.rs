@@ -275,6 +275,11 @@ pub(super) fn redrive_change(machine: Machine, name: &str, redrives: u32, starte
 }
 
 impl Progress {
+    /// Its place in a listing, behind which a page can begin.
+    pub fn place(&self) -> String {
+        started_key(self.started_at, &self.name)
+    }
+
     pub(super) fn read(item: &Item) -> Result<Self, Error> {
         let reading = Reading(item);
         let partition: String = reading.required(PARTITION)?;
@@ -440,35 +445,44 @@ impl Table {
         limit: usize,
         before: Option<&str>,
     ) -> Result<Page<Progress>, Error> {
-        let shards = statuses
-            .iter()
-            .flat_map(|status| (0..SHARDS).map(|index| shard(*status, index)));
-        let (names, next) = self.newest_started(shards.collect(), limit, before).await?;
+        // What runs first: an execution that ends meanwhile is found twice, which is once, and not missed.
+        let (running, ended): (Vec<Status>, Vec<Status>) =
+            statuses.iter().partition(|status| **status == Status::Running);
+        let shards = |statuses: Vec<Status>| {
+            let shards = statuses
+                .into_iter()
+                .flat_map(|status| (0..SHARDS).map(move |index| shard(status, index)));
+            shards.collect::<Vec<String>>()
+        };
+        let groups = [shards(running), shards(ended)];
+        let (names, next) = self.newest_started(groups, limit, before).await?;
         self.page(&names, next, |progress| statuses.contains(&progress.status))
             .await
     }
 
     /// Names in any of these partitions of the index by status, the newest first, and where they end if there are
-    /// more.
+    /// more. One group of partitions is asked after the other, those of a group at once.
     pub(super) async fn newest_started(
         &self,
-        partitions: Vec<String>,
+        groups: impl IntoIterator<Item = Vec<String>>,
         limit: usize,
         before: Option<&str>,
     ) -> Result<(Vec<String>, Option<String>), Error> {
-        let mut queries = JoinSet::new();
-        for partition in partitions {
-            let (table, before) = (self.clone(), before.map(str::to_owned));
-            queries.spawn(async move {
-                let partition = ("status_shard", partition);
-                table
-                    .started_keys(BY_STATUS, partition, limit + 1, before.as_deref())
-                    .await
-            });
-        }
         let mut keys = BTreeSet::new();
-        while let Some(found) = queries.join_next().await {
-            keys.extend(found.expect("a query is neither aborted nor panics")?);
+        for partitions in groups {
+            let mut queries = JoinSet::new();
+            for partition in partitions {
+                let (table, before) = (self.clone(), before.map(str::to_owned));
+                queries.spawn(async move {
+                    let partition = ("status_shard", partition);
+                    table
+                        .started_keys(BY_STATUS, partition, limit + 1, before.as_deref())
+                        .await
+                });
+            }
+            while let Some(found) = queries.join_next().await {
+                keys.extend(found.expect("a query is neither aborted nor panics")?);
+            }
         }
         Ok(newest(&keys, limit))
     }

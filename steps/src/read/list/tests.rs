@@ -77,6 +77,28 @@ fn every_condition_must_hold_of_a_ticket() {
 }
 
 #[test]
+fn an_item_is_counted_as_it_leaves_the_function() {
+    for text in [
+        "plain",
+        "with \"quotes\" and \\ and \n",
+        "{\"a\": \"\\\"b\\\"\"}",
+        "\u{1}\u{7f}ä🐛",
+        "",
+    ] {
+        let bytes = |items: &[&str]| {
+            let response = Response::json(200, &json!({ "items": items }));
+            serde_json::to_string(&response).unwrap().len()
+        };
+        // Once more in a list, with the comma before it.
+        assert_eq!(
+            bytes(&[text, text]) - bytes(&[text]),
+            written_bytes(&text) + 1,
+            "{text}"
+        );
+    }
+}
+
+#[test]
 fn a_span_that_ends_before_it_begins_is_refused() {
     let (early, late) = ("2026-11-01T00:00:00Z", "2026-11-02T00:00:00Z");
     assert_eq!(
