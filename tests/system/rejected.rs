@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::project::Project;
 use crate::server::{Server, sign};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -146,4 +147,62 @@ async fn a_request_with_a_key_is_carried_out_once_and_answered_the_same() {
     let mended = ticket.replace("Disk", "Memory");
     assert_eq!(send(&server, "POST", "/tickets", Some("three"), &mended).await.0, 202);
     assert_eq!(send(&server, "POST", "/tickets", Some(""), ticket).await.0, 422);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_nobody_finished_is_finished_by_the_same_request_again() {
+    // The key is claimed, and then there is nobody to start an execution: as if the function had been killed between.
+    let cut_off = Project::copy().function("api", "", &[("AWS_ENDPOINT_URL_SFN", "http://127.0.0.1:9")]);
+    let mut server = Server::start();
+    let (_, created) = send(
+        &server,
+        "POST",
+        "/tickets",
+        None,
+        r#"{"summary":"Disk full","created":"2026-11-20T07:00:00Z"}"#,
+    )
+    .await;
+    server
+        .execution(created["execution"].as_str().expect("a name"), "SUCCEEDED")
+        .await;
+    server.kill();
+    server.restart_with(&["--template", &cut_off.template()]);
+    let path = format!("/tickets/{}", created["ticket"].as_str().expect("an id"));
+    let edit = r#"{"priority":"Low"}"#;
+    let begun = chrono::Utc::now();
+    let (status, problem) = send(&server, "PATCH", &path, Some("cut off"), edit).await;
+    assert_eq!(
+        (status, &problem["type"]),
+        (503, &json!("urn:ticketflow:problem:unavailable"))
+    );
+    let given_up = chrono::Utc::now();
+    server.kill();
+    server.restart_with(&[]);
+    assert_eq!(
+        send(&server, "PATCH", &path, Some("cut off"), r#"{"priority":"High"}"#)
+            .await
+            .0,
+        422,
+        "the key is that request's"
+    );
+    let finished = send(&server, "PATCH", &path, Some("cut off"), edit).await;
+    assert_eq!(finished.0, 202, "{}", finished.1);
+    server
+        .execution(finished.1["execution"].as_str().expect("a name"), "SUCCEEDED")
+        .await;
+    assert_eq!(send(&server, "PATCH", &path, Some("cut off"), edit).await, finished);
+    // It was done once, as of the moment when it was first asked for.
+    let (_, history) = server.get(&format!("{path}/history")).await;
+    let facts = history["facts"].as_array().expect("facts");
+    let changes: Vec<&Value> = facts
+        .iter()
+        .filter(|fact| fact.to_string().contains("\"Low\""))
+        .collect();
+    assert_eq!(changes.len(), 1, "{history}");
+    let at = changes[0]["observed"].as_str().expect("a moment");
+    let at = chrono::DateTime::parse_from_rfc3339(at).expect("a moment");
+    assert!(
+        begun.timestamp_millis() <= at.timestamp_millis() && at <= given_up,
+        "{at}"
+    );
 }

@@ -3,6 +3,7 @@ use super::*;
 fn failed(number: usize, cause: &str) -> Progress {
     Progress {
         name: format!("SHOP-{number}"),
+        machine: Machine::TicketLifecycle,
         ticket: None,
         status: Status::Failed,
         redrives: 0,
