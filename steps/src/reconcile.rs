@@ -1,13 +1,14 @@
 //! Reconciliation: asks JIRA what has become of its issues, and starts an execution for whatever was never delivered.
 //!
 //! Webhooks get lost. What is told here comes from JIRA's changelogs and goes the way of every delivery; what is known
-//! already starts nothing ([`ticket::TicketEvent::unknown_to`]).
+//! already starts nothing ([`ticket::news()`]). The daily run also looks for what is open here and not there: what was
+//! deleted, moved to where it is not looked for, or closed, and nobody said so.
 //!
 //! A run is an execution of `statemachine/reconcile.asl.json`, and its place is in that execution's state: each call of
 //! this function works off one page and says where to go on, so that a run outlives whatever is killed. Where JIRA asks
 //! for a pause, the state machine waits, not this function.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jira::{Credential, Cursor, Issue, Jira, Patience};
@@ -24,13 +25,15 @@ use crate::names::{ErrorName, Name};
 use crate::secret::Secret;
 use crate::table::{self, Table};
 
+mod missing;
+
 /// Issues on a page: compared in a second or two, well within the function's time.
 const PAGE: u32 = 50;
 /// Issues compared at the same time.
 const AT_ONCE: usize = 8;
-/// Pages of one run: with its waits they fit into the 25,000 events that an execution may have. What is left is
-/// taken up by the next run.
-const MAX_PAGES: u32 = 1_500;
+/// Calls of one execution: with a Wait after each they fit into the 25,000 events that it may have, and leave room for
+/// what Lambda has to try again. What is left is taken up by the next run.
+const MAX_CALLS: u32 = 2_000;
 /// How often in a row JIRA may be away before a run fails, to be seen and redriven: half a day, with the pauses below.
 const MAX_FAILURES: u32 = 50;
 /// Pauses when JIRA is away: doubled from the first to the last.
@@ -84,8 +87,17 @@ impl Reconcile {
 pub enum Scope {
     /// What was changed since the run before.
     Changed,
-    /// Everything that is open, whenever it was changed.
+    /// Everything that is open, there or here, whenever it was changed.
     Open,
+}
+
+impl Scope {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Changed => "changed",
+            Self::Open => "open",
+        }
+    }
 }
 
 /// What the state machine gives: at first what to look at, then what the call before answered.
@@ -118,15 +130,36 @@ pub struct Run {
     scope: Scope,
     as_of: Time,
     since: Time,
-    cursor: Option<Cursor>,
+    /// The site that the issues are of, once JIRA has said it.
+    site: Option<SiteId>,
+    stage: Stage,
+    /// Of this execution.
+    calls: u32,
     pages: u32,
     issues: u64,
     /// Tickets that something was missing of.
     repaired: u64,
     /// Executions that were started for them.
     events: u64,
+    /// Tickets that JIRA has not any more.
+    missed: u64,
     /// How often in a row JIRA did not answer.
     failures: u32,
+}
+
+/// What a run goes through.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Stage {
+    /// What JIRA lists, from its beginning or from a place on.
+    Theirs {
+        cursor: Option<Cursor>,
+    },
+    /// What is open here: whether it is in JIRA, too.
+    Ours {
+        after: Option<String>,
+    },
+    Over,
 }
 
 /// What comes next.
@@ -141,6 +174,10 @@ pub enum Output {
         run: Run,
     },
     Done {
+        run: Run,
+    },
+    /// The next run of its kind goes on.
+    LeftOff {
         run: Run,
     },
     /// No JIRA is configured.
@@ -181,6 +218,10 @@ pub async fn handle(context: &Reconcile, input: Input) -> Result<Output, Error> 
         Input::Continue { run } => run,
         Input::Begin { wanted, as_of } => begin(context, &configured.jira.site, wanted, as_of).await?,
     };
+    let run = Run {
+        calls: run.calls + 1,
+        ..run
+    };
     let was_connected = configured.connection.lock().await.is_some();
     let mut worked = page(context, configured, run.clone()).await;
     if was_connected && matches!(worked, Err(Trouble::Jira(jira::Error::Refused { .. }))) {
@@ -202,8 +243,20 @@ pub async fn handle(context: &Reconcile, input: Input) -> Result<Output, Error> 
                 })
             }
         },
-        Ok(run) if run.cursor.is_some() && run.pages < MAX_PAGES => Ok(Output::GoOn { run }),
-        Ok(run) => finish(context, &configured.jira.site, run).await,
+        Ok(run) if run.stage == Stage::Over => finish(context, &configured.jira.site, run).await,
+        Ok(run) if run.calls < MAX_CALLS => Ok(Output::GoOn { run }),
+        Ok(run) => {
+            let left = Run {
+                calls: 0,
+                ..run.clone()
+            };
+            context
+                .table
+                .leave_off(&configured.jira.site, run.scope.name(), &left)
+                .await?;
+            tracing::warn!(pages = run.pages, "there is more; the next run goes on there");
+            Ok(Output::LeftOff { run })
+        }
     }
 }
 
@@ -219,8 +272,14 @@ fn pause(error: &jira::Error, failures: u32) -> Option<u64> {
     (failures < MAX_FAILURES).then_some(seconds.clamp(1, MAX_PAUSE_SECONDS))
 }
 
+/// Where a run begins: where the one before left off, unless somebody says how far back.
 async fn begin(context: &Reconcile, site: &SiteId, wanted: Wanted, as_of: Time) -> Result<Run, Error> {
     let Wanted { scope, since } = wanted;
+    if since.is_none()
+        && let Some(run) = context.table.take_up(site, scope.name()).await?
+    {
+        return Ok(run);
+    }
     let last = context.table.reconciled_at(site).await?;
     let usual = match last {
         Some(last) => last.saturating_add(-OVERLAP_MS),
@@ -230,11 +289,14 @@ async fn begin(context: &Reconcile, site: &SiteId, wanted: Wanted, as_of: Time) 
         scope,
         as_of,
         since: since.map_or(usual, |since| since.min(usual)),
-        cursor: None,
+        site: None,
+        stage: Stage::Theirs { cursor: None },
+        calls: 0,
         pages: 0,
         issues: 0,
         repaired: 0,
         events: 0,
+        missed: 0,
         failures: 0,
     })
 }
@@ -254,45 +316,52 @@ impl<E: Into<Error>> From<E> for Trouble {
 /// Works off a page, and gives where the run is then.
 async fn page(context: &Reconcile, configured: &Configured, run: Run) -> Result<Run, Trouble> {
     let jira = connection(configured).await?;
-    let now = crate::now();
-    let clause = match run.scope {
-        Scope::Changed => jira::since(run.since),
-        Scope::Open => "statusCategory != Done".to_owned(),
-    };
-    let jql = jira::query(&configured.jql, &[clause]);
     let categories = match run.pages {
-        0 => refresh(context, &jira, &configured.jira.site, now).await?,
-        _ => known(context, &configured.jira.site).await?,
+        0 => refresh(context, &jira, crate::now()).await?,
+        _ => known(context, jira.site()).await?,
     };
-    let page = jira
-        .search(&jql, PAGE, run.cursor.as_ref())
-        .await
-        .map_err(Trouble::Jira)?;
+    let repairs = Repairs {
+        table: context.table.clone(),
+        executions: context.executions.clone(),
+        categories: categories.into(),
+    };
     let mut run = Run {
         pages: run.pages + 1,
-        issues: run.issues + page.issues.len() as u64,
-        cursor: page.next,
         failures: 0,
+        site: Some(jira.site().clone()),
         ..run
     };
-    let categories = Arc::new(categories);
-    let mut issues = page.issues.into_iter();
-    let mut at_work = JoinSet::new();
-    loop {
-        while at_work.len() < AT_ONCE
-            && let Some(issue) = issues.next()
-        {
-            let (table, executions, categories) =
-                (context.table.clone(), context.executions.clone(), categories.clone());
-            at_work.spawn(async move { repair(&table, &executions, &issue, &categories).await });
+    match run.stage {
+        Stage::Theirs { ref cursor } => {
+            let clause = match run.scope {
+                Scope::Changed => jira::since(run.since),
+                Scope::Open => "statusCategory != Done".to_owned(),
+            };
+            let jql = jira::query(&configured.jql, &[clause]);
+            let page = jira.search(&jql, PAGE, cursor.as_ref()).await.map_err(Trouble::Jira)?;
+            run.issues += page.issues.len() as u64;
+            repairs.of(page.issues, &mut run).await?;
+            run.stage = match (page.next, run.scope) {
+                (Some(next), _) => Stage::Theirs { cursor: Some(next) },
+                (None, Scope::Changed) => Stage::Over,
+                (None, Scope::Open) => Stage::Ours { after: None },
+            };
         }
-        let Some(done) = at_work.join_next().await else {
-            return Ok(run);
-        };
-        let events = done.expect("a comparison is neither aborted nor panics")?;
-        run.repaired += u64::from(0 < events);
-        run.events += events;
+        Stage::Ours { ref after } => {
+            let looked = missing::look(&context.table, &jira, after.as_deref()).await?;
+            repairs.of(looked.others, &mut run).await?;
+            for event in &looked.missed {
+                repairs.start(event).await?;
+                tracing::warn!(ticket = %event.ticket(), "JIRA does not have it any more, and no delivery said so");
+            }
+            run.missed += looked.missed.len() as u64;
+            run.stage = looked
+                .next
+                .map_or(Stage::Over, |after| Stage::Ours { after: Some(after) });
+        }
+        Stage::Over => {}
     }
+    Ok(run)
 }
 
 async fn connection(configured: &Configured) -> Result<Jira, Trouble> {
@@ -309,12 +378,7 @@ async fn connection(configured: &Configured) -> Result<Jira, Trouble> {
 }
 
 /// Replaces what is known of the site's statuses with what JIRA lists.
-async fn refresh(
-    context: &Reconcile,
-    jira: &Jira,
-    site: &SiteId,
-    now: Time,
-) -> Result<BTreeMap<String, Category>, Trouble> {
+async fn refresh(context: &Reconcile, jira: &Jira, now: Time) -> Result<BTreeMap<String, Category>, Trouble> {
     let categories = jira.categories().await.map_err(Trouble::Jira)?;
     let facts: Vec<Fact> = categories
         .iter()
@@ -324,8 +388,8 @@ async fn refresh(
             observed: now,
         })
         .collect();
-    let map = context.table.map(site).await?;
-    context.table.teach(site, map, &facts, Teacher::Jira).await?;
+    let map = context.table.map(jira.site()).await?;
+    context.table.teach(jira.site(), map, &facts, Teacher::Jira).await?;
     Ok(categories)
 }
 
@@ -337,56 +401,84 @@ async fn known(context: &Reconcile, site: &SiteId) -> Result<BTreeMap<String, Ca
         .collect())
 }
 
-/// Starts an execution for each event of an issue that has news; how many that were.
-async fn repair(
-    table: &Table,
-    executions: &Executions,
-    issue: &Issue,
-    categories: &BTreeMap<String, Category>,
-) -> Result<u64, Error> {
-    let events = match issue.events(categories) {
-        Ok(events) => events,
-        Err(error) => {
-            // One issue that nobody can read keeps no other from being repaired.
-            tracing::error!(issue = issue.name(), error = crate::chain(&error));
-            return Ok(0);
-        }
-    };
-    let Some(id) = events.first().map(TicketEvent::ticket) else {
-        return Ok(0);
-    };
-    let facts = table.stored(&id).await?.facts;
-    let (seen, _) = table.seen(&id).await?;
-    let mut started = 0;
-    for event in news(&events, &facts, &seen.texts, crate::now()) {
-        let name = execution::name(&event);
-        match executions.start(&name, &event).await? {
-            Start::Started => started += 1,
-            // Its execution failed, or is about to end: the first is to be redriven, and nobody else's to repeat.
-            Start::Duplicate => tracing::info!(execution = name, "what is missing was told before"),
-        }
-    }
-    if 0 < started {
-        tracing::info!(ticket = %id, events = started, "something was missing");
-    }
-    Ok(started)
+/// What it takes to tell what was never delivered.
+#[derive(Clone)]
+struct Repairs {
+    table: Table,
+    executions: Executions,
+    categories: Arc<BTreeMap<String, Category>>,
 }
 
-async fn finish(context: &Reconcile, site: &SiteId, run: Run) -> Result<Output, Error> {
-    let is_complete = run.cursor.is_none();
-    if is_complete && run.scope == Scope::Changed {
-        context.table.reconciled(site, run.as_of).await?;
+impl Repairs {
+    /// Starts an execution for each event of these issues that is news.
+    async fn of(&self, issues: Vec<Issue>, run: &mut Run) -> Result<(), Error> {
+        let mut issues = issues.into_iter();
+        let mut at_work = JoinSet::new();
+        loop {
+            while at_work.len() < AT_ONCE
+                && let Some(issue) = issues.next()
+            {
+                let own = self.clone();
+                at_work.spawn(async move { own.repair(&issue).await });
+            }
+            let Some(done) = at_work.join_next().await else {
+                return Ok(());
+            };
+            let events = done.expect("a comparison is neither aborted nor panics")?;
+            run.repaired += u64::from(0 < events);
+            run.events += events;
+        }
     }
-    if !is_complete {
-        tracing::warn!(
-            pages = run.pages,
-            "JIRA has more; the next run begins where this one did"
-        );
+
+    /// How many executions an issue took.
+    async fn repair(&self, issue: &Issue) -> Result<u64, Error> {
+        let events = match issue.events(&self.categories) {
+            Ok(events) => events,
+            Err(error) => {
+                // One issue that nobody can read keeps no other from being repaired.
+                tracing::error!(issue = issue.name(), error = crate::chain(&error));
+                return Ok(0);
+            }
+        };
+        let Some(id) = events.first().map(TicketEvent::ticket) else {
+            return Ok(0);
+        };
+        let facts = self.table.stored(&id).await?.facts;
+        let (seen, _) = self.table.seen(&id).await?;
+        let mut started = 0;
+        for event in news(&events, &facts, &seen.texts, crate::now()) {
+            started += u64::from(self.start(&event).await? == Start::Started);
+        }
+        if 0 < started {
+            tracing::info!(ticket = %id, events = started, "something was missing");
+        }
+        Ok(started)
+    }
+
+    async fn start(&self, event: &TicketEvent) -> Result<Start, Error> {
+        let name = execution::name(event);
+        let start = self.executions.start(&name, event).await?;
+        if start == Start::Duplicate {
+            // Its execution failed, or is about to end: the first is to be redriven, and nobody else's to repeat.
+            tracing::info!(execution = name, "what is missing was told before");
+        }
+        Ok(start)
+    }
+}
+
+/// Says as of when all is known: for the site by the name that its tickets have, and by the one that is configured.
+async fn finish(context: &Reconcile, configured: &SiteId, run: Run) -> Result<Output, Error> {
+    if run.scope == Scope::Changed {
+        let sites: BTreeSet<&SiteId> = run.site.iter().chain([configured]).collect();
+        for site in sites {
+            context.table.reconciled(site, run.as_of).await?;
+        }
     }
     tracing::info!(
         issues = run.issues,
         repaired = run.repaired,
         events = run.events,
+        missed = run.missed,
         "reconciled"
     );
     Ok(Output::Done { run })

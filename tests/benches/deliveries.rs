@@ -21,6 +21,7 @@ mod deliveries;
 use deliveries::Issue;
 use system_tests::bench::{Program, build, fsync_ms};
 use system_tests::root;
+use system_tests::wire::{aws, sign};
 
 const SECRET: &str = "the secret of the benchmark";
 
@@ -52,7 +53,7 @@ async fn run() {
         .timeout(PATIENCE)
         .build()
         .expect("an HTTP client");
-    let states = states(&program.aws).await;
+    let states = aws_sdk_sfn::Client::new(&aws(&program.aws).await);
     let machines = states.list_state_machines().send().await.expect("the state machines");
     let machine = machines
         .state_machines()
@@ -175,7 +176,7 @@ impl Bench {
         let request = self
             .http
             .post(format!("{}/webhooks/jira", self.api))
-            .header("x-hub-signature", sign(&body));
+            .header("x-hub-signature", sign(SECRET, &body));
         let at = Utc::now();
         let response = request.body(body).send().await.expect("an answer");
         assert_eq!(response.status(), 202);
@@ -201,26 +202,4 @@ impl Bench {
             }
         }
     }
-}
-
-async fn states(aws: &str) -> aws_sdk_sfn::Client {
-    let config = aws_config::defaults(aws_config::BehaviorVersion::latest())
-        .endpoint_url(aws)
-        .region("us-west-2")
-        .test_credentials()
-        .http_client(aws_smithy_http_client::Builder::new().build_http())
-        .load()
-        .await;
-    aws_sdk_sfn::Client::new(&config)
-}
-
-fn sign(body: &[u8]) -> String {
-    use hmac::{Hmac, Mac};
-    let mut mac = Hmac::<sha2::Sha256>::new_from_slice(SECRET.as_bytes()).expect("a key of any length");
-    mac.update(body);
-    let digest = mac.finalize().into_bytes();
-    format!(
-        "sha256={}",
-        digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>()
-    )
 }

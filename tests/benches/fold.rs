@@ -12,6 +12,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, WriteRequest};
 use serde_json::{Value, json};
 use system_tests::bench::{Program, build, fsync_ms, quantile};
 use system_tests::root;
+use system_tests::wire::aws;
 use ticket::categories::Teacher;
 use ticket::{Categories, Delivery, Fact, Policy, jira};
 
@@ -96,17 +97,10 @@ async fn run() {
     let directory = tempfile::TempDir::new().expect("a temporary directory");
     let environment = [("JIRA_WEBHOOK_SECRET", SECRET)];
     let program = Program::start(&program, directory.path(), &root().join("template.yaml"), &environment);
-    let config = || {
-        aws_config::defaults(aws_config::BehaviorVersion::latest())
-            .endpoint_url(&program.aws)
-            .region("us-west-2")
-            .test_credentials()
-            .http_client(aws_smithy_http_client::Builder::new().build_http())
-            .load()
-    };
+    let config = aws(&program.aws).await;
     let (table, states) = (
-        aws_sdk_dynamodb::Client::new(&config().await),
-        aws_sdk_sfn::Client::new(&config().await),
+        aws_sdk_dynamodb::Client::new(&config),
+        aws_sdk_sfn::Client::new(&config),
     );
     println!("\nfsync of this disk: {:.2} ms", fsync_ms(directory.path()));
     println!("facts    DetectClosure p50, with its query and its write");

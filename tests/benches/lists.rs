@@ -15,7 +15,6 @@ use std::time::{Duration, Instant};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, WriteRequest};
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
-use hmac::{Hmac, Mac};
 use reqwest::header::{AUTHORIZATION, HeaderMap};
 use serde_json::Value;
 
@@ -26,6 +25,7 @@ mod deliveries;
 use deliveries::{CREATED_MS, Issue};
 use system_tests::bench::{Program, build, quantile};
 use system_tests::root;
+use system_tests::wire::{aws, sign};
 
 const SECRET: &str = "the secret of the benchmark";
 
@@ -71,7 +71,7 @@ async fn run() {
     let http = reqwest::Client::builder().timeout(PATIENCE).default_headers(headers);
     let http = http.build().expect("an HTTP client");
     let api = program.api.clone();
-    let table = table(&program.aws).await;
+    let table = Client::new(&aws(&program.aws).await);
     let name = table.list_tables().send().await.expect("the tables").table_names()[0].clone();
     let patterns = Patterns {
         closed: pattern(&http, &api, &table, &name, 1, true).await,
@@ -151,7 +151,7 @@ async fn pattern(
     };
     let request = http
         .post(format!("{api}/webhooks/jira"))
-        .header("x-hub-signature", sign(&body));
+        .header("x-hub-signature", sign(SECRET, &body));
     let response = request.body(body).send().await.expect("an answer");
     assert_eq!(response.status(), 202);
     let answer: Value = response.json().await.expect("JSON");
@@ -320,25 +320,4 @@ fn token(program: &Path, data_dir: &Path) -> String {
         .expect("a token is text")
         .trim()
         .to_owned()
-}
-
-async fn table(aws: &str) -> Client {
-    let config = aws_config::defaults(aws_config::BehaviorVersion::latest())
-        .endpoint_url(aws)
-        .region("us-west-2")
-        .test_credentials()
-        .http_client(aws_smithy_http_client::Builder::new().build_http())
-        .load()
-        .await;
-    Client::new(&config)
-}
-
-fn sign(body: &[u8]) -> String {
-    let mut mac = Hmac::<sha2::Sha256>::new_from_slice(SECRET.as_bytes()).expect("a key of any length");
-    mac.update(body);
-    let digest = mac.finalize().into_bytes();
-    format!(
-        "sha256={}",
-        digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>()
-    )
 }

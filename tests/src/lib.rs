@@ -2,6 +2,7 @@
 
 pub mod bench;
 pub mod stand_in;
+pub mod wire;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

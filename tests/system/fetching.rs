@@ -1,7 +1,7 @@
 //! `create-tickets` and `fetch-tickets`, as a user runs them.
 
 use std::collections::BTreeMap;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 
 use jira::Deployment;
 use jira::made::{Issue, Stories};
@@ -9,7 +9,7 @@ use serde_json::Value;
 use system_tests::stand_in::StandIn;
 use ticket::Time;
 
-use crate::server::{SECRET, Server, ticketflow};
+use crate::server::{Server, printed, run};
 
 const SEED: u64 = 7;
 const START: &str = "2026-03-02T08:00:00Z";
@@ -25,29 +25,13 @@ fn issues() -> BTreeMap<u64, Issue> {
 }
 
 fn command(server: &Server, jira: &StandIn, arguments: &[&str]) -> Command {
-    let mut command = Command::new(ticketflow());
+    let mut command = server.command(arguments, "--to");
+    command.env("JIRA_TOKEN", jira.credential());
     command
-        .args(arguments)
-        .args(["--to", &server.api, "--json", "--data-dir"])
-        .arg(server.data_dir())
-        .env("JIRA_WEBHOOK_SECRET", SECRET)
-        .env("JIRA_TOKEN", jira.credential())
-        .env_remove("TICKETFLOW_URL")
-        .stdin(Stdio::null());
-    command
-}
-
-async fn run(mut command: Command) -> Output {
-    tokio::task::spawn_blocking(move || command.output().expect("ticketflow runs"))
-        .await
-        .expect("it ends")
 }
 
 async fn result(command: Command) -> Value {
-    let output = run(command).await;
-    let err = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success(), "{err}");
-    serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{err}"))
+    serde_json::from_str(&printed(command).await).expect("JSON")
 }
 
 fn create<'a>(site: &'a str, lose: &'a str) -> Vec<&'a str> {
@@ -67,18 +51,6 @@ fn create<'a>(site: &'a str, lose: &'a str) -> Vec<&'a str> {
     fixed.split(' ').chain(disturbed).collect()
 }
 
-/// Waits until nothing runs.
-async fn settled(server: &Server) {
-    server
-        .until("all executions to end", || async {
-            let (_, running) = server.get("/executions?status=RUNNING").await;
-            let listed = running.get("items").or(running.get("executions"));
-            let listed = listed.and_then(Value::as_array).expect("a list");
-            listed.is_empty().then_some(())
-        })
-        .await;
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_lost_on_the_way_is_fetched_and_a_killed_fetch_goes_on() {
     let server = Server::start();
@@ -89,7 +61,7 @@ async fn what_was_lost_on_the_way_is_fetched_and_a_killed_fetch_goes_on() {
     let created = result(command(&server, &jira, &create(&jira.url, "0.3"))).await;
     assert_eq!(created["seed"], SEED);
     assert!(TICKETS / 2 < created["tickets"].as_u64().expect("a count"));
-    settled(&server).await;
+    server.settled().await;
 
     // Killed after a few pages, it goes on behind them.
     let fetch = [
@@ -122,7 +94,7 @@ async fn what_was_lost_on_the_way_is_fetched_and_a_killed_fetch_goes_on() {
     assert_eq!(fetched["fetched"], issues.len());
     let pages = issues.len().div_ceil(5);
     assert!(searches() - before < pages, "it began anew");
-    settled(&server).await;
+    server.settled().await;
 
     // What was fetched is known, however it was killed.
     let again = result(command(&server, &jira, &fetch)).await;

@@ -44,14 +44,7 @@ async fn recomputed(server: &Server, name: &str) -> Value {
 
 /// An AWS SDK client of this table.
 pub(crate) async fn table(server: &Server) -> aws_sdk_dynamodb::Client {
-    let config = aws_config::defaults(aws_config::BehaviorVersion::latest())
-        .endpoint_url(&server.aws)
-        .region("us-west-2")
-        .test_credentials()
-        .http_client(aws_smithy_http_client::Builder::new().build_http())
-        .load()
-        .await;
-    aws_sdk_dynamodb::Client::new(&config)
+    aws_sdk_dynamodb::Client::new(&crate::server::aws(&server.aws).await)
 }
 
 /// Makes tickets like the first one: its facts and its fold under other numbers.

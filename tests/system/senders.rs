@@ -55,14 +55,7 @@ async fn post_to(
 
 /// The webhook's secret changes, and its function hears of it.
 async fn rotate(server: &Server, secret: &str) {
-    let request = server
-        .http
-        .post(&server.aws)
-        .header("x-amz-target", "secretsmanager.PutSecretValue");
-    let request = request.header("content-type", "application/x-amz-json-1.1");
-    let body = json!({"SecretId": "WebhookSecret", "SecretString": secret});
-    let response = request.body(body.to_string()).send().await.expect("an answer");
-    assert_eq!(response.status(), 200);
+    server.put_secret("WebhookSecret", secret).await;
     server.kill_functions("webhook");
 }
 

@@ -7,11 +7,10 @@ use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 pub(crate) use system_tests::root;
+pub(crate) use system_tests::wire::{aws, sign};
 
-use hmac::{Hmac, Mac};
 use reqwest::header::{AUTHORIZATION, HeaderMap};
 use serde_json::Value;
-use sha2::Sha256;
 use tempfile::TempDir;
 
 /// The secret that the deliveries of these tests are signed with.
@@ -228,17 +227,60 @@ impl Server {
         .await
     }
 
+    /// Waits until every delivery that was taken has been worked off.
+    pub(crate) async fn settled(&self) {
+        let states = self.states().await;
+        let machine = self.machine(&states, "TicketLifecycle").await;
+        self.until("all executions to end", || async {
+            let running = states.list_executions().state_machine_arn(&machine);
+            let running = running
+                .status_filter(aws_sdk_sfn::types::ExecutionStatus::Running)
+                .max_results(1);
+            let running = running.send().await.expect("the executions");
+            running.executions().is_empty().then_some(())
+        })
+        .await;
+    }
+
+    /// The ARN of a state machine of the template.
+    pub(crate) async fn machine(&self, states: &aws_sdk_sfn::Client, name: &str) -> String {
+        let machines = states.list_state_machines().send().await.expect("the state machines");
+        let mut machines = machines.state_machines().iter();
+        let machine = machines.find(|machine| machine.name() == name);
+        machine
+            .expect("a state machine of the template")
+            .state_machine_arn()
+            .to_owned()
+    }
+
+    /// Gives a secret of the template another value.
+    pub(crate) async fn put_secret(&self, name: &str, value: &str) {
+        let request = self
+            .http
+            .post(&self.aws)
+            .header("x-amz-target", "secretsmanager.PutSecretValue")
+            .header("content-type", "application/x-amz-json-1.1")
+            .body(serde_json::json!({ "SecretId": name, "SecretString": value }).to_string());
+        let answer = request.send().await.expect("an answer");
+        assert!(answer.status().is_success(), "{:?}", answer.text().await);
+    }
+
+    /// A command of `ticketflow` for this server, which `address` names, and which prints JSON.
+    pub(crate) fn command(&self, arguments: &[&str], address: &str) -> Command {
+        let mut command = Command::new(ticketflow());
+        command
+            .args(arguments)
+            .args([address, &self.api, "--json", "--data-dir"])
+            .arg(self.data_dir())
+            .env("JIRA_WEBHOOK_SECRET", SECRET)
+            .env_remove("TICKETFLOW_URL")
+            .stdin(Stdio::null());
+        command
+    }
+
     /// An AWS SDK client of this Step Functions.
     pub(crate) async fn states(&self) -> aws_sdk_sfn::Client {
-        let http = aws_smithy_http_client::Builder::new().build_http();
-        let config = aws_config::defaults(aws_config::BehaviorVersion::latest())
-            .endpoint_url(&self.aws)
-            .region("us-west-2")
-            .test_credentials()
-            .http_client(http)
-            .load()
-            .await;
-        aws_sdk_sfn::Client::new(&config)
+        aws_sdk_sfn::Client::new(&aws(&self.aws).await)
     }
 
     /// All that it logged, over all its starts.
@@ -252,6 +294,39 @@ impl Server {
         let lines: Vec<&str> = log.lines().collect();
         lines[lines.len().saturating_sub(60)..].join("\n")
     }
+}
+
+/// Runs a command to its end, while what it asks may be served here.
+pub(crate) async fn run(mut command: Command) -> std::process::Output {
+    tokio::task::spawn_blocking(move || command.output().expect("ticketflow runs"))
+        .await
+        .expect("it ends")
+}
+
+/// What a command that succeeds prints.
+pub(crate) async fn printed(command: Command) -> String {
+    let output = run(command).await;
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("text")
+}
+
+/// A ticket without what depends on when it is asked for, on the way that it came, or on how many facts say the same.
+pub(crate) fn lasting(mut ticket: Value) -> Value {
+    let fields = ticket.as_object_mut().expect("a ticket");
+    for of_the_moment in [
+        "updated_at",
+        "last_execution",
+        "last_reconciled_at",
+        "as_of",
+        "age_ms",
+        "open_time_ms",
+        "active_time_ms",
+        "time_in_status_ms",
+        "business",
+    ] {
+        fields.remove(of_the_moment);
+    }
+    ticket
 }
 
 impl Drop for Server {
@@ -293,15 +368,4 @@ fn spawn(directory: &Path, arguments: &Vec<String>, environment: &[(String, Stri
     });
     let text = |field: &str| ready[field].as_str().expect("the address").to_owned();
     (child, text("api"), text("aws"))
-}
-
-/// `X-Hub-Signature` of a body.
-pub(crate) fn sign(secret: &str, body: &[u8]) -> String {
-    let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("a key of any length");
-    mac.update(body);
-    let digest = mac.finalize().into_bytes();
-    format!(
-        "sha256={}",
-        digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>()
-    )
 }

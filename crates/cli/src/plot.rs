@@ -181,20 +181,18 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<ExitCode> {
         }
     }
     let answer: Value = client.get(&path).await?;
-    if options.target.json {
-        say!("{answer:#}");
-        return Ok(ExitCode::SUCCESS);
-    }
-    let counted: PerMinute = serde_json::from_value(answer).context("the answer is not tickets per minute")?;
+    let counted: PerMinute = serde_json::from_value(answer.clone()).context("the answer is not tickets per minute")?;
     let chart = match options.histogram {
         true => Chart::of_counts(&counted),
         false => Chart::of_minutes(&counted),
     };
+    if let Some(file) = &options.output {
+        fs::write(file, svg::draw(&chart)).with_context(|| format!("could not write {}", file.display()))?;
+        note!("{}: {}", file.display(), chart.title);
+    }
     match &options.output {
-        Some(file) => {
-            fs::write(file, svg::draw(&chart)).with_context(|| format!("could not write {}", file.display()))?;
-            note!("{}: {}", file.display(), chart.title);
-        }
+        _ if options.target.json => say!("{answer:#}"),
+        Some(_) => {}
         None => say!("{}", text::draw(&chart)),
     }
     Ok(ExitCode::SUCCESS)

@@ -43,11 +43,18 @@ fn what_one_call_answers_the_next_one_takes() {
         scope: Scope::Changed,
         as_of,
         since: as_of.saturating_add(-FIRST_LOOK_MS),
-        cursor: Some(serde_json::from_value(json!({ "token": { "text": "after", "pages": 3, "mark": "x" } })).unwrap()),
+        site: None,
+        stage: Stage::Theirs {
+            cursor: Some(
+                serde_json::from_value(json!({ "token": { "text": "after", "pages": 3, "mark": "x" } })).unwrap(),
+            ),
+        },
+        calls: 4,
         pages: 3,
         issues: 150,
         repaired: 2,
         events: 2,
+        missed: 0,
         failures: 1,
     };
     for output in [

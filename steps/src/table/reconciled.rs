@@ -1,18 +1,26 @@
-//! When a site was last compared with its JIRA.
+//! When a site was last compared with its JIRA, and where a comparison left off that was too long for one execution.
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 use ticket::{SiteId, Time};
 
 use super::attribute::string;
-use super::request::{Change, Reading, Write};
+use super::request::{Change, Reading, Write, attribute};
 use super::{Error, Table};
 
 const RECONCILED: &str = "RECONCILED";
+const LEFT_OFF: &str = "LEFT_OFF";
 
 /// A later run's time is never overwritten by an earlier one that took longer.
 pub(super) const GUARD: &str = "attribute_not_exists(#reconciled_at) OR #reconciled_at < :reconciled_at";
 
 fn partition(site: &SiteId) -> String {
     format!("SITE#{site}")
+}
+
+fn left_off(kind: &str) -> String {
+    format!("{LEFT_OFF}#{kind}")
 }
 
 pub(super) fn change(site: &SiteId, at: Time) -> Change {
@@ -37,5 +45,28 @@ impl Table {
         self.transact("write when a site was reconciled", write)
             .await
             .map(|_| ())
+    }
+
+    /// Remembers where a comparison of this kind left off.
+    pub async fn leave_off(&self, site: &SiteId, kind: &'static str, place: &impl Serialize) -> Result<(), Error> {
+        let mut change = Change::new(partition(site), left_off(kind));
+        change.set("place", attribute(place));
+        self.change("write where a comparison left off", change)
+            .await
+            .map(|_| ())
+    }
+
+    /// Where the last comparison of this kind left off, which is forgotten: should the one that goes on there never end,
+    /// the next one begins anew.
+    pub async fn take_up<T: DeserializeOwned>(&self, site: &SiteId, kind: &'static str) -> Result<Option<T>, Error> {
+        let doing = "read where a comparison left off";
+        let item = self.get(doing, partition(site), left_off(kind)).await?;
+        let place = item.as_ref().map(|item| Reading(item).optional("place")).transpose()?;
+        let place = place.flatten().unwrap_or(Value::Null);
+        if !place.is_null() {
+            self.leave_off(site, kind, &Value::Null).await?;
+        }
+        // What another version wrote is no place for this one.
+        Ok(serde_json::from_value(place).ok())
     }
 }

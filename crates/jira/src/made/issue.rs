@@ -150,6 +150,22 @@ impl Issue {
         self.changed(changelog, at, vec![item]);
     }
 
+    /// Moves it to another project, where it gets another key.
+    pub fn relocate(&mut self, changelog: u64, project: &str, number: u64, at: Time) {
+        let item = |field, from: &str, to: &str| Item {
+            field,
+            from: Some((String::new(), from.to_owned())),
+            to: Some((String::new(), to.to_owned())),
+        };
+        let (old_project, old_key) = (self.project.clone(), self.key());
+        (self.project, self.number) = (project.to_owned(), number);
+        let items = vec![
+            item("project", &old_project, project),
+            item("Key", &old_key, &self.key()),
+        ];
+        self.changed(changelog, at, items);
+    }
+
     fn changed(&mut self, id: u64, at: Time, items: Vec<Item>) {
         self.updated = at;
         self.histories.push(History { id, at, items });
@@ -223,7 +239,10 @@ impl Item {
         json!({
             "field": self.field,
             "fieldtype": "jira",
-            "fieldId": self.field.to_ascii_lowercase(),
+            "fieldId": match self.field {
+                "Key" => "issuekey".to_owned(),
+                field => field.to_ascii_lowercase(),
+            },
             "from": id(&self.from),
             "fromString": name(&self.from),
             "to": id(&self.to),
