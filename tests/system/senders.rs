@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use sha2::Sha256;
 
 use crate::deliveries::Issue;
+use crate::project::Project;
 use crate::server::{SECRET, Server, sign};
 
 const KEY: &str = "the-key-of-the-signature";
@@ -143,7 +144,14 @@ async fn a_secret_is_rotated_without_losing_a_delivery() {
 #[tokio::test(flavor = "multi_thread")]
 async fn no_log_tells_a_secret_or_a_token() {
     let environment = [("JIRA_WEBHOOK_SECRET", &*all()), ("RUST_LOG", "debug")];
-    let mut server = Server::start_in(&environment, &[]);
+    // The functions that are told secrets and tokens tell all that they can.
+    let talkative = [("RUST_LOG", "trace")];
+    let project = ["webhook", "api", "read", "redrive"]
+        .into_iter()
+        .fold(Project::copy(), |project, function| {
+            project.function(function, "", &talkative)
+        });
+    let mut server = Server::start_in(&environment, &["--template", &project.template()]);
     let tokens = [
         crate::server::token(&server.data_dir()).expect("a token"),
         jwt(APP),
@@ -193,7 +201,10 @@ async fn no_log_tells_a_secret_or_a_token() {
     let stopped = server.terminate();
     assert!(stopped(&mut server));
     let log = server.whole_log();
-    assert!(log.contains("DEBUG"), "the log is the whole log");
+    assert!(
+        log.contains("DEBUG") && log.contains("TRACE"),
+        "the log is the whole log"
+    );
     let key = std::fs::read_to_string(server.data_dir().join("issuer-key.json")).expect("the issuer's key");
     let key: Value = serde_json::from_str(&key).expect("JSON");
     let parts = ["d", "p", "q"].map(|part| key[part].as_str().expect("a number"));
