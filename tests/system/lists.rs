@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::deliveries::Issue;
 use crate::project::Project;
-use crate::server::Server;
+use crate::server::{SECRET, Server, sign};
 use crate::table::Table;
 
 /// A ticket without a JIRA.
@@ -443,10 +443,34 @@ const ASKED: [(&str, usize); 21] = [
     ("/health", 1),
 ];
 
+/// The same of the routes that change something: with the answer's status, and a key each.
+const CHANGED: [(&str, &str, &str, u16, usize); 5] = [
+    // Claims its key, and remembers its answer.
+    (
+        "POST",
+        "/tickets",
+        r#"{"summary":"Another {from}","created":"2026-10-02T00:00:00Z"}"#,
+        202,
+        2,
+    ),
+    // And whether there is such a ticket.
+    ("PATCH", "/tickets/{id}", r#"{"priority":"Low"}"#, 202, 1 + 2),
+    ("DELETE", "/tickets/{id}", "", 202, 1 + 2),
+    // It has succeeded.
+    ("POST", "/executions/{name}/redrive", "", 409, 0),
+    // What cannot be read is kept.
+    ("POST", "/webhooks/jira", "{", 400, 1),
+];
+
 #[tokio::test(flavor = "multi_thread")]
 async fn no_route_scans_or_asks_more_when_there_are_more_tickets() {
     let table = Table::silent().await;
-    let project = Project::copy().function("read", "", &[("AWS_ENDPOINT_URL_DYNAMODB", &table.url())]);
+    let url = table.url();
+    let project = ["read", "api", "redrive", "webhook"]
+        .into_iter()
+        .fold(Project::copy(), |project, function| {
+            project.function(function, "", &[("AWS_ENDPOINT_URL_DYNAMODB", &url)])
+        });
     let server = Server::start_with(&["--template", &project.template()]);
     table.answer(&server.aws);
     let ticket = |number: usize| {
@@ -479,6 +503,23 @@ async fn no_route_scans_or_asks_more_when_there_are_more_tickets() {
             let operations = table.operations();
             let is_cheap = |name: &String| ["Query", "GetItem", "BatchGetItem"].contains(&name.as_str());
             assert!(operations.iter().all(is_cheap), "{route}: {operations:?}");
+            assert!(operations.len() <= most, "{route}: {operations:?}");
+            assert_eq!(operations.is_empty(), most == 0, "{route}: the requests are seen");
+            counts.push(operations.len());
+        }
+        for (method, route, body, status, most) in CHANGED {
+            let path = route.replace("{id}", &id).replace("{name}", &name);
+            let key = format!("{method} {route} {from}");
+            let body = body.replace("{from}", &from.to_string());
+            let method = method.parse().expect("a method");
+            let request = server.http.request(method, format!("{}{path}", server.api));
+            let request = request
+                .header("x-hub-signature", sign(SECRET, body.as_bytes()))
+                .header("idempotency-key", key);
+            let response = request.body(body).send().await.expect("an answer");
+            assert_eq!(response.status().as_u16(), status, "{route}");
+            let operations = table.operations();
+            assert!(!operations.contains(&"Scan".to_owned()), "{route}: {operations:?}");
             assert!(operations.len() <= most, "{route}: {operations:?}");
             assert_eq!(operations.is_empty(), most == 0, "{route}: the requests are seen");
             counts.push(operations.len());
