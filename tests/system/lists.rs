@@ -254,6 +254,38 @@ async fn tickets_are_found_by_their_words_and_by_every_key_they_had() {
             }
         }
     }
+    // A key finds one ticket, by any key that it had and in small letters too; or it is said which there are.
+    for (key, found) in [
+        ("OPS-4", "2"),
+        ("TEST-2", "2"),
+        ("test-12", "12"),
+        ("jira.example.com~12", "12"),
+    ] {
+        let (status, ticket) = server.get(&format!("/tickets/{key}")).await;
+        assert_eq!(
+            (status, &ticket["id"]),
+            (200, &json!(format!("jira.example.com~{found}"))),
+            "{key}"
+        );
+    }
+    for path in ["", "/history", "/executions"] {
+        let (status, problem) = server.get(&format!("/tickets/TEST-1{path}")).await;
+        let candidates = json!(["jira.example.com~1", "jira.example.org~1"]);
+        assert_eq!((status, &problem["candidates"]), (409, &candidates), "{problem}");
+        assert_eq!(problem["type"], "urn:ticketflow:problem:ambiguous-key");
+    }
+    for (ticket, status) in [
+        ("TEST-1", 409),
+        ("TEST-2", 409),
+        ("jira.example.com~2", 409),
+        ("jira.example.com~77", 404),
+    ] {
+        for method in [reqwest::Method::PATCH, reqwest::Method::DELETE] {
+            let request = server.http.request(method, format!("{}/tickets/{ticket}", server.api));
+            let answer = request.body(r#"{"priority":"Low"}"#).send().await.expect("an answer");
+            assert_eq!(answer.status().as_u16(), status, "{ticket}");
+        }
+    }
     for wrong in ["q=", "q=%20"] {
         let (status, problem) = server.get(&format!("/tickets?{wrong}")).await;
         assert_eq!((status, &problem["field"]), (422, &json!("q")), "{problem}");
@@ -390,6 +422,35 @@ async fn the_numbers_are_those_of_the_tickets_however_often_they_were_delivered(
         (Some(1), Some(&&json!("TEST-1"))),
         "{quality}"
     );
+    let november = "from=2026-11-01T00:00:00Z&to=2026-12-01T00:00:00Z";
+    let of_project = [
+        ("durations", "tickets", 1),
+        ("throughput", "created", 1),
+        ("throughput", "closed", 1),
+        ("quality", "tickets", 1),
+        ("tickets-per-minute", "total", 1),
+        ("aging", "open", 0),
+    ];
+    for (metric, field, count) in of_project {
+        let span = match metric {
+            "aging" => "",
+            "tickets-per-minute" => "hour=2026-11-20T08:00Z",
+            _ => november,
+        };
+        for (kind, count) in [
+            ("project=test", count),
+            ("project=TEST&priority=high,Low", count),
+            ("project=TEST&priority=Low", 0),
+            ("project=OPS", 0),
+        ] {
+            let (status, answer) = server.get(&format!("/metrics/{metric}?{span}&{kind}")).await;
+            assert_eq!(
+                (status, &answer[field]),
+                (200, &json!(count)),
+                "{metric}, {kind}: {answer}"
+            );
+        }
+    }
     for wrong in [
         "from=2025-01-01T00:00:00Z&to=2026-06-01T00:00:00Z",
         "from=2100-01-01T00:00:00Z",
