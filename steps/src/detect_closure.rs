@@ -79,7 +79,7 @@ pub async fn handle(context: &DetectClosure, input: Input<store::Output>) -> Res
         };
         match context
             .table
-            .write_fold(&id, &ticket, stored.fold.as_ref(), timer, &record)
+            .write_fold(&id, &ticket, before.texts, stored.fold.as_ref(), timer, &record)
             .await?
         {
             Outcome::Written => return Ok(output),

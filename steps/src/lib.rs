@@ -78,7 +78,10 @@ where
         )
         .with_writer(std::io::stdout)
         .init();
-    let context = Box::pin(open(&Environment::read().await)).await?;
+    // As a sentence: what ends main is printed by the names of its fields.
+    let context = Box::pin(open(&Environment::read().await))
+        .await
+        .map_err(|error| chain(&error))?;
     let (context, handle) = (&context, &handle);
     lambda_runtime::run(lambda_runtime::service_fn(move |event: LambdaEvent<I>| async move {
         // Boxed, because the SDK's futures are nested deeply enough for the compiler's own limits.

@@ -200,7 +200,9 @@ async fn refold(context: &Recompute, map: &Categories, id: &TicketId, by: &str, 
         let ticket = ticket::fold(&stored.facts, policy, map);
         let watch = stored.fold.as_ref().map(|fold| &fold.watch);
         let timer = timers.start(id, &ticket, watch, now).await?;
-        if table.refold(id, &ticket, timer, by, crate::now()).await? == Outcome::Written {
+        let texts = stored.fold.as_ref().map(|fold| fold.texts).unwrap_or_default();
+        let written = table.refold(id, &ticket, texts, timer, by, crate::now()).await?;
+        if written == Outcome::Written {
             break;
         }
     }

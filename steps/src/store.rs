@@ -6,7 +6,7 @@ use ticket::categories::Teacher;
 
 use crate::environment::{self, Environment};
 use crate::step::{Error, Input, TRIES, settle};
-use crate::table::{Outcome, Record, Status, Table};
+use crate::table::{Outcome, Record, Status, Table, TextsSeen};
 
 /// The outcome of a step after which the event's facts are safe.
 pub(crate) const STORED: &str = "stored";
@@ -30,6 +30,8 @@ pub struct Output {
     pub facts: usize,
     /// The site's map now: the fold that follows is made by this one, or a later one.
     pub map_version: Option<u64>,
+    #[serde(default)]
+    pub texts: TextsSeen,
 }
 
 pub async fn handle(store: &Store, input: Input) -> Result<Output, Error> {
@@ -44,6 +46,7 @@ pub async fn handle(store: &Store, input: Input) -> Result<Output, Error> {
         let output = Output {
             facts: event.facts.len(),
             map_version: Some(map.version),
+            texts: seen.after(event),
         };
         let finished_at = crate::now();
         let record = Record {

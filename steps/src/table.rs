@@ -32,6 +32,7 @@ mod reconciled;
 mod request;
 mod site;
 mod sla;
+mod started;
 mod ticket;
 
 use std::collections::BTreeSet;
@@ -45,12 +46,13 @@ use aws_sdk_dynamodb::types::AttributeValue;
 pub use self::claim::{Answer, Claim};
 pub use self::delivery::{Body, Rejected};
 pub use self::list::{By, Entry, MONTHS, Order, Span, Walked};
-pub use self::progress::{Failure, Page, Progress, Record, Status, Step};
+pub use self::progress::{Failure, Progress, Record, Status, Step};
 pub use self::recompute::{Found, Job, Stale};
 pub use self::request::Outcome;
 pub use self::site::{Map, Maps};
 pub use self::sla::Watch;
-pub use self::ticket::{Fold, Judgement, Seen, Stored};
+pub use self::started::Page;
+pub use self::ticket::{Fold, Judgement, Seen, Stored, TextsSeen};
 
 use crate::names::{ErrorName, Name};
 

@@ -76,6 +76,7 @@ fn an_execution_from_before_maps_gives_detect_closure_no_version_of_one() {
     let output = store::Output {
         facts: 2,
         map_version: Some(4),
+        texts: crate::table::TextsSeen::default(),
     };
     let mut handed_on = input(None, None);
     handed_on["stored"] = serde_json::to_value(&output).unwrap();

@@ -257,3 +257,41 @@ async fn health_answers_when_a_delivery_would_be_taken() {
     let server = Server::start();
     assert_eq!(server.get("/health").await.0, 200);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_description_that_was_cut_is_a_finding_until_it_is_shorter() {
+    let server = Server::start();
+    let found = async || -> Vec<Value> {
+        let (_, quality) = server
+            .get("/metrics/quality?from=2026-11-21T00:00Z&to=2026-11-22T00:00Z")
+            .await;
+        let findings = quality["findings"].as_array().expect("findings");
+        let cut = findings
+            .iter()
+            .filter(|finding| finding["finding"] == "text_cut")
+            .cloned();
+        cut.collect()
+    };
+    let described =
+        |description: &str| json!({"summary": "Long", "created": "2026-11-21T07:00:00Z", "description": description});
+    let (_, answer) = server.post(described(&"x".repeat(40_000)).to_string().as_bytes()).await;
+    server
+        .execution(answer["execution"].as_str().expect("a name"), "SUCCEEDED")
+        .await;
+    let id = answer["ticket"].as_str().expect("an id");
+    let (_, ticket) = server.get(&format!("/tickets/{id}")).await;
+    assert_eq!(ticket["flags"], json!(["text_cut"]), "{ticket}");
+    assert_eq!(found().await[0]["count"], 1);
+
+    let request = server.http.patch(format!("{}/tickets/{id}", server.api));
+    let answer = request
+        .body(json!({"description": "x"}).to_string())
+        .send()
+        .await
+        .expect("an answer");
+    let answer: Value = answer.json().await.expect("JSON");
+    server
+        .execution(answer["execution"].as_str().expect("a name"), "SUCCEEDED")
+        .await;
+    assert_eq!(found().await, [] as [Value; 0]);
+}

@@ -64,6 +64,14 @@ impl Texts {
         }
     }
 
+    /// Whether any of them is only the beginning of the one in Jira.
+    pub fn is_cut(&self) -> bool {
+        self.summary()
+            .into_iter()
+            .chain(self.description())
+            .any(|text| text.cut)
+    }
+
     /// The text of the summary, if there is one.
     pub fn summary(&self) -> Option<&Text> {
         self.summary.as_ref()?.text.as_ref()

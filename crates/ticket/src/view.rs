@@ -42,7 +42,7 @@ impl TicketView {
         let label = |value: &Option<Named>| value.as_ref().map(|value| value.label().to_owned());
         let (summary, description) = (texts.summary(), texts.description());
         let mut flags = ticket.flags.clone();
-        if summary.into_iter().chain(description).any(|text| text.cut) {
+        if texts.is_cut() {
             flags.insert(Flag::TextCut);
         }
         Self {

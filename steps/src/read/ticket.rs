@@ -228,7 +228,7 @@ async fn folded(read: &Read, id: &TicketId, facts: &[Fact]) -> Result<Ticket, ta
 /// Adds the texts, which are not part of the fold.
 fn with_texts(mut ticket: TicketView, seen: &Seen) -> TicketView {
     let (summary, description) = (seen.texts.summary(), seen.texts.description());
-    if summary.into_iter().chain(description).any(|text| text.cut) {
+    if seen.texts.is_cut() {
         ticket.flags.insert(Flag::TextCut);
     }
     ticket.summary = summary.map(|text| text.value.clone());

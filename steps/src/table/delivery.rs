@@ -8,9 +8,9 @@ use sha2::{Digest, Sha256};
 use ticket::Time;
 
 use super::attribute::{number, string};
-use super::progress::{BATCH, Page, SHARDS};
-use super::request::{PARTITION, Reading, key};
-use super::{Error, Item, Table, failed};
+use super::request::{BATCH, Change, PARTITION, Reading, attribute, key};
+use super::started::{self, Page};
+use super::{Error, Item, Table};
 
 /// How long such a delivery is kept after it last came.
 const KEPT_SECONDS: i64 = 14 * 24 * 60 * 60;
@@ -22,7 +22,7 @@ const ID_DIGITS: usize = 32;
 
 const DELIVERY: &str = "DELIVERY";
 /// What the index by status has in the place of a status; no execution's status is called so.
-const SHARD: &str = "DELIVERY";
+const KIND: &str = "DELIVERY";
 
 /// A delivery that was refused.
 #[derive(Clone, Debug, PartialEq)]
@@ -96,6 +96,32 @@ impl Rejected {
         }
     }
 
+    /// Keeps it, or counts it where it is kept.
+    fn change(&self) -> Change {
+        let mut change = Change::new(partition(&self.id), DELIVERY.to_owned());
+        change
+            .set("problem", string(&self.problem))
+            .set("detail", string(&self.detail))
+            .set("last_received_at", attribute(&self.last_received_at))
+            .set("body_bytes", attribute(&self.body_bytes))
+            .set("body", string(&self.body.text))
+            .set("body_base64", attribute(&self.body.is_base64))
+            .set("body_cut", attribute(&self.body.is_cut))
+            .set(
+                "expires_at",
+                number(self.last_received_at.millis() / 1000 + KEPT_SECONDS),
+            )
+            .set_or_remove("field", self.field.as_ref().map(string))
+            .set_or_remove("user_agent", self.user_agent.as_ref().map(string))
+            .count("received");
+        // What a delivery had when it came first stays.
+        change.keep("started_at", attribute(&self.received_at));
+        for (name, value) in started::keys(KIND, &self.id, self.received_at) {
+            change.keep(name, value);
+        }
+        change
+    }
+
     fn read(item: &Item) -> Result<Self, Error> {
         let reading = Reading(item);
         let partition: String = reading.required(PARTITION)?;
@@ -132,62 +158,11 @@ fn partition(id: &str) -> String {
     format!("DELIVERY#{id}")
 }
 
-fn shard(index: u8) -> String {
-    format!("{SHARD}#{index}")
-}
-
 impl Table {
     /// Keeps a delivery, or counts it if it is kept.
     pub async fn reject(&self, rejected: &Rejected) -> Result<(), Error> {
-        let own_shard = rejected.id.bytes().fold(0, u8::wrapping_add) % SHARDS;
-        let started_key = format!("{}#{}", rejected.received_at, rejected.id);
-        let mut set = vec![
-            ("problem", string(&rejected.problem)),
-            ("detail", string(&rejected.detail)),
-            ("last_received_at", string(rejected.last_received_at.to_string())),
-            (
-                "body_bytes",
-                number(i64::try_from(rejected.body_bytes).unwrap_or(i64::MAX)),
-            ),
-            ("body", string(&rejected.body.text)),
-            ("body_base64", super::request::attribute(&rejected.body.is_base64)),
-            ("body_cut", super::request::attribute(&rejected.body.is_cut)),
-            (
-                "expires_at",
-                number(rejected.last_received_at.millis() / 1000 + KEPT_SECONDS),
-            ),
-        ];
-        set.extend(rejected.field.as_ref().map(|field| ("field", string(field))));
-        set.extend(rejected.user_agent.as_ref().map(|agent| ("user_agent", string(agent))));
-        // What a delivery had when it came first stays.
-        let first = [
-            ("started_at", string(rejected.received_at.to_string())),
-            ("started_key", string(started_key)),
-            ("status_shard", string(shard(own_shard))),
-        ];
-        let assigned = set.iter().map(|(name, _)| format!("#{name} = :{name}"));
-        let kept = first
-            .iter()
-            .map(|(name, _)| format!("#{name} = if_not_exists(#{name}, :{name})"));
-        let assignments: Vec<String> = assigned.chain(kept).collect();
-        let mut request = self
-            .client
-            .update_item()
-            .table_name(&self.name)
-            .set_key(Some(key(partition(&rejected.id), DELIVERY.to_owned())))
-            .update_expression(format!("SET {} ADD #received :one", assignments.join(", ")))
-            .expression_attribute_names("#received", "received")
-            .expression_attribute_values(":one", number(1));
-        for (name, value) in set.into_iter().chain(first) {
-            request = request
-                .expression_attribute_names(format!("#{name}"), name)
-                .expression_attribute_values(format!(":{name}"), value);
-        }
-        request
-            .send()
-            .await
-            .map(|_| ())
-            .map_err(failed("keep a rejected delivery"))
+        let change = rejected.change();
+        self.change("keep a rejected delivery", change).await.map(|_| ())
     }
 
     /// A rejected delivery, if it is still kept.
@@ -204,7 +179,7 @@ impl Table {
 
     /// Rejected deliveries, the one that came first last.
     pub async fn all_rejected(&self, limit: usize, before: Option<&str>) -> Result<Page<Rejected>, Error> {
-        let partitions = (0..SHARDS).map(shard).collect();
+        let partitions = started::partitions(KIND).collect();
         let (ids, next) = self.newest_started([partitions], limit, before).await?;
         let mut items = Vec::with_capacity(ids.len());
         for ids in ids.chunks(BATCH) {

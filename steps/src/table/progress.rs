@@ -4,16 +4,15 @@
 //! and a redrive. What orders them is the redrive count: a later round always writes over an earlier one, an earlier
 //! one never over a later.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use aws_sdk_dynamodb::types::KeysAndAttributes;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use ticket::{IssueKey, TicketId, Time};
-use tokio::task::JoinSet;
 
 use super::attribute::{number, string};
-use super::request::{Change, Outcome, PARTITION, Reading, Write, attribute, key};
+use super::request::{BATCH, Change, Outcome, PARTITION, Reading, Write, attribute, key};
+use super::started::{self, Page, STARTED_KEY, STATUS_SHARD};
 use super::ticket::alias;
 use super::{Error, Item, Table, failed};
 use crate::machines::Machine;
@@ -21,13 +20,6 @@ use crate::step::{Execution, State};
 
 /// How long progress is kept after it was last written: as long as Step Functions keeps an execution that has ended.
 const KEPT_SECONDS: i64 = 90 * 24 * 60 * 60;
-/// Partitions of the index by status. All running executions would else heat one: a partition takes 1,000 writes a
-/// second, and an execution makes three.
-pub(super) const SHARDS: u8 = 4;
-/// BatchGetItem's own limit.
-pub(super) const BATCH: usize = 100;
-/// How often a batch is asked again for what it left out, before it counts as unavailable.
-const BATCH_ATTEMPTS: usize = 4;
 /// The state machine, unless it is the ticket's own.
 const MACHINE: &str = "machine";
 /// The ticket that an execution of another state machine is about.
@@ -35,9 +27,6 @@ const ABOUT: &str = "about";
 /// Attributes `step_{state}` hold the steps.
 const STEP_PREFIX: &str = "step_";
 
-/// Sorts the indexes by status and by ticket; what has none is in neither.
-const STARTED_KEY: &str = "started_key";
-const BY_STATUS: &str = "by-status";
 const BY_TICKET: &str = "by-ticket";
 
 /// A step records itself: in its own round while that runs, or in a later one than is known.
@@ -155,44 +144,28 @@ pub struct Failure {
     pub step: Option<Step>,
 }
 
-/// A page of a listing.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Page<T> {
-    pub items: Vec<T>,
-    /// Where the next page begins: behind this place.
-    pub next: Option<String>,
-}
-
 pub(super) fn partition(name: &str) -> String {
     format!("EXECUTION#{name}")
 }
 
 const PROGRESS: &str = "PROGRESS";
 
-fn shard(status: Status, shard: u8) -> String {
-    format!("{}#{shard}", status.as_str())
-}
-
-fn started_key(started_at: Time, name: &str) -> String {
-    format!("{started_at}#{name}")
-}
-
 /// What every write of progress sets, whoever writes it: the item may not be there yet.
 fn change(name: &str, status: Status, redrives: u32, started_at: Time, written_at: Time) -> Change {
     let mut change = Change::new(partition(name), PROGRESS.to_owned());
-    let own_shard = name.bytes().fold(0, u8::wrapping_add) % SHARDS;
     change
         .set("status", string(status.as_str()))
         .set("redrives", number(redrives))
         .set("started_at", string(started_at.to_string()))
-        .set("status_shard", string(shard(status, own_shard)))
         .set("expires_at", number(written_at.millis() / 1000 + KEPT_SECONDS));
     change
 }
 
 /// Puts an execution into both indexes by start.
-fn list(change: &mut Change, name: &str, started_at: Time) {
-    change.set(STARTED_KEY, string(started_key(started_at, name)));
+fn list(change: &mut Change, status: Status, name: &str, started_at: Time) {
+    for (attribute, value) in started::keys(status.as_str(), name, started_at) {
+        change.set(attribute, value);
+    }
 }
 
 impl Record<'_> {
@@ -217,7 +190,7 @@ impl Record<'_> {
             error: self.cause.clone(),
         };
         let mut change = change(name, self.status, *redrive_count, *start_time, self.finished_at);
-        list(&mut change, name, *start_time);
+        list(&mut change, self.status, name, *start_time);
         let stopped_at = (self.status != Status::Running).then(|| string(self.finished_at.to_string()));
         change
             .set("ticket", string(event.ticket().to_string()))
@@ -233,7 +206,7 @@ impl Record<'_> {
 impl Failure {
     pub(super) fn change(&self) -> Change {
         let mut change = change(&self.name, self.status, self.redrives, self.started_at, self.stopped_at);
-        list(&mut change, &self.name, self.started_at);
+        list(&mut change, self.status, &self.name, self.started_at);
         change
             .set("stopped_at", string(self.stopped_at.to_string()))
             .set_or_remove("error", self.error.clone().map(string))
@@ -263,11 +236,12 @@ pub(super) fn redrive_change(machine: Machine, name: &str, redrives: u32, starte
     let mut change = change(name, Status::Running, redrives, started_at, now);
     change.remove("stopped_at").remove("error").remove("cause");
     if machine == Machine::TicketLifecycle {
-        list(&mut change, name, started_at);
+        list(&mut change, Status::Running, name, started_at);
         change.condition(REDRIVE_GUARD, []);
     } else {
         change
             .set(MACHINE, attribute(&machine))
+            .remove(STATUS_SHARD)
             .remove(STARTED_KEY)
             .condition(UNLISTED_GUARD, []);
     }
@@ -275,9 +249,9 @@ pub(super) fn redrive_change(machine: Machine, name: &str, redrives: u32, starte
 }
 
 impl Progress {
-    /// Its place in a listing, behind which a page can begin.
+    /// Its place in a list, behind which a page can begin.
     pub fn place(&self) -> String {
-        started_key(self.started_at, &self.name)
+        started::place(&self.name, self.started_at)
     }
 
     pub(super) fn read(item: &Item) -> Result<Self, Error> {
@@ -329,15 +303,6 @@ impl Progress {
             .outcome
             .as_deref()
     }
-}
-
-/// The names in the newest `limit` of some sort keys, and the last of those keys if there are more.
-fn newest(keys: &BTreeSet<String>, limit: usize) -> (Vec<String>, Option<String>) {
-    let last = keys.iter().rev().nth(limit.saturating_sub(1));
-    let next = last.filter(|_| limit < keys.len()).cloned();
-    let name = |key: &String| key.split_once('#').map(|(_, name)| name.to_owned());
-    let names = keys.iter().rev().take(limit).filter_map(name).collect();
-    (names, next)
 }
 
 impl Table {
@@ -402,42 +367,6 @@ impl Table {
         Ok(found)
     }
 
-    /// All of the items that are there; `keys` at most [`BATCH`].
-    pub(super) async fn batch(&self, doing: &'static str, keys: Vec<Item>) -> Result<Vec<Item>, Error> {
-        let mut items = Vec::with_capacity(keys.len());
-        let mut wanted = keys;
-        for _ in 0..BATCH_ATTEMPTS {
-            if wanted.is_empty() {
-                return Ok(items);
-            }
-            let request = KeysAndAttributes::builder()
-                .set_keys(Some(wanted))
-                .consistent_read(true);
-            let request = request.build().expect("the builder has all that it requires");
-            let output = self
-                .client
-                .batch_get_item()
-                .request_items(&self.name, request)
-                .send()
-                .await;
-            let output = output.map_err(failed(doing))?;
-            items.extend(
-                output
-                    .responses
-                    .unwrap_or_default()
-                    .remove(&self.name)
-                    .unwrap_or_default(),
-            );
-            let left = output.unprocessed_keys.unwrap_or_default().remove(&self.name);
-            wanted = left.map(|left| left.keys).unwrap_or_default();
-        }
-        if wanted.is_empty() {
-            return Ok(items);
-        }
-        let source = format!("{} items were left out {BATCH_ATTEMPTS} times", wanted.len()).into();
-        Err(Error::Unavailable { doing, source })
-    }
-
     /// Executions in any of `statuses`, the newest first.
     pub async fn executions(
         &self,
@@ -448,43 +377,16 @@ impl Table {
         // What runs first: an execution that ends meanwhile is found twice, which is once, and not missed.
         let (running, ended): (Vec<Status>, Vec<Status>) =
             statuses.iter().partition(|status| **status == Status::Running);
-        let shards = |statuses: Vec<Status>| {
-            let shards = statuses
+        let partitions = |statuses: Vec<Status>| {
+            let partitions = statuses
                 .into_iter()
-                .flat_map(|status| (0..SHARDS).map(move |index| shard(status, index)));
-            shards.collect::<Vec<String>>()
+                .flat_map(|status| started::partitions(status.as_str()));
+            partitions.collect::<Vec<String>>()
         };
-        let groups = [shards(running), shards(ended)];
+        let groups = [partitions(running), partitions(ended)];
         let (names, next) = self.newest_started(groups, limit, before).await?;
         self.page(&names, next, |progress| statuses.contains(&progress.status))
             .await
-    }
-
-    /// Names in any of these partitions of the index by status, the newest first, and where they end if there are
-    /// more. One group of partitions is asked after the other, those of a group at once.
-    pub(super) async fn newest_started(
-        &self,
-        groups: impl IntoIterator<Item = Vec<String>>,
-        limit: usize,
-        before: Option<&str>,
-    ) -> Result<(Vec<String>, Option<String>), Error> {
-        let mut keys = BTreeSet::new();
-        for partitions in groups {
-            let mut queries = JoinSet::new();
-            for partition in partitions {
-                let (table, before) = (self.clone(), before.map(str::to_owned));
-                queries.spawn(async move {
-                    let partition = ("status_shard", partition);
-                    table
-                        .started_keys(BY_STATUS, partition, limit + 1, before.as_deref())
-                        .await
-                });
-            }
-            while let Some(found) = queries.join_next().await {
-                keys.extend(found.expect("a query is neither aborted nor panics")?);
-            }
-        }
-        Ok(newest(&keys, limit))
     }
 
     /// Executions of a ticket, the newest first.
@@ -497,7 +399,7 @@ impl Table {
         let keys = self
             .started_keys(BY_TICKET, ("ticket", ticket.to_string()), limit + 1, before)
             .await?;
-        let (names, next) = newest(&keys.into_iter().collect(), limit);
+        let (names, next) = started::newest(&keys.into_iter().collect(), limit);
         self.page(&names, next, |_| true).await
     }
 
@@ -518,38 +420,6 @@ impl Table {
             .filter(is_listed)
             .collect();
         Ok(Page { items, next })
-    }
-
-    /// The newest sort keys of one partition of an index by start.
-    async fn started_keys(
-        &self,
-        index: &str,
-        (attribute, partition): (&str, String),
-        limit: usize,
-        before: Option<&str>,
-    ) -> Result<Vec<String>, Error> {
-        let mut request = self
-            .client
-            .query()
-            .table_name(&self.name)
-            .index_name(index)
-            .scan_index_forward(false)
-            .limit(i32::try_from(limit).unwrap_or(i32::MAX))
-            .expression_attribute_names("#partition", attribute)
-            .expression_attribute_values(":partition", string(partition));
-        request = match before {
-            None => request.key_condition_expression("#partition = :partition"),
-            Some(before) => request
-                .key_condition_expression("#partition = :partition AND #started_key < :before")
-                .expression_attribute_names("#started_key", STARTED_KEY)
-                .expression_attribute_values(":before", string(before)),
-        };
-        let output = request.send().await.map_err(failed("list executions"))?;
-        output
-            .items()
-            .iter()
-            .map(|item| Reading(item).required(STARTED_KEY))
-            .collect()
     }
 
     /// Name and status of a ticket's executions, the newest first: as many as one page of the index holds, which are

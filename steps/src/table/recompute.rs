@@ -8,7 +8,7 @@ use ticket::{Categories, SiteId, Ticket, TicketId, Time};
 
 use super::attribute::string;
 use super::request::{Change, Outcome, PARTITION, Reading, attribute};
-use super::ticket::{JUDGED_SHARDS, Judgement, fold_change, judged_partition, measure, months, ticket_of};
+use super::ticket::{JUDGED_SHARDS, Judgement, TextsSeen, fold_change, judged_partition, measure, months, ticket_of};
 use super::{Error, Table, failed};
 
 const BY_JUDGEMENT: &str = "by-judgement";
@@ -139,12 +139,13 @@ impl Table {
         &self,
         id: &TicketId,
         ticket: &Ticket,
+        texts: TextsSeen,
         timer: Option<Timer>,
         by: &str,
         now: Time,
     ) -> Result<Outcome, Error> {
         self.note_months(&months(ticket)).await?;
-        let mut change = fold_change(id, ticket, timer, by, now);
+        let mut change = fold_change(id, ticket, texts, timer, by, now);
         measure(&mut change, ticket);
         self.change("write a ticket", change).await
     }

@@ -4,13 +4,18 @@ use std::collections::{BTreeSet, HashMap};
 
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
-use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem, Update};
+use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, Put, TransactWriteItem, Update};
 
 use super::attribute::{from_json, string, to_json};
 use super::{Error, Item, Table, failed};
 
 pub(super) const PARTITION: &str = "pk";
 pub(super) const SORT: &str = "sk";
+
+/// BatchGetItem's own limit.
+pub(super) const BATCH: usize = 100;
+/// How often a batch is asked again for what it left out, before it counts as unavailable.
+const BATCH_ATTEMPTS: usize = 4;
 
 /// What became of a conditional write.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,11 +27,13 @@ pub enum Outcome {
     Contended,
 }
 
-/// A change of one item: `SET`, `REMOVE` and a condition.
+/// A change of one item: `SET`, `REMOVE`, `ADD` and a condition.
 #[derive(Clone, Debug)]
 pub(super) struct Change {
     pub(super) key: (String, String),
     set: Vec<(String, AttributeValue)>,
+    kept: Vec<(&'static str, AttributeValue)>,
+    counted: Option<&'static str>,
     remove: BTreeSet<&'static str>,
     condition: Option<&'static str>,
     values: HashMap<String, AttributeValue>,
@@ -37,6 +44,8 @@ impl Change {
         Self {
             key: (partition, sort),
             set: Vec::new(),
+            kept: Vec::new(),
+            counted: None,
             remove: BTreeSet::new(),
             condition: None,
             values: HashMap::new(),
@@ -46,6 +55,18 @@ impl Change {
     pub(super) fn set(&mut self, name: impl Into<String>, value: AttributeValue) -> &mut Self {
         self.set.push((name.into(), value));
         self
+    }
+
+    /// Sets what is not there yet.
+    pub(super) fn keep(&mut self, name: &'static str, value: AttributeValue) -> &mut Self {
+        self.kept.push((name, value));
+        self
+    }
+
+    /// Adds one to a number, which is zero before the first time.
+    pub(super) fn count(&mut self, name: &'static str) -> &mut Self {
+        self.counted = Some(name);
+        self.compared([(name, AttributeValue::N("1".to_owned()))])
     }
 
     /// Sets what there is, removes what there is not.
@@ -80,12 +101,18 @@ impl Change {
     }
 
     pub(super) fn expression(&self) -> String {
-        let set: Vec<String> = self.set.iter().map(|(name, _)| format!("#{name} = :{name}")).collect();
+        let set = self.set.iter().map(|(name, _)| format!("#{name} = :{name}"));
+        let kept = self.kept.iter();
+        let kept = kept.map(|(name, _)| format!("#{name} = if_not_exists(#{name}, :{name})"));
+        let set: Vec<String> = set.chain(kept).collect();
         let mut expression = format!("SET {}", set.join(", "));
         if !self.remove.is_empty() {
             let names: Vec<String> = self.remove.iter().map(|name| format!("#{name}")).collect();
             expression.push_str(" REMOVE ");
             expression.push_str(&names.join(", "));
+        }
+        if let Some(name) = self.counted {
+            expression.push_str(&format!(" ADD #{name} :{name}"));
         }
         expression
     }
@@ -93,6 +120,8 @@ impl Change {
     pub(super) fn names(&self) -> HashMap<String, String> {
         let set = self.set.iter().map(|(name, _)| name.as_str());
         let used = set
+            .chain(self.kept.iter().map(|(name, _)| *name))
+            .chain(self.counted)
             .chain(self.remove.iter().copied())
             .chain(self.condition.into_iter().flat_map(aliases));
         used.map(|name| (format!("#{name}"), name.to_owned())).collect()
@@ -100,7 +129,11 @@ impl Change {
 
     pub(super) fn values(&self) -> HashMap<String, AttributeValue> {
         let set = self.set.iter().map(|(name, value)| (format!(":{name}"), value.clone()));
-        self.values.clone().into_iter().chain(set).collect()
+        let kept = self
+            .kept
+            .iter()
+            .map(|(name, value)| (format!(":{name}"), value.clone()));
+        self.values.clone().into_iter().chain(set).chain(kept).collect()
     }
 }
 
@@ -130,6 +163,42 @@ pub(super) fn key(partition: String, sort: String) -> Item {
 }
 
 impl Table {
+    /// All of the items that are there; `keys` at most [`BATCH`].
+    pub(super) async fn batch(&self, doing: &'static str, keys: Vec<Item>) -> Result<Vec<Item>, Error> {
+        let mut items = Vec::with_capacity(keys.len());
+        let mut wanted = keys;
+        for _ in 0..BATCH_ATTEMPTS {
+            if wanted.is_empty() {
+                return Ok(items);
+            }
+            let request = KeysAndAttributes::builder()
+                .set_keys(Some(wanted))
+                .consistent_read(true);
+            let request = request.build().expect("the builder has all that it requires");
+            let output = self
+                .client
+                .batch_get_item()
+                .request_items(&self.name, request)
+                .send()
+                .await;
+            let output = output.map_err(failed(doing))?;
+            items.extend(
+                output
+                    .responses
+                    .unwrap_or_default()
+                    .remove(&self.name)
+                    .unwrap_or_default(),
+            );
+            let left = output.unprocessed_keys.unwrap_or_default().remove(&self.name);
+            wanted = left.map(|left| left.keys).unwrap_or_default();
+        }
+        if wanted.is_empty() {
+            return Ok(items);
+        }
+        let source = format!("{} items were left out {BATCH_ATTEMPTS} times", wanted.len()).into();
+        Err(Error::Unavailable { doing, source })
+    }
+
     pub(super) async fn get(
         &self,
         doing: &'static str,

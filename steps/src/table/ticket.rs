@@ -6,18 +6,18 @@ use aws_sdk_dynamodb::types::{AttributeValue, Select};
 use serde::{Deserialize, Serialize};
 use ticket::fact::Field;
 use ticket::fold::RULES_VERSION;
-use ticket::metrics::findings;
+use ticket::metrics::{Finding, findings};
 use ticket::sla::timer::Timer;
 use ticket::{
-    Durations, Fact, IssueKey, Policy, SiteId, Spent, State, Texts, Ticket, TicketEvent, TicketId, TicketView, Time,
-    durations,
+    Durations, Fact, Flag, IssueKey, Policy, SiteId, Spent, State, Texts, Ticket, TicketEvent, TicketId, TicketView,
+    Time, durations,
 };
 use tokio::task::JoinSet;
 
 use super::attribute::{number, string};
 use super::list;
-use super::progress::{BATCH, Record};
-use super::request::{Change, Outcome, PARTITION, Reading, SORT, Write, attribute, key};
+use super::progress::Record;
+use super::request::{BATCH, Change, Outcome, PARTITION, Reading, SORT, Write, attribute, key};
 use super::site::{Map, map_key};
 use super::sla::{Watch, set_clocks};
 use super::{Error, Item, Table, failed};
@@ -36,7 +36,8 @@ const MAX_SITES: i32 = 100;
 /// A fold never shrinks and is never judged by what is older: a writer that is behind the stored one in anything is
 /// refused, and catches up with it. So two writers never overrule each other in turn.
 pub(super) const FOLD_GUARD: &str = "attribute_not_exists(#fact_count) OR (#fact_count <= :fact_count AND \
-     #rules_version <= :rules_version AND #policy_version <= :policy_version AND #map_version <= :map_version)";
+     #rules_version <= :rules_version AND #policy_version <= :policy_version AND #map_version <= :map_version AND \
+     (attribute_not_exists(#texts_revision) OR #texts_revision <= :texts_revision))";
 /// Durations are those of the very fold that is stored: as many facts may be others, and another writer's.
 pub(super) const DURATIONS_GUARD: &str = "#folded_by = :folded_by AND #fact_count = :fact_count AND \
      #rules_version = :rules_version AND #policy_version = :policy_version AND #map_version = :map_version";
@@ -85,6 +86,14 @@ impl Judgement {
     }
 }
 
+/// What a ticket's fold tells of its texts, which are on an item of their own, so that it is found by it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct TextsSeen {
+    /// Of the texts' item: of two, the greater one tells.
+    revision: u64,
+    is_cut: bool,
+}
+
 /// The stored fold, as far as it is read back.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Fold {
@@ -100,6 +109,7 @@ pub struct Fold {
     /// The durations are those of this fold, or there are none to have.
     pub is_measured: bool,
     pub watch: Watch,
+    pub texts: TextsSeen,
 }
 
 /// What a ticket was last seen as, with the revision that a merge must still find.
@@ -170,6 +180,10 @@ impl Fold {
             folded_by: reading.required("folded_by")?,
             updated_at: reading.required("updated_at")?,
             watch: Watch::read(item)?,
+            texts: TextsSeen {
+                revision: reading.optional("texts_revision")?.unwrap_or_default(),
+                is_cut: reading.optional("texts_cut")?.unwrap_or_default(),
+            },
         })
     }
 }
@@ -182,12 +196,20 @@ pub(super) fn fold_item(id: &TicketId) -> Change {
 /// The fold's item, with the keys of every index that a ticket is in.
 ///
 /// Durations are left to [`measure`] and [`leave_unmeasured`]; `timer` is the one that was started for its clocks.
-pub(super) fn fold_change(id: &TicketId, ticket: &Ticket, timer: Option<Timer>, by: &str, now: Time) -> Change {
+pub(super) fn fold_change(
+    id: &TicketId,
+    ticket: &Ticket,
+    texts: TextsSeen,
+    timer: Option<Timer>,
+    by: &str,
+    now: Time,
+) -> Change {
     let mut view = TicketView::new(id, ticket, &Texts::default());
     view.durations = Durations::default();
     let month = list::month(view.created_at);
     let closed_at = view.closed_at.filter(|_| view.state == State::Closed);
-    let findings = findings(id, ticket);
+    let mut findings = findings(id, ticket);
+    findings.extend(texts.is_cut.then_some(Finding::Flag(Flag::TextCut)));
     let named_month = |name: &Option<String>| name.as_ref().map(|name| string(list::named_month(name, &month)));
 
     let mut change = fold_item(id);
@@ -210,6 +232,8 @@ pub(super) fn fold_change(id: &TicketId, ticket: &Ticket, timer: Option<Timer>, 
         .set_or_remove("project_month", named_month(&view.project))
         .set_or_remove("quality_month", (!findings.is_empty()).then(|| string(month.as_str())))
         .set_or_remove("findings", list::findings_attribute(&findings))
+        .set("texts_revision", AttributeValue::N(texts.revision.to_string()))
+        .set("texts_cut", AttributeValue::Bool(texts.is_cut))
         .condition(FOLD_GUARD, []);
     for (name, value) in Judgement::of(ticket).values() {
         change.set(name, value);
@@ -264,6 +288,16 @@ impl Seen {
             key: reading.optional("key")?,
             revision: reading.required("revision")?,
         })
+    }
+
+    /// What the fold may tell of the texts once an event is stored.
+    pub fn after(&self, event: &TicketEvent) -> TextsSeen {
+        let merged = self.merged(event);
+        let seen = merged.as_ref().unwrap_or(self);
+        TextsSeen {
+            revision: seen.revision,
+            is_cut: seen.texts.is_cut(),
+        }
     }
 
     /// What an event adds; `None` if that is nothing.
@@ -445,16 +479,20 @@ impl Table {
     }
 
     /// Writes a fold, unless the stored one covers more, and the step's own record, which is the first item.
+    ///
+    /// `texts` are those that the writer knows of; those that the fold `before` knows of may be later.
     pub async fn write_fold(
         &self,
         id: &TicketId,
         ticket: &Ticket,
+        texts: TextsSeen,
         before: Option<&Fold>,
         timer: Option<Timer>,
         record: &Record<'_>,
     ) -> Result<Outcome, Error> {
         self.note_months(&months(ticket)).await?;
-        let mut fold = fold_change(id, ticket, timer, &record.execution.name, record.finished_at);
+        let texts = before.map_or(texts, |before| before.texts.max(texts));
+        let mut fold = fold_change(id, ticket, texts, timer, &record.execution.name, record.finished_at);
         leave_unmeasured(&mut fold, ticket, before);
         self.transact(
             "write a ticket",

@@ -24,6 +24,7 @@ fn stored(events: &[TicketEvent]) -> Stored {
     let ticket = ticket::fold(&facts, &Policy::default(), &Categories::default());
     let fold = Fold {
         watch: crate::table::Watch::default(),
+        texts: crate::table::TextsSeen::default(),
         view: TicketView::new(&creation().ticket(), &ticket, &Texts::default()),
         spent: ticket.spent.clone(),
         fact_count: ticket.fact_count as u64,

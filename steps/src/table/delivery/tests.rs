@@ -33,3 +33,31 @@ fn a_delivery_is_its_body() {
     assert_ne!(rejected(b"nonsense", 0), rejected(b"nonsense ", 0));
     assert_eq!(rejected(b"", 0).len(), ID_DIGITS);
 }
+
+#[test]
+fn what_comes_again_is_counted_and_keeps_its_place() {
+    let at = |time: &str| time.parse::<Time>().unwrap();
+    let rejected = |now| Rejected::new(b"{", "urn:p".to_owned(), "cut off".to_owned(), at(now));
+    let change = rejected("2026-11-21T08:00:00.000Z").change();
+    let expression = change.expression();
+    assert!(expression.ends_with(" ADD #received :received"), "{expression}");
+    for kept in ["started_at", "status_shard", "started_key"] {
+        assert!(
+            expression.contains(&format!("#{kept} = if_not_exists(#{kept}, :{kept})")),
+            "{expression}"
+        );
+    }
+    // It is kept for fourteen days after it last came.
+    let values = rejected("2026-11-21T09:00:00.000Z").change().values();
+    let expected = at("2026-12-05T09:00:00.000Z").millis() / 1000;
+    assert_eq!(values[":expires_at"].as_n().unwrap(), &expected.to_string());
+    assert_eq!(change.key, rejected("2026-11-21T09:00:00.000Z").change().key);
+    let (mut aliases, mut names): (Vec<_>, Vec<_>) = (
+        super::super::request::aliases(&expression).collect(),
+        change.names().into_values().collect(),
+    );
+    aliases.sort_unstable();
+    aliases.dedup();
+    names.sort_unstable();
+    assert_eq!(aliases, names);
+}

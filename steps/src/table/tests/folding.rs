@@ -88,6 +88,7 @@ fn named((facts, policy, map): Version, by: u64) -> Named {
         ("rules_version", 1),
         ("policy_version", policy),
         ("map_version", map),
+        ("texts_revision", 0),
     ])
 }
 

@@ -4,12 +4,14 @@ use std::collections::BTreeSet;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use ticket::categories::Teacher;
+use ticket::text::DESCRIPTION_BYTES;
 use ticket::{Categories, Delivery, Durations, Policy, State, TicketEvent, Time, jira};
 
 use super::super::progress::{Failure, Record, redrive_change};
 use super::super::request::{Change, Write, aliases, key};
-use super::super::ticket::{Fold, Seen, fold_change, leave_unmeasured, measure, new_keys};
-use super::super::{Item, Map, Progress, Status};
+use super::super::ticket::{FOLD_GUARD, Fold, Seen, fold_change, leave_unmeasured, measure, new_keys};
+use super::super::{Item, Map, Progress, Status, TextsSeen};
+use super::expression::{Named, holds};
 use crate::machines::Machine;
 use crate::step::{self, Execution};
 
@@ -56,7 +58,14 @@ fn applied(change: &Change, item: Option<Item>) -> Item {
 fn folded(event: &TicketEvent, before: Option<Item>) -> (Item, Fold) {
     let ticket = ticket::fold(&event.facts, &Policy::default(), &Categories::default());
     let stored = before.as_ref().map(|item| Fold::read(item).unwrap());
-    let mut change = fold_change(&event.ticket(), &ticket, None, "name-1", at("2026-11-21T09:00:00.000Z"));
+    let mut change = fold_change(
+        &event.ticket(),
+        &ticket,
+        TextsSeen::default(),
+        None,
+        "name-1",
+        at("2026-11-21T09:00:00.000Z"),
+    );
     leave_unmeasured(&mut change, &ticket, stored.as_ref());
     let item = applied(&change, before);
     let fold = Fold::read(&item).unwrap();
@@ -73,7 +82,14 @@ fn an_expression_names_every_alias_and_value_it_uses_and_no_other() {
     let event = flat("2026-11-21T08:00:30.000Z");
     let ticket = ticket::fold(&event.facts, &Policy::default(), &Categories::default());
     let before = Fold::read(&item).unwrap();
-    let mut change = fold_change(&event.ticket(), &ticket, None, "name-2", at("2026-11-21T09:00:00.000Z"));
+    let mut change = fold_change(
+        &event.ticket(),
+        &ticket,
+        TextsSeen::default(),
+        None,
+        "name-2",
+        at("2026-11-21T09:00:00.000Z"),
+    );
     leave_unmeasured(&mut change, &ticket, Some(&before));
     let all = format!("{} {}", change.expression(), super::super::ticket::FOLD_GUARD);
     let used: BTreeSet<String> = aliases(&all).map(|name| format!("#{name}")).collect();
@@ -121,7 +137,14 @@ fn tickets_sort_by_what_judged_them_apart_from_those_that_await_a_category() {
             ..Policy::default()
         };
         let ticket = ticket::fold(&event.facts, &policy, map);
-        let change = fold_change(&event.ticket(), &ticket, None, "name-1", at("2026-11-21T09:00:00.000Z"));
+        let change = fold_change(
+            &event.ticket(),
+            &ticket,
+            TextsSeen::default(),
+            None,
+            "name-1",
+            at("2026-11-21T09:00:00.000Z"),
+        );
         let item = applied(&change, None);
         let text = |name| text(&item, name).unwrap().to_owned();
         (text("judged_shard"), text("judged_key"))
@@ -186,6 +209,7 @@ fn a_ticket_that_is_folded_again_is_measured_with_it() {
     let mut change = fold_change(
         &closed.ticket(),
         &ticket,
+        TextsSeen::default(),
         None,
         "recompute-1",
         at("2026-11-21T09:00:00.000Z"),
@@ -230,6 +254,58 @@ fn durations_go_when_a_ticket_opens_and_stay_when_it_is_only_edited() {
     };
     assert_eq!(fold.view.durations, expected);
     assert!(fold.is_measured);
+}
+
+#[test]
+fn a_cut_text_is_found_by_the_fold_until_the_newest_one_is_whole() {
+    let described = |description: &str, received: &str| {
+        let body = serde_json::json!({ "summary": "Disk full", "created": "2026-11-21T07:59:00.000Z", "description": description });
+        event(&body.to_string()).received(at(received))
+    };
+    let (long, short) = ("x".repeat(DESCRIPTION_BYTES + 1), "short");
+    let (first, second) = (
+        described(&long, "2026-11-21T08:00:00.000Z"),
+        described(short, "2026-11-21T08:01:00.000Z"),
+    );
+    let before = Seen::default();
+    let cut = before.after(&first);
+    let whole = before.merged(&first).unwrap().after(&second);
+    let late = before.merged(&second).unwrap().after(&first);
+    let ticket = ticket::fold(&first.facts, &Policy::default(), &Categories::default());
+    let id = first.ticket();
+    let folded = |texts, item| {
+        applied(
+            &fold_change(&id, &ticket, texts, None, "name-1", at("2026-11-21T09:00:00.000Z")),
+            item,
+        )
+    };
+    let is_found = |item: &Item| {
+        item.get("findings")
+            .is_some_and(|found| format!("{found:?}").contains("text_cut"))
+    };
+
+    let item = folded(cut, None);
+    assert!(is_found(&item) && text(&item, "quality_month") == Some("2026-11"));
+    // Whoever knows of later texts writes last, in whichever order they come to it.
+    assert!(cut < whole && Fold::read(&item).unwrap().texts == cut);
+    let item = folded(whole, Some(item));
+    assert!(!is_found(&item) && text(&item, "quality_month").is_none());
+    let revision = |item: &Item| {
+        Named::from([
+            ("fact_count", 1),
+            ("rules_version", 1),
+            ("policy_version", 1),
+            ("map_version", 1),
+            (
+                "texts_revision",
+                item["texts_revision"].as_n().unwrap().parse().unwrap(),
+            ),
+        ])
+    };
+    let (stored, older) = (revision(&item), revision(&folded(cut, None)));
+    assert!(holds(FOLD_GUARD, Some(&older), &stored) && !holds(FOLD_GUARD, Some(&stored), &older));
+    // An older text that comes late changes nothing.
+    assert!(!is_found(&folded(late, None)));
 }
 
 #[test]
