@@ -305,7 +305,11 @@ fn test_exits_with_1_for_a_failed_case_and_2_for_an_unusable_file() {
 #[tokio::test(flavor = "multi_thread")]
 async fn tickets_and_what_was_rejected_are_listed() {
     let server = Server::start();
-    for (body, status) in [(Issue { number: 75 }.created(), 202), (b"{\"half\": ".to_vec(), 400)] {
+    let issue = Issue { number: 75 }.created();
+    let elsewhere = String::from_utf8(issue.clone()).expect("text");
+    let elsewhere = elsewhere.replace("jira.example.com", "jira.example.org");
+    let elsewhere = elsewhere.replace("\"High\"", "\"Low\"").into_bytes();
+    for (body, status) in [(issue, 202), (elsewhere, 202), (b"{\"half\": ".to_vec(), 400)] {
         let (answered, answer) = server.post(&body).await;
         assert_eq!(answered, status, "{answer}");
         if let Some(name) = answer["execution"].as_str() {
@@ -313,15 +317,21 @@ async fn tickets_and_what_was_rejected_are_listed() {
         }
     }
     let data = server.data_dir().display().to_string();
+    let target = ["--url", &server.api, "--data-dir", &data];
+    let asked = |arguments: &[&str]| run(&[arguments, &target].concat(), b"");
     let run = |arguments: &[&str]| {
-        let target = ["--url", &server.api, "--data-dir", &data];
-        let ran = run(&[arguments, &target].concat(), b"");
+        let ran = asked(arguments);
         assert!(ran.succeeded, "{ran:?}");
         ran
     };
     let listed = run(&["tickets", "--state", "open", "--priority", "high", "--json"]).lines();
     assert_eq!((listed.len(), &listed[0]["key"]), (1, &json!("TEST-75")));
     assert!(run(&["tickets", "--order", "oldest"]).out.starts_with("TEST-75"));
+    let found = run(&["tickets", "--q", "ISSUE 75", "--priority", "low", "--json"]).lines();
+    assert_eq!((found.len(), &found[0]["site"]), (1, &json!("jira.example.org")));
+    assert_eq!(run(&["tickets", "--q", "test-75", "--json"]).lines().len(), 2);
+    asked(&["tickets", "--q", " "]).fails("422", "--help");
+    asked(&["ticket", "TEST-75"]).fails("409", "jira.example.com~75, jira.example.org~75");
     let none = run(&["tickets", "--state", "closed"]);
     assert_eq!((none.out.as_str(), none.err.trim()), ("", "No tickets."));
     let rejected = run(&["deliveries", "--json"]).lines();

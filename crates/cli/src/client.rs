@@ -87,15 +87,29 @@ fn json_or_error(status: StatusCode, body: &[u8]) -> anyhow::Result<Value> {
     if status.is_success() {
         return serde_json::from_slice(body).context("the answer is not JSON");
     }
+    let described = describe(status, body);
+    if let Some(candidates) = candidates(body) {
+        return Err(with_hint(described, format!("say which is meant: {candidates}")));
+    }
     let hint = match status {
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
             "name the directory that `ticketflow up` keeps its data in with --data-dir, or set TICKETFLOW_TOKEN to a \
              token that the API takes"
         }
+        StatusCode::NOT_FOUND | StatusCode::CONFLICT => {
+            "`ticketflow executions` lists what there is, and how it stands"
+        }
         _ if status.is_server_error() => "the log of `ticketflow up` says more",
-        _ => "`ticketflow executions` lists what there is, and how it stands",
+        _ => "--help says what the command takes, and --url where the API is",
     };
-    Err(with_hint(describe(status, body), hint))
+    Err(with_hint(described, hint))
+}
+
+/// What may have been meant, if an error answer names it.
+fn candidates(body: &[u8]) -> Option<String> {
+    let document: Value = serde_json::from_slice(body).ok()?;
+    let candidates = document["candidates"].as_array()?.iter();
+    Some(candidates.filter_map(Value::as_str).collect::<Vec<_>>().join(", "))
 }
 
 /// An error answer in one line: its status, and the sentence of its body.
