@@ -2,12 +2,12 @@
 // One execution: what happened, where did it stop, why, and what would a redrive do?
 
 import {
-  Choice, Copy, Dialog, Failure, Icon, Skeleton, Status, Time, address, ask, authorized, base, dateTime, duration, go, here, html,
-  now, number, plural, route, say, skew, tick, ticking, useAnswer, useEffect, useKeys, useReady, useRef, useState,
+  Choice, Copy, Dialog, Failure, Icon, Pages, Skeleton, Status, Time, address, ask, authorized, base, dateTime, duration, go, here, html,
+  listed, now, number, plural, route, say, skew, tick, ticking, unlisted, useAnswer, useEffect, useKeys, useReady, useRef, useState,
 } from 'console/lib';
 import { useChanges } from 'console/live';
 import { Graph, Legend } from './graph.js';
-import { Timeline } from './timeline.js';
+import { RUNS_BESIDE, Timeline } from './timeline.js';
 
 const CLOSED = new Set(['failed', 'timed_out', 'aborted']);
 /** Lines of a cause before it is folded. */
@@ -19,8 +19,9 @@ export default function Execution() {
   const items = query.get('items') ?? '';
   const path = `api/executions/${encodeURIComponent(machine)}/${encodeURIComponent(name ?? '')}`;
   const answer = useAnswer(`${path}?${new URLSearchParams({ items })}`);
-  const [folds, setFolds] = useState({ open: /** @type {string[]} */ ([]), shut: /** @type {string[]} */ ([]) });
-  const graph = useAnswer(`${path}/graph?${new URLSearchParams({ open: folds.open.join(','), shut: folds.shut.join(',') })}`);
+  const [folds, setFolds] = useState({ open: /** @type {string[]} */ ([]), shut: /** @type {string[]} */ ([]), from: query.get('state') ?? '' });
+  const names = (list) => list.map(listed).join(',');
+  const graph = useAnswer(`${path}/graph?${new URLSearchParams({ open: names(folds.open), shut: names(folds.shut), state: folds.from })}`);
   const [dialog, setDialog] = useState(/** @type {string | null} */ (null));
   useChanges(answer.reload, [machine, name]);
   useEffect(() => { document.title = `${name} · Ticketflow`; }, [name]);
@@ -29,7 +30,7 @@ export default function Execution() {
     const ahead = execution.now - Date.now();
     if (Math.abs(skew.peek() - ahead) > 2_000) queueMicrotask(() => { skew.value = ahead; });
   }
-  const selected = query.get('state') ?? (execution && opening(execution));
+  const selected = query.get('state') ?? execution?.opening ?? null;
   const select = (state) => go(here({ state }), { replace: true });
   const redrivable = execution && CLOSED.has(execution.status) && !execution.redrive.refused;
   useKeys([
@@ -39,13 +40,17 @@ export default function Execution() {
   ]);
   useReady(Boolean((execution && graph.data && answer.fresh) || answer.error));
   const done = () => { setDialog(null); answer.reload(); };
-  const fold = (name, open) => setFolds(({ open: opened, shut }) => (open
-    ? { open: [...opened, name], shut: shut.filter((other) => other !== name) }
-    : { open: opened.filter((other) => other !== name), shut: [...shut, name] }));
+  const fold = (name, open) => setFolds(({ open: opened, shut, from }) => {
+    const [others, closed] = [opened, shut].map((list) => list.filter((other) => other !== name));
+    return open ? { open: [...others, name], shut: closed, from } : { open: others, shut: [...closed, name], from };
+  });
   const item = (state, number) => {
-    const others = items.split(',').filter((pair) => pair && !pair.startsWith(`${state}:`));
-    go(here({ items: [...others, `${state}:${number}`].join(',') }), { replace: true });
+    const others = unlisted(items).filter((pair) => pair.slice(0, pair.lastIndexOf(':')) !== state);
+    go(here({ items: names([...others, `${state}:${number}`]) }), { replace: true });
   };
+  // What is chosen elsewhere and folded here comes out.
+  const hidden = graph.data?.nodes.some((node) => node.folded.includes(selected));
+  useEffect(() => { if (selected && hidden) fold(selected, true); }, [selected, hidden]);
 
   const crumbs = html`<p class="crumbs"><a href=${address(['executions'])}>Executions</a> <span aria-hidden="true">/</span> <a href=${address(['executions'], { machine })}>${machine}</a></p>`;
   if (!execution) {
@@ -71,14 +76,6 @@ export default function Execution() {
     ${dialog === 'redrive' && html`<${Redrive} execution=${execution} path=${path} onClose=${() => setDialog(null)} onDone=${done}/>`}
     ${dialog === 'stop' && html`<${Stop} execution=${execution} path=${path} onClose=${() => setDialog(null)} onDone=${done}/>`}
   </main>`;
-}
-
-/** The state that is looked at first: the one that failed, else where it is, else the last. */
-function opening(execution) {
-  if (execution.failure?.state) return execution.failure.state;
-  const open = execution.states.filter((state) => state.open);
-  const deepest = open.sort((left, right) => right.depth - left.depth)[0];
-  return deepest?.state ?? execution.state ?? null;
 }
 
 function step(execution, selected, select, by) {
@@ -158,7 +155,7 @@ function Alert({ execution, onSelect }) {
 /** What a redrive keeps and runs again, in words. */
 function keeps({ kept, again }) {
   const states = again.length ? again.slice(0, 3).join(', ') + (again.length > 3 ? ` and ${again.length - 3} more` : '') : 'the state that failed';
-  const first = kept ? `keeps the ${plural(kept, 'finished state')} and runs` : 'runs';
+  const first = kept ? `keeps the ${kept === 1 ? 'finished state' : plural(kept, 'finished state')} and runs` : 'runs';
   return `Redrive ${first} ${states} again with the same input.`;
 }
 
@@ -168,16 +165,26 @@ function Steps({ execution, path, selected, onSelect, onItem }) {
   const { query } = route.value;
   const view = query.get('view') ?? 'timeline';
   const newest = query.get('newest') === 'true';
+  const asked = Number(query.get('run'));
+  const run = Number.isInteger(asked) && asked >= 1 && asked <= execution.runs.length ? asked - 1 : null;
   const set = (change) => go(here(change), { replace: true });
   return html`<section class="card steps" aria-labelledby="steps-title">
     <div class="card-head"><h2 id="steps-title">Steps</h2>
       ${view !== 'definition' && html`<label class="inline"><input type="checkbox" checked=${newest} onChange=${(event) => set({ newest: event.currentTarget.checked ? 'true' : '', from: '' })}/> Newest first</label>`}
       <${Choice} label="View of the steps" value=${view} onChange=${(view) => set({ view: view === 'timeline' ? '' : view, from: '' })} options=${[['timeline', 'Timeline'], ['events', `Events ${number(execution.events)}`], ['definition', 'Definition']]}/>
     </div>
-    ${view === 'timeline' && html`<${Timeline} execution=${execution} selected=${selected} onSelect=${onSelect} newest=${newest} onItem=${onItem}/>`}
+    ${view === 'timeline' && execution.runs.length > 1 && html`<${Runs} runs=${execution.runs} chosen=${run}/>`}
+    ${view === 'timeline' && html`<${Timeline} execution=${execution} run=${run} selected=${selected} onSelect=${onSelect} newest=${newest} onItem=${onItem}/>`}
     ${view === 'events' && html`<${Events} execution=${execution} path=${path} newest=${newest}/>`}
     ${view === 'definition' && html`<${Definition} path=${path}/>`}
   </section>`;
+}
+
+/** Runs to choose from: a link to each, and one to all that fit beside each other. */
+function Runs({ runs, chosen }) {
+  const link = (run, words, title) => html`<a key=${words} href=${here({ run })} data-filter title=${title} aria-current=${(chosen === null ? '' : chosen + 1) === run ? 'true' : undefined}>${words}</a>`;
+  return html`<nav class="runs" aria-label="Runs">${link('', runs.length > RUNS_BESIDE ? `Last ${RUNS_BESIDE} runs` : 'All runs')}
+    ${runs.map(({ from, to }, index) => link(index + 1, `Run ${index + 1}`, `${dateTime(from)}${to === null ? '' : `, ${duration(to - from)}`}`))}</nav>`;
 }
 
 function Events({ execution, path, newest }) {
@@ -191,7 +198,6 @@ function Events({ execution, path, newest }) {
   }, [execution.events]);
   const set = (change) => go(here({ from: '', ...change }), { replace: true });
   const { data } = page;
-  const last = data ? Math.min(data.total, data.from + data.page) : 0;
   return html`<div class="fields start">
       <label><span class="unseen">State</span><select value=${state} onChange=${(event) => set({ of: event.currentTarget.value })}><option value="">All states</option>${execution.states.map(({ state }) => html`<option key=${state} value=${state}>${state}</option>`)}</select></label>
       <label class="inline"><input type="checkbox" checked=${failed} onChange=${(event) => set({ failed: event.currentTarget.checked ? 'true' : '' })}/> Failed only</label>
@@ -202,9 +208,7 @@ function Events({ execution, path, newest }) {
       <tbody>${data.events.map((event) => html`<tr key=${event.position} class=${event.failed ? 'bad' : ''}><td class="num">${event.id}</td><td class="num"><${Time} at=${event.at} show=${() => `+${duration(event.offset)}`}/></td>
         <td>${event.failed && html`<${Icon} status="failed" size=${13}/> `}${event.type}${event.detail && html`<span class="detail" title=${event.detail}>${event.detail}</span>`}</td>
         <td>${event.state ? html`<a href=${here({ state: event.state })} data-filter>${event.state}</a>` : html`<span class="none">–</span>`}</td></tr>`)}</tbody></table></div>
-      <div class="pages"><span>${number(data.from + 1)}–${number(last)} of ${number(data.total)}</span><span class="space"/>
-        <button type="button" disabled=${data.from === 0} onClick=${() => set({ from: Math.max(0, data.from - data.page) || '' })}>Before</button>
-        <button type="button" disabled=${last >= data.total} onClick=${() => set({ from: data.from + data.page })}>Next</button></div>`
+      <${Pages} from=${data.from} count=${data.page} page=${data.page} total=${data.total} onChange=${(from) => set({ from: from || '' })}/>`
       : html`<p class="none pad">No event matches. <a href=${here({ of: '', failed: '', from: '' })} data-filter>Clear filters</a></p>`)}`;
 }
 
@@ -294,9 +298,19 @@ function Redrive({ execution, path, onClose, onDone }) {
       <div><dt>Runs again</dt><dd>${again.length ? again.join(', ') : 'the state that failed'}, and what follows</dd></div>
       <div><dt>With</dt><dd>the same input and the definition it started with; retries are counted anew</dd></div>
     </dl>
+    ${again.length > 0 && html`<${With} path=${path} state=${again[0]}/>`}
     ${state.error && html`<${Failure} what="It was not redriven" error=${state.error}/>`}
     <div class="actions"><button type="button" onClick=${onClose}>Cancel</button><button type="button" class="primary" disabled=${state.busy} onClick=${redrive}><${Icon} status="retrying"/> ${state.busy ? 'Redriving…' : 'Redrive'}</button></div>
   <//>`;
+}
+
+/** The input that a state is begun with again. */
+function With({ path, state }) {
+  const answer = useAnswer(`${path}/state?${new URLSearchParams({ name: state })}`);
+  const input = answer.data?.input;
+  return html`<details><summary>Input of ${state}</summary>${input
+    ? html`<${Document} title="Input" document=${input} path=${path}/>`
+    : html`<p class="none">${answer.error ? answer.error.message : answer.data ? 'none' : 'Loading…'}</p>`}</details>`;
 }
 
 function Stop({ execution, path, onClose, onDone }) {

@@ -1,7 +1,7 @@
 // @ts-check
 // The graph of a state machine: real buttons over an SVG of edges, laid out by the server.
 
-import { Icon, WORDS, duration, html, plural, useEffect, useLayoutEffect, useRef, useState } from 'console/lib';
+import { Icon, WORDS, duration, html, number, plural, useEffect, useLayoutEffect, useRef, useState } from 'console/lib';
 
 /** Smaller, letters could not be read; then it scrolls. */
 const SMALLEST = 0.6;
@@ -14,14 +14,24 @@ export function Graph({ graph, execution, selected, onSelect, onOpen }) {
     const element = frame.current;
     if (!element) return;
     // Measured before the first paint; an observer alone would leave it blank once.
-    setWidth(element.clientWidth);
-    const observer = new ResizeObserver(() => setWidth(element.clientWidth));
+    const measure = () => {
+      const { paddingLeft, paddingRight } = getComputedStyle(element);
+      setWidth(element.clientWidth - parseFloat(paddingLeft) - parseFloat(paddingRight));
+    };
+    measure();
+    const observer = new ResizeObserver(measure);
     observer.observe(element);
     return () => observer.disconnect();
   }, []);
   const scale = width ? Math.max(SMALLEST, Math.min(1, width / graph.width)) : 1;
+  // The main way runs down the middle, as far as there is room beside it.
+  const free = Math.max(0, width - graph.width * scale);
+  const left = graph.start ? Math.max(0, Math.min(free, width / 2 - graph.start[0] * scale)) : free / 2;
   const states = new Map(execution.states.map((state) => [state.state, state]));
-  const taken = new Map(execution.ways.map(([from, to, caught]) => [`${from}\n${to}`, caught]));
+  // A way between states that are folded together is not drawn, one that leads out of them leads out of their node.
+  const place = new Map(graph.nodes.flatMap((node) => node.folded.map((name) => [name, node.name])));
+  const ways = execution.ways.map(([from, to, caught]) => [place.get(from) ?? from, place.get(to) ?? to, caught]);
+  const taken = new Map(ways.map(([from, to, caught]) => [`${from}\n${to}`, caught]));
   const shown = useRef(/** @type {string | null} */ (null));
   useEffect(() => {
     // Once for each state that is chosen, it is brought into view.
@@ -35,7 +45,7 @@ export function Graph({ graph, execution, selected, onSelect, onOpen }) {
     if (y < element.scrollTop + 20 || y > element.scrollTop + element.clientHeight - 20) element.scrollTop = y - element.clientHeight / 2;
   }, [selected, width, graph]);
 
-  const order = [...graph.nodes].sort((left, right) => left.y - right.y || left.x - right.x);
+  const order = graph.nodes.filter((node) => !node.folded.length).sort((left, right) => left.y - right.y || left.x - right.x);
   const arrows = (event) => {
     const by = { ArrowDown: 1, ArrowRight: 1, ArrowUp: -1, ArrowLeft: -1 }[event.key];
     if (!by || !event.target.dataset.state) return;
@@ -49,10 +59,10 @@ export function Graph({ graph, execution, selected, onSelect, onOpen }) {
   // Of all nodes one is in the order of the Tab key; the arrows lead to the others.
   const entry = graph.nodes.some((node) => node.name === selected) ? selected : order[0]?.name;
   return html`<div class="graph" ref=${frame} onKeyDown=${arrows}>
-    <div class="graph-size" style=${{ width: `${graph.width * scale}px`, height: `${graph.height * scale}px` }}>
+    <div class="graph-size" style=${{ width: `${graph.width * scale}px`, height: `${graph.height * scale}px`, marginLeft: `${left}px` }}>
       <div class="graph-scale" role="group" aria-label="States" style=${{ width: `${graph.width}px`, height: `${graph.height}px`, transform: `scale(${scale})` }}>
         <${Edges} graph=${graph} taken=${taken} ended=${execution.stopped !== null}/>
-        ${graph.nodes.map((node) => html`<${Node} key=${node.name} node=${node} state=${states.get(node.name)} selected=${selected === node.name} entry=${entry === node.name} onSelect=${onSelect} onOpen=${onOpen}/>`)}
+        ${graph.nodes.map((node) => node.folded.length ? html`<${Fold} key=${`${node.name} and more`} node=${node} states=${states} onOpen=${onOpen}/>` : html`<${Node} key=${node.name} node=${node} state=${states.get(node.name)} selected=${selected === node.name} entry=${entry === node.name} onSelect=${onSelect} onOpen=${onOpen}/>`)}
       </div>
     </div>
   </div>`;
@@ -115,11 +125,25 @@ function Node({ node, state, selected, entry, onSelect, onOpen }) {
   return button;
 }
 
+/** The statuses that a fold tells of, the one that matters most first. */
+const TELLING = ['failed', 'timed_out', 'retrying', 'running', 'caught', 'aborted', 'succeeded'];
+
+/** States that are folded, as one node that opens to show the first of them and what is around it. */
+function Fold({ node, states, onOpen }) {
+  const reached = node.folded.map((name) => states.get(name)).filter(Boolean);
+  const status = TELLING.find((status) => reached.some((state) => state.status === status)) ?? 'not_reached';
+  const place = { left: `${node.x}px`, top: `${node.y}px`, width: `${node.width}px`, height: `${node.height}px` };
+  const told = reached.length ? `${number(reached.length)} reached` : 'none reached';
+  return html`<button type="button" class="node folded s-${status}" style=${place} title=${`${node.folded[0]} and ${plural(node.folded.length - 1, 'more')}`} onClick=${() => onOpen(node.folded[0], true)}>
+    <${Icon} status=${status}/><span class="node-text"><span class="node-name">${plural(node.folded.length, 'state')}</span><span class="node-sub">${told} · show</span></span><span class="unseen">, ${WORDS[status]}</span></button>`;
+}
+
 /** Which statuses there are on the graph, as icons with words. */
 export function Legend({ graph, execution }) {
   const seen = new Set(execution.states.map((state) => state.status));
-  if (graph.nodes.some((node) => !execution.states.some((state) => state.state === node.name))) seen.add('not_reached');
+  if (execution.states.length < graph.states) seen.add('not_reached');
+  const shown = graph.nodes.filter((node) => !node.folded.length).length;
   const kinds = ['succeeded', 'failed', 'timed_out', 'running', 'retrying', 'caught', 'aborted', 'not_reached'];
   return html`<ul class="legend">${kinds.filter((kind) => seen.has(kind)).map((kind) => html`<li key=${kind} class="status s-${kind}"><${Icon} status=${kind}/>${WORDS[kind]}</li>`)}
-    ${graph.states > graph.nodes.length && html`<li class="none">${plural(graph.states - graph.nodes.length, 'state')} folded</li>`}</ul>`;
+    ${shown < graph.states && html`<li class="none">${plural(graph.states - shown, 'state')} folded</li>`}</ul>`;
 }

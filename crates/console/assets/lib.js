@@ -41,6 +41,14 @@ export function address(segments, query = {}) {
   return base.pathname + path + (text ? '?' + text : '');
 }
 
+/** A name between commas, with its own ones written as codes. */
+export const listed = (/** @type {string} */ name) => name.replace(/[%,]/g, encodeURIComponent);
+
+/** The parts between commas, as they were before [`listed`]. */
+export const unlisted = (/** @type {string} */ text) => text.split(',').filter(Boolean).map((part) => {
+  try { return decodeURIComponent(part); } catch { return part; }
+});
+
 /** Opens an address; what only filters replaces the one it came from. */
 export function go(/** @type {string} */ to, { replace = false } = {}) {
   if (to === location.pathname + location.search) return;
@@ -266,6 +274,14 @@ export function Status({ status, until = null, chip = false }) {
 }
 
 // ---------------------------------------------------------------- the states of a card
+
+/** Lines of a list that is shown in parts: which part, and where it stands in the whole. */
+export function Pages({ from, count, page, total, onChange, what }) {
+  const last = Math.min(total, from + count);
+  return html`<div class="pages"><span>${number(from + 1)}–${number(last)} of ${number(total)}${what ? ` ${what}` : ''}</span><span class="space"/>
+    <button type="button" disabled=${from === 0} onClick=${() => onChange(Math.max(0, from - page))}>Before</button>
+    <button type="button" disabled=${last >= total} onClick=${() => onChange(from + page)}>Next</button></div>`;
+}
 
 /** Grey blocks in the place of what is coming, after a moment in which most answers come. */
 export function Skeleton({ rows = 6, height = 38 }) {

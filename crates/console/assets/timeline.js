@@ -1,7 +1,13 @@
 // @ts-check
 // The steps of an execution on a time line: one bar per attempt, waiting dotted, an axis of its own for each run.
 
-import { Status, duration, html, now, tick, useEffect, useLayoutEffect, useRef, useState } from 'console/lib';
+import { Pages, Status, duration, html, now, tick, useEffect, useLayoutEffect, useRef, useState } from 'console/lib';
+
+/** Runs that are drawn beside each other: of more the last. */
+export const RUNS_BESIDE = 4;
+
+/** States of a page. */
+const PAGE = 50;
 
 /** Steps of an axis that people count in, in milliseconds. */
 const STEPS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 10e3, 15e3, 30e3, 60e3, 120e3, 300e3, 600e3, 900e3, 1800e3, 3600e3, 2 * 3600e3, 4 * 3600e3, 6 * 3600e3, 12 * 3600e3, 86400e3, 2 * 86400e3, 7 * 86400e3, 14 * 86400e3, 28 * 86400e3, 91 * 86400e3];
@@ -24,8 +30,8 @@ function axis(length, width) {
   return marks;
 }
 
-/** @param {{execution: any, selected: string | null, onSelect: (name: string) => void, newest: boolean, onItem: (state: string, item: number) => void}} props */
-export function Timeline({ execution, selected, onSelect, newest, onItem }) {
+/** @param {{execution: any, run: number | null, selected: string | null, onSelect: (name: string) => void, newest: boolean, onItem: (state: string, item: number) => void}} props */
+export function Timeline({ execution, run, selected, onSelect, newest, onItem }) {
   const lane = useRef(/** @type {HTMLElement | null} */ (null));
   const [width, setWidth] = useState(0);
   useLayoutEffect(() => {
@@ -48,16 +54,24 @@ export function Timeline({ execution, selected, onSelect, newest, onItem }) {
   const open = execution.stopped === null;
   if (open) tick.value;
   const end = Math.max(now(), ...execution.runs.map((run) => run.to ?? run.from));
-  const runs = execution.runs.map((run) => ({ from: run.from, length: Math.max(1, (run.to ?? end) - run.from) }));
+  const first = run ?? Math.max(0, execution.runs.length - RUNS_BESIDE);
+  const drawn = execution.runs.slice(first, run === null ? undefined : run + 1);
+  const runs = drawn.map((run) => ({ from: run.from, length: Math.max(1, (run.to ?? end) - run.from) }));
   const gap = 16;
   const each = runs.length ? (width - gap * (runs.length - 1)) / runs.length : width;
   const left = (index) => index * (each + gap);
   const x = (run, at) => left(run) + Math.max(0, Math.min(1, (at - runs[run].from) / runs[run].length)) * each;
-  const states = newest ? [...execution.states].reverse() : execution.states;
+  const all = newest ? [...execution.states].reverse() : execution.states;
+  // The page of the state that is chosen, until somebody turns it.
+  const [page, turn] = useState({ of: selected, from: -1 });
+  const of = Math.max(0, all.findIndex((state) => state.state === selected));
+  const asked = page.of === selected && page.from >= 0 ? page.from : of - (of % PAGE);
+  const from = asked < all.length ? asked : 0;
+  const states = all.slice(from, from + PAGE);
   return html`<div class="scroll" ref=${frame}><table class="timeline">
     <thead><tr><th>State</th><th>Status</th><th class="num">Tries</th><th class="num">Time</th>
       <th class="lane"><div class="axis" ref=${lane}>${runs.map((run, index) => html`<div key=${index} class="run" style=${{ left: `${left(index)}px`, width: `${each}px` }}>
-        ${runs.length > 1 && html`<strong>Run ${index + 1}</strong>`}
+        ${execution.runs.length > 1 && html`<strong>Run ${first + index + 1}</strong>`}
         ${each > 0 && axis(run.length, each).map(({ at, text }) => html`<span key=${at} class="tick ${at / run.length > 0.9 ? 'last' : ''}" style=${{ left: `${(at / run.length) * each}px` }}>${text}</span>`)}
       </div>`)}</div></th></tr></thead>
     <tbody>${states.map((state) => html`<tr key=${state.state} class="row ${selected === state.state ? 'selected' : ''}" onClick=${() => onSelect(state.state)}>
@@ -68,7 +82,9 @@ export function Timeline({ execution, selected, onSelect, newest, onItem }) {
       <td class="num">${duration(state.open && state.bars.length ? end - state.bars[0].from : state.ms)}</td>
       <td class="lane"><div class="track">${width > 0 && html`
         ${runs.map((_, index) => html`<i key=${index} class="rail" style=${{ left: `${left(index)}px`, width: `${each}px` }}/>`)}
-        ${state.bars.map((bar, index) => {
+        ${state.bars.map((told, index) => {
+          const bar = { ...told, run: told.run - first };
+          if (!runs[bar.run]) return null;
           const [from, to] = [x(bar.run, bar.from), x(bar.run, bar.to ?? end)];
           const wide = bar.status === 'waiting' ? Math.max(0, to - from) : Math.max(4, to - from);
           // One at the very end stays within its run.
@@ -77,7 +93,8 @@ export function Timeline({ execution, selected, onSelect, newest, onItem }) {
           return html`<i key=${index} class="bar s-${bar.status} b-${bar.status}" title=${`${bar.status === 'waiting' ? 'Waiting' : bar.error ?? bar.status} · ${length}`} style=${{ left: `${at}px`, width: `${wide}px` }}/>`;
         })}`}</div>${state.more_bars > 0 && html`<span class="under">${state.more_bars} earlier attempts are not drawn</span>`}</td>
     </tr>`)}</tbody>
-  </table></div>`;
+  </table></div>
+  ${all.length > PAGE && html`<${Pages} from=${from} count=${states.length} page=${PAGE} total=${all.length} what="states" onChange=${(from) => turn({ of: selected, from })}/>`}`;
 }
 
 /** Which item of a Map is looked into. */

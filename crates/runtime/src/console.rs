@@ -7,6 +7,7 @@
 mod answer;
 mod changes;
 mod execution;
+mod fold;
 mod graph;
 mod layout;
 mod list;

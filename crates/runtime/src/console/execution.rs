@@ -10,7 +10,8 @@ use tokio::sync::{OwnedMutexGuard, mpsc};
 
 use super::Console;
 use super::answer::{Failure, answered, attached, typed};
-use super::graph::Flow;
+use super::fold::{self, MOST_STATES};
+use super::graph::{Flow, Node};
 use super::layout::{self, Picture};
 use super::query::Query;
 use super::stream::Events;
@@ -27,9 +28,6 @@ const SHOWN_CAUSE_BYTES: usize = 8 << 10;
 
 /// Events on a page.
 const EVENTS_PAGE: usize = 100;
-
-/// From this many states on, Parallel and Map states are drawn closed until someone opens them.
-const OPEN_STATES: usize = 60;
 
 /// Variables that are shown beside a state; a machine that has more than these is read in its documents.
 const MAX_VARIABLES: usize = 100;
@@ -64,6 +62,7 @@ impl Console {
         answer["arn"] = (*known.arn).into();
         answer["runs"] = runs.collect();
         answer["states"] = shown.states().into();
+        answer["opening"] = json!(shown.opening().map(|visit| &visit.state));
         answer["ways"] = shown.ways().into();
         answer["now"] = ms(now).into();
         answer["events"] = trace.entries.len().into();
@@ -87,15 +86,34 @@ impl Console {
         Ok(answered(&answer))
     }
 
+    /// The graph of its definition: folded where it is large, around the state that is looked at, else around the one that
+    /// tells most.
     pub(super) async fn graph(&self, machine: &str, name: &str, query: &Query) -> Result<Response, Failure> {
         let known = self.engine.known(machine, name).await?;
         let definition = known.machine().definition.clone();
         let flow = Flow::of(&serde_json::from_str(&definition).unwrap_or_default());
-        let large = OPEN_STATES < flow.count();
-        let opened: Vec<&str> = query.list("open").collect();
-        let shut: Vec<&str> = query.list("shut").collect();
-        let closed = |name: &str| (large && !opened.contains(&name)) || shut.contains(&name);
-        Ok(answered(&picture(&layout::picture(&flow, &closed), flow.count())))
+        let states = flow.count();
+        let large = MOST_STATES < states;
+        let (opened, shut) = (query.names("open"), query.names("shut"));
+        let mut focuses = opened.clone();
+        match query.get("state") {
+            Some(state) if flow.holds(state) => focuses.insert(0, state.to_owned()),
+            _ if large => {
+                let trace = self.traced(known.row.id).await?;
+                let told = Shown::new(&trace, &Items::new())
+                    .opening()
+                    .map(|visit| visit.state.to_string());
+                focuses.splice(0..0, told);
+            }
+            _ => {}
+        }
+        let focuses: Vec<&str> = focuses.iter().map(String::as_str).collect();
+        let flow = fold::folded(flow, &focuses);
+        // A box is open around what is looked at.
+        let around: Vec<&str> = flow.nodes.iter().flat_map(|node| around(node, &focuses)).collect();
+        let is_shut = |name: &str| shut.iter().any(|shut| shut == name);
+        let closed = |name: &str| is_shut(name) || (large && !around.contains(&name));
+        Ok(answered(&picture(&layout::picture(&flow, &closed), states)))
     }
 
     pub(super) async fn state(&self, machine: &str, name: &str, query: &Query) -> Result<Response, Failure> {
@@ -329,11 +347,22 @@ async fn write_export(engine: crate::driver::Engine, known: Known, head: Value, 
 
 /// `Map:3,Other:0`: which items are looked into.
 fn items(query: &Query) -> Items {
-    let pairs = query.list("items").filter_map(|pair| {
+    let pairs = query.names("items").into_iter().filter_map(|pair| {
         let (state, number) = pair.rsplit_once(':')?;
         Some((state.to_owned(), number.parse().ok()?))
     });
     pairs.collect()
+}
+
+/// The names of a node and of all within it that have one of these states in them, or are one.
+fn around<'a>(node: &'a Node, focuses: &[&str]) -> Vec<&'a str> {
+    if !focuses.iter().any(|focus| node.holds(focus)) {
+        return Vec::new();
+    }
+    let inside = node.inside.iter().flat_map(|flow| &flow.nodes);
+    let mut names: Vec<&str> = inside.flat_map(|node| around(node, focuses)).collect();
+    names.push(&node.name);
+    names
 }
 
 /// The names in an execution's ARN.
@@ -454,6 +483,7 @@ fn picture(picture: &Picture, states: usize) -> Value {
             "height": round(node.height),
             "inside": node.inside,
             "opened": node.opened,
+            "folded": node.folded,
         })
     });
     let edges = picture.edges.iter().map(|edge| {

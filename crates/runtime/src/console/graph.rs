@@ -20,6 +20,8 @@ pub(super) struct Node {
     pub(super) comment: Option<String>,
     /// The branches of a Parallel state, the item processor of a Map.
     pub(super) inside: Vec<Flow>,
+    /// The states that it stands for, if it is not a state itself but several that are folded.
+    pub(super) folded: Vec<String>,
 }
 
 #[derive(Debug)]
@@ -29,6 +31,13 @@ pub(super) struct Edge {
     pub(super) to: Option<usize>,
     pub(super) kind: EdgeKind,
     pub(super) label: String,
+}
+
+impl Node {
+    /// Whether it is the state of this name, or one within it is.
+    pub(super) fn holds(&self, name: &str) -> bool {
+        self.name == name || self.inside.iter().any(|flow| flow.holds(name))
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +74,7 @@ impl Flow {
                 state_type: text(&state["Type"]),
                 comment: state["Comment"].as_str().map(str::to_owned),
                 inside: inside(state),
+                folded: Vec::new(),
             });
             let mut add = |to: Option<usize>, kind, label: String| {
                 flow.edges.push(Edge { from, to, kind, label });
@@ -96,7 +106,7 @@ impl Flow {
     }
 
     /// Draws what leads from and to the same states, in the same manner, once.
-    fn merge(&mut self) {
+    pub(super) fn merge(&mut self) {
         let mut merged: Vec<Edge> = Vec::new();
         for edge in std::mem::take(&mut self.edges) {
             let same = |other: &&mut Edge| (other.from, other.to, other.kind) == (edge.from, edge.to, edge.kind);
@@ -115,6 +125,11 @@ impl Flow {
     pub(super) fn count(&self) -> usize {
         let inside = self.nodes.iter().flat_map(|node| &node.inside);
         self.nodes.len() + inside.map(Self::count).sum::<usize>()
+    }
+
+    /// Whether a state is in this flow, or within it.
+    pub(super) fn holds(&self, name: &str) -> bool {
+        self.nodes.iter().any(|node| node.holds(name))
     }
 }
 

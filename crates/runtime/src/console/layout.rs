@@ -1,11 +1,15 @@
 //! Where the nodes and edges of a graph go: layers from top to bottom, few crossings, long edges straight.
 //!
 //! The classic three steps (Sugiyama): every node gets a layer, so that edges point down; each layer gets an order, in
-//! which few edges cross; each node gets a place, as near to its neighbours as its layer allows. A Parallel or Map
-//! state is a box around its own layout, placed as one large node.
+//! which few edges cross; each node gets a place, as near to its neighbours as its layer allows. The main way, from the
+//! start over what comes next to the end, runs straight down, and what leads off it stands on its two sides in turn. A
+//! Parallel or Map state is a box around its own layout, placed as one large node.
+
+mod place;
 
 use std::collections::BTreeSet;
 
+use self::place::place;
 use super::graph::{Edge, EdgeKind, Flow, Node, cut};
 
 const NODE: (f64, f64) = (180.0, 50.0);
@@ -14,7 +18,7 @@ const MARK: f64 = 14.0;
 /// Between neighbours in a layer.
 const GAP: f64 = 24.0;
 /// Between a layer of nodes and the layer of labels below it.
-const LAYER_GAP: f64 = 12.0;
+const LAYER_GAP: f64 = 14.0;
 /// A layer of labels, with and without a label in it.
 const LABEL_LAYER: f64 = 18.0;
 const EMPTY_LAYER: f64 = 8.0;
@@ -26,9 +30,6 @@ const LETTER: f64 = 6.2;
 
 /// Rounds over all layers: more change nothing on graphs that people read.
 const ORDER_ROUNDS: usize = 12;
-const PLACE_ROUNDS: usize = 64;
-/// The last of them look at the neighbours on both sides.
-const SETTLING_ROUNDS: usize = 16;
 
 /// A graph with places for everything, in pixels.
 #[derive(Debug, Default)]
@@ -56,6 +57,8 @@ pub(super) struct Placed {
     pub(super) inside: Option<String>,
     /// A Parallel or Map state that is drawn as a box, or could be.
     pub(super) opened: Option<bool>,
+    /// The states that it stands for, if they are folded.
+    pub(super) folded: Vec<String>,
 }
 
 /// An edge's way, as an SVG path.
@@ -86,6 +89,8 @@ struct Item {
     x: f64,
     /// A bend of an edge, not a node.
     bend: bool,
+    /// On the main way.
+    main: bool,
 }
 
 /// An edge as a chain of items from its upper to its lower end.
@@ -130,6 +135,7 @@ fn lay_out(flow: &Flow, marks: bool, inside: Option<&str>, closed: &impl Fn(&str
     }
     let first = if marks { start } else { flow.start };
     let (mut items, chains) = layers(&sizes, edges, first);
+    mark_main(&mut items, &chains, first);
     let mut order = ordered(&items, &chains);
     place(&mut items, &chains, &mut order);
     let layer_tops = heights(&items, &chains, &order);
@@ -177,6 +183,7 @@ fn lay_out(flow: &Flow, marks: bool, inside: Option<&str>, closed: &impl Fn(&str
             height: item.height,
             inside: inside.map(str::to_owned),
             opened: (!node.inside.is_empty()).then_some(inner.is_some()),
+            folded: node.folded.clone(),
         });
         if let Some(inner) = inner {
             let shift = (item.width - inner.width) / 2.0;
@@ -262,6 +269,7 @@ fn layers(sizes: &[(f64, f64)], edges: Vec<Edge>, first: usize) -> (Vec<Item>, V
             layer: rank * 2,
             x: 0.0,
             bend: false,
+            main: false,
         })
         .collect();
     let mut chains = Vec::new();
@@ -293,6 +301,7 @@ fn layers(sizes: &[(f64, f64)], edges: Vec<Edge>, first: usize) -> (Vec<Item>, V
                 layer,
                 x: 0.0,
                 bend: true,
+                main: false,
             });
         }
         chain.push(lower);
@@ -304,6 +313,36 @@ fn layers(sizes: &[(f64, f64)], edges: Vec<Edge>, first: usize) -> (Vec<Item>, V
         });
     }
     (items, chains)
+}
+
+/// Marks the main way: from the first state over what comes next, of several the longest, never over a Catcher's edge
+/// where there is another.
+fn mark_main(items: &mut [Item], chains: &[Chain], first: usize) {
+    let down = |from: usize| {
+        let leads = move |chain: &&Chain| !chain.reversed && chain.items[0] == from;
+        chains.iter().filter(leads)
+    };
+    let end = |chain: &Chain| chain.items[chain.items.len() - 1];
+    // How many states lie below each, from the lowest layer up.
+    let mut nodes: Vec<usize> = (0..items.len()).filter(|index| !items[*index].bend).collect();
+    nodes.sort_by_key(|index| std::cmp::Reverse(items[*index].layer));
+    let mut below = vec![0; items.len()];
+    let rank = |chain: &Chain, below: &[usize]| (chain.edge.kind != EdgeKind::Catch, below[end(chain)]);
+    for node in nodes {
+        let lengths = down(node).map(|chain| below[end(chain)] + 1);
+        below[node] = lengths.max().unwrap_or(0);
+    }
+    let mut at = first;
+    while let Some(item) = items.get_mut(at) {
+        item.main = true;
+        // Of those that are as good the first: `max_by_key` would take the last.
+        let best = down(at).rev().max_by_key(|chain| rank(chain, &below));
+        let Some(chain) = best else { return };
+        for index in &chain.items {
+            items[*index].main = true;
+        }
+        at = end(chain);
+    }
 }
 
 /// The edges that lead back to a state on the way to them, which are drawn upwards.
@@ -409,6 +448,7 @@ fn ordered(items: &[Item], chains: &[Chain]) -> Order {
     let mut seen = vec![false; items.len()];
     let mut roots: Vec<usize> = (0..items.len()).collect();
     roots.sort_by_key(|index| items[*index].layer);
+    let mut right = true;
     for root in roots {
         let mut stack = vec![root];
         while let Some(index) = stack.pop() {
@@ -416,7 +456,7 @@ fn ordered(items: &[Item], chains: &[Chain]) -> Order {
                 continue;
             }
             order[items[index].layer].push(index);
-            stack.extend(neighbours.below[index].iter().rev());
+            stack.extend(around(items, &neighbours.below[index], &mut right).rev());
         }
     }
     let mut best = (crossings(&order, &neighbours, items.len()), order.clone());
@@ -455,6 +495,24 @@ fn ordered(items: &[Item], chains: &[Chain]) -> Order {
     best.1
 }
 
+/// What leads off the main way stands on its sides in turn; `right` says which is next.
+fn around(items: &[Item], below: &[usize], right: &mut bool) -> std::vec::IntoIter<usize> {
+    let Some(main) = below.iter().position(|index| items[*index].main) else {
+        return below.to_vec().into_iter();
+    };
+    let mut sides = (Vec::new(), vec![below[main]]);
+    for (at, index) in below.iter().enumerate() {
+        match *right {
+            _ if at == main => continue,
+            true => sides.1.push(*index),
+            false => sides.0.insert(0, *index),
+        }
+        *right = !*right;
+    }
+    sides.0.append(&mut sides.1);
+    sides.0.into_iter()
+}
+
 fn positions(order: &Order, items: usize) -> Vec<usize> {
     let mut position = vec![0; items];
     for layer in order {
@@ -482,101 +540,6 @@ fn crossings(order: &Order, neighbours: &Neighbours, items: usize) -> usize {
         }
     }
     crossed
-}
-
-/// Places every item as near to its neighbours as its layer allows; bends pull at each other so that edges are straight.
-fn place(items: &mut [Item], chains: &[Chain], order: &mut Order) {
-    let neighbours = Neighbours::of(items, chains);
-    for layer in order.iter() {
-        let mut x = 0.0;
-        for index in layer {
-            x += items[*index].width / 2.0;
-            items[*index].x = x;
-            x += items[*index].width / 2.0 + GAP;
-        }
-    }
-    let layers = order.len();
-    for round in 0..PLACE_ROUNDS {
-        let settling = PLACE_ROUNDS - SETTLING_ROUNDS <= round;
-        let down = round % 2 == 0;
-        let sweep: Vec<usize> = if down {
-            (0..layers).collect()
-        } else {
-            (0..layers).rev().collect()
-        };
-        for layer in sweep {
-            let wanted: Vec<(f64, f64)> = order[layer]
-                .iter()
-                .map(|index| {
-                    let (above, below) = (&neighbours.above[*index], &neighbours.below[*index]);
-                    let near = match (settling, down) {
-                        (true, _) => above.iter().chain(below).collect::<Vec<_>>(),
-                        (false, true) => above.iter().collect(),
-                        (false, false) => below.iter().collect(),
-                    };
-                    pull(items, *index, &near)
-                })
-                .collect();
-            let widths: Vec<f64> = order[layer].iter().map(|index| items[*index].width).collect();
-            for (index, x) in order[layer].iter().zip(settled(&wanted, &widths)) {
-                items[*index].x = x;
-            }
-        }
-    }
-}
-
-/// Where an item's neighbours want it, and how strongly: at their median, so that it stands right below one of them
-/// and not a little beside them all.
-fn pull(items: &[Item], index: usize, near: &[&usize]) -> (f64, f64) {
-    let weight = |other: usize| match (items[index].bend, items[other].bend) {
-        (true, true) => 8.0,
-        (true, false) | (false, true) => 2.0,
-        (false, false) => 1.0,
-    };
-    let mut pulls: Vec<(f64, f64)> = near.iter().map(|other| (items[**other].x, weight(**other))).collect();
-    pulls.sort_by(|left, right| left.0.total_cmp(&right.0));
-    let total: f64 = pulls.iter().map(|(_, weight)| weight).sum();
-    let mut passed = 0.0;
-    for (at, (x, weight)) in pulls.iter().enumerate() {
-        passed += weight;
-        if total < passed * 2.0 {
-            return (*x, total);
-        }
-        // As strong on the one side as on the other: between the two.
-        if (total - passed * 2.0).abs() < f64::EPSILON {
-            return ((x + pulls[at + 1].0) / 2.0, total);
-        }
-    }
-    // Nobody pulls: it stays, but gives way.
-    (items[index].x, 0.01)
-}
-
-/// The places nearest to the wanted ones (least squares) that keep the order and the gaps: what would overlap is
-/// pooled and placed as one.
-fn settled(wanted: &[(f64, f64)], widths: &[f64]) -> Vec<f64> {
-    let mut offsets = Vec::with_capacity(widths.len());
-    let mut offset = 0.0;
-    for (at, width) in widths.iter().enumerate() {
-        if 0 < at {
-            offset += widths[at - 1] / 2.0 + GAP + width / 2.0;
-        }
-        offsets.push(offset);
-    }
-    // Each pool: its mean, its weight and how many it holds.
-    let mut pools: Vec<(f64, f64, usize)> = Vec::new();
-    for ((x, weight), offset) in wanted.iter().zip(&offsets) {
-        let mut pool = (x - offset, *weight, 1);
-        while let Some(last) = pools.last().copied().filter(|last| pool.0 < last.0) {
-            let weight = last.1 + pool.1;
-            pool = ((last.0 * last.1 + pool.0 * pool.1) / weight, weight, last.2 + pool.2);
-            pools.pop();
-        }
-        pools.push(pool);
-    }
-    let means = pools
-        .iter()
-        .flat_map(|(mean, _, count)| std::iter::repeat_n(*mean, *count));
-    means.zip(offsets).map(|(mean, offset)| mean + offset).collect()
 }
 
 /// Top and height of each layer.
@@ -613,7 +576,7 @@ fn drawn(
     name: &impl Fn(usize) -> Option<String>,
 ) -> Drawn {
     let last = chain.items.len() - 1;
-    // Through each layer an edge runs straight down, so that it passes beside the nodes there.
+    // Through each layer with something in it an edge runs straight down, so that it passes beside what is there.
     let mut points: Vec<(f64, f64)> = Vec::new();
     for (at, index) in chain.items.iter().enumerate() {
         let item = &items[*index];
@@ -622,7 +585,7 @@ fn drawn(
             points.push((item.x, top_of(item) + item.height));
         } else if at == last {
             points.push((item.x, top_of(item)));
-        } else {
+        } else if EMPTY_LAYER < height {
             points.push((item.x, top));
             points.push((item.x, top + height));
         }

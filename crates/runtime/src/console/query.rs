@@ -30,6 +30,12 @@ impl Query {
         values.map(str::trim).filter(|value| !value.is_empty())
     }
 
+    /// Names of states between commas. A comma in one of them stands there as `%2C`, a percent sign as `%25`.
+    pub(super) fn names(&self, name: &str) -> Vec<String> {
+        let parts = self.get(name).unwrap_or_default().split(',');
+        parts.filter(|part| !part.is_empty()).filter_map(decoded).collect()
+    }
+
     pub(super) fn number(&self, name: &str) -> Result<Option<u64>, Failure> {
         let Some(value) = self.get(name) else { return Ok(None) };
         let number = value

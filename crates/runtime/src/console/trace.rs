@@ -307,12 +307,16 @@ impl Trace {
             }
             EventKind::ParallelStateStarted { branches, .. } => {
                 visit.begin(run, time);
+                self.abandon_below(index);
+                let visit = &mut self.visits[index];
                 let frames = (first_frame..).take(branches.len());
                 visit.branches = frames.map(Branch::new).collect();
                 self.open_flows(index, event.frame);
             }
             EventKind::MapStateStarted { items, .. } => {
                 visit.begin(run, time);
+                self.abandon_below(index);
+                let visit = &mut self.visits[index];
                 visit.branches.clear();
                 visit.items = items.value().as_array().map_or(0, Vec::len);
             }
@@ -466,8 +470,26 @@ impl Trace {
         }
     }
 
+    /// What lies below a container that is begun with new branches was not begun anew after all.
+    fn abandon_below(&mut self, container: VisitIndex) {
+        let branches = self.visits[container].branches.iter();
+        let below: Vec<VisitIndex> = branches.filter_map(|branch| self.current(branch.frame)).collect();
+        for index in below {
+            let visit = &mut self.visits[index];
+            if visit.is_open() {
+                visit.attempts.pop_if(|attempt| attempt.to.is_none());
+                visit.outcome = visit
+                    .attempts
+                    .last()
+                    .map_or(Outcome::Aborted, |attempt| attempt.outcome);
+                visit.until = None;
+            }
+            self.abandon_below(index);
+        }
+    }
+
     /// Whether a visit lies in a Parallel or Map state that has ended, or has begun anew without it.
-    fn is_dropped(&self, index: VisitIndex) -> bool {
+    pub(super) fn is_dropped(&self, index: VisitIndex) -> bool {
         let mut frame = self.visits[index].frame;
         while let Some((container, number)) = self.flows.get(&frame).and_then(|flow| flow.parent) {
             let container = &self.visits[container];
@@ -485,6 +507,10 @@ impl Trace {
 }
 
 impl Visit {
+    pub(super) fn is_open(&self) -> bool {
+        self.exited.is_none() && matches!(self.outcome, Outcome::Running | Outcome::Retrying)
+    }
+
     pub(super) fn frame(&self) -> FrameId {
         self.frame
     }
@@ -610,3 +636,6 @@ fn failed(kind: &EventKind) -> bool {
             | EventKind::EvaluationFailed { .. }
     )
 }
+
+#[cfg(test)]
+mod tests;

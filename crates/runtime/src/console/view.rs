@@ -9,8 +9,11 @@ use serde_json::{Value, json};
 
 use super::trace::{Outcome, Trace, Visit, VisitIndex};
 
-/// Bars of one line: a state that was begun more often shows its last ones, and says how many there are.
-const MAX_BARS: usize = 200;
+/// Bars of all lines, and of one: a state that was begun more often shows its last ones, and says how many there are.
+const MAX_BARS: usize = 4_000;
+const MAX_BARS_OF_LINE: usize = 200;
+/// However many lines there are, one has its last attempts with the waits between them.
+const MIN_BARS_OF_LINE: usize = 5;
 
 /// Items of a Map that failed and are named, to go from one to the next.
 const MAX_NAMED_ITEMS: usize = 100;
@@ -88,27 +91,43 @@ impl<'a> Shown<'a> {
 
     /// The innermost state that made the execution fail.
     pub(super) fn failed(&self) -> Option<&'a Visit> {
-        let bad =
-            |visit: &&Visit| visit.exited.is_none() && matches!(visit.outcome, Outcome::Failed | Outcome::TimedOut);
-        let visits = self
-            .visits
-            .iter()
-            .map(|(index, depth)| (&self.trace.visits[*index], *depth));
-        let failed = visits.filter(|(visit, _)| bad(visit));
+        let bad = |visit: &Visit| matches!(visit.outcome, Outcome::Failed | Outcome::TimedOut);
+        let failed = self.unfinished().filter(|(visit, _)| bad(visit));
         failed.max_by_key(|(_, depth)| *depth).map(|(visit, _)| visit)
+    }
+
+    /// The state that is looked at first: the one that failed, else where it is, else the last.
+    pub(super) fn opening(&self) -> Option<&'a Visit> {
+        let visits = || {
+            self.visits
+                .iter()
+                .map(|(index, depth)| (&self.trace.visits[*index], *depth))
+        };
+        let open = || visits().filter(|(visit, _)| visit.is_open());
+        let deepest = || open().max_by_key(|(_, depth)| *depth).map(|(visit, _)| visit);
+        let last = || self.trace.current(0).map(|index| &self.trace.visits[index]);
+        self.failed().or_else(deepest).or_else(last)
     }
 
     /// What a redrive would run again: the innermost states that did not come to their end.
     pub(super) fn again(&self) -> Vec<Arc<str>> {
         let mut again: Vec<Arc<str>> = Vec::new();
-        for (index, _) in &self.visits {
-            let visit = &self.trace.visits[*index];
+        for (visit, _) in self.unfinished() {
             let looked_into = visit.branches.iter().any(|branch| branch.outcome != Outcome::Succeeded);
-            if visit.exited.is_none() && !looked_into && !again.contains(&visit.state) {
+            if !looked_into && !again.contains(&visit.state) {
                 again.push(visit.state.clone());
             }
         }
         again
+    }
+
+    /// The visits that came to no end, with their depths. What lies in a Parallel or Map state whose error was caught is
+    /// over, however it stood.
+    fn unfinished(&self) -> impl Iterator<Item = (&'a Visit, usize)> + '_ {
+        let visits = self.visits.iter();
+        let open =
+            visits.filter(|(index, _)| self.trace.visits[*index].exited.is_none() && !self.trace.is_dropped(*index));
+        open.map(|(index, depth)| (&self.trace.visits[*index], *depth))
     }
 
     /// How many states came to their end.
@@ -137,10 +156,12 @@ impl<'a> Shown<'a> {
 
     /// Every state that was reached, with its bars.
     pub(super) fn states(&self) -> Vec<Value> {
-        self.lanes().iter().map(|lane| self.lane(lane)).collect()
+        let lanes = self.lanes();
+        let most = (MAX_BARS / lanes.len().max(1)).clamp(MIN_BARS_OF_LINE, MAX_BARS_OF_LINE);
+        lanes.iter().map(|lane| self.lane(lane, most)).collect()
     }
 
-    fn lane(&self, lane: &Lane) -> Value {
+    fn lane(&self, lane: &Lane, most: usize) -> Value {
         let visits = lane.visits.iter().map(|index| &self.trace.visits[*index]);
         let last = &self.trace.visits[lane.visits[lane.visits.len() - 1]];
         let mut bars = Vec::new();
@@ -150,7 +171,7 @@ impl<'a> Shown<'a> {
             tries += visit.attempts.len();
             milliseconds += self.bars(visit, &mut bars);
         }
-        let more = bars.len().saturating_sub(MAX_BARS);
+        let more = bars.len().saturating_sub(most);
         let bars: Vec<Value> = bars.split_off(more);
         let attempt = last.attempts.last();
         let callback = attempt.filter(|attempt| {
@@ -164,7 +185,7 @@ impl<'a> Shown<'a> {
             "visits": lane.visits.len(),
             "tries": tries,
             "ms": milliseconds,
-            "open": last.exited.is_none() && matches!(last.outcome, Outcome::Running | Outcome::Retrying),
+            "open": last.is_open(),
             "until": last.until.filter(|_| last.exited.is_none()).map(ms),
             "callback_since": callback.map(|attempt| ms(attempt.from)),
             "error": attempt.and_then(|attempt| attempt.error.as_deref()),
