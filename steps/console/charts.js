@@ -1,7 +1,7 @@
 // @ts-check
 // Charts of tickets: inline SVG whose bars can be walked with the arrow keys, each with a table and CSV behind it.
 
-import { Fragment, html, say, useLayoutEffect, useRef, useState } from 'console/lib';
+import { Failure, Fragment, Skeleton, html, say, useLayoutEffect, useRef, useState } from 'console/lib';
 
 if (!document.querySelector('link[href$="views/views.css"]')) {
   const link = document.createElement('link');
@@ -51,6 +51,9 @@ export function steps(/** @type {number} */ most) {
   return Array.from({ length: Math.ceil(top / step) + 1 }, (_, index) => index * step);
 }
 
+/** Narrower than on any screen, a chart scrolls. */
+export const NARROWEST = 260;
+
 const HEIGHT = 180;
 const LEFT = 34;
 const BOTTOM = 24;
@@ -67,10 +70,17 @@ export function Bars({ bars, ticks, axis, label, plain = false, grouped = false,
   const most = Math.max(0, ...bars.map((bar) => (grouped ? Math.max(0, ...bar.parts.map((part) => part.count)) : total(bar))));
   const rows = steps(most);
   const top = rows[rows.length - 1];
-  const inner = Math.max(0, Math.max(width, 560) - LEFT - 8);
+  const inner = Math.max(0, Math.max(width, NARROWEST) - LEFT - 8);
   const each = bars.length ? inner / bars.length : inner;
   const y = (count) => TOP + HEIGHT - (count / top) * HEIGHT;
   const gap = Math.min(4, each * 0.2);
+  // Where words have no room beside each other every other stands, or fewer.
+  const longest = Math.max(0, ...bars.map((_, index) => ticks(index)?.length ?? 0)) * 5.9 + 4;
+  const apart = Math.max(1, bars.findIndex((_, index) => index > 0 && ticks(index)));
+  const thin = apart * Math.max(1, Math.ceil(longest / (each * apart || 1)));
+  // The first mark's words stand before it where the others' lines would cross them, the last one's where the chart ends.
+  const wide = 96;
+  const before = (index) => marks[index].at * each > wide && (marks[index].at * each + wide > inner || (index === 0 && marks.length > 1 && (marks[1].at - marks[0].at) * each < wide));
   const arrows = (event) => {
     const by = { ArrowRight: 1, ArrowLeft: -1, Home: -bars.length, End: bars.length }[event.key];
     if (!by) return;
@@ -99,13 +109,16 @@ export function Bars({ bars, ticks, axis, label, plain = false, grouped = false,
         })}
       </g>`;
     })}
-    ${bars.map((bar, index) => { const tick = ticks(index); return tick && html`<text key=${bar.key} x=${LEFT + index * each + (grouped || plain ? each / 2 : 0)} y=${TOP + HEIGHT + 17} text-anchor=${grouped || plain ? 'middle' : 'start'}>${tick}</text>`; })}
-    ${marks.map(({ at, text }, index) => html`<g key=${text}><line class="line" x1=${LEFT + at * each} x2=${LEFT + at * each} y1=${TOP} y2=${TOP + HEIGHT}/><text class="over" x=${LEFT + at * each + 5} y=${TOP + 10 + index * 14}>${text}</text></g>`)}
+    ${bars.map((bar, index) => { const tick = index % thin ? null : ticks(index); return tick && html`<text key=${bar.key} x=${LEFT + index * each + (grouped || plain ? each / 2 : 0)} y=${TOP + HEIGHT + 17} text-anchor=${grouped || plain ? 'middle' : 'start'}>${tick}</text>`; })}
+    ${marks.map(({ at, text }, index) => html`<g key=${text}><line class="line" x1=${LEFT + at * each} x2=${LEFT + at * each} y1=${TOP} y2=${TOP + HEIGHT}/><text class="over" x=${LEFT + at * each + (before(index) ? -5 : 5)} y=${TOP + 10 + index * 14} text-anchor=${before(index) ? 'end' : 'start'}>${text}</text></g>`)}
   </svg>`}</div><p class="chart-foot none">${axis}</p>`;
 }
 
-/** A chart's card: its title, its controls, and the table and CSV behind it. */
-export function Chart({ title, controls = null, sentence, table, name, children, legend = null }) {
+/**
+ * A chart's card: its title, its controls, and the table and CSV behind it; or what it is waiting for, or failed with.
+ * What it showed before stays.
+ */
+export function Chart({ title, controls = null, sentence = null, table = null, name = '', children = null, legend = null, answer = null }) {
   const [asTable, set] = useState(false);
   const csv = () => {
     const cell = (value) => (/[",\n]/.test(String(value)) ? `"${String(value).replace(/"/g, '""')}"` : String(value));
@@ -118,14 +131,16 @@ export function Chart({ title, controls = null, sentence, table, name, children,
   };
   return html`<section class="card" aria-label=${title}>
     <div class="card-head"><h2>${title}</h2>${controls}</div>
+    ${answer?.error && html`<${Failure} what="The numbers could not be loaded" error=${answer.error} retry=${answer.reload}/>`}
+    ${!table && !answer?.error && html`<${Skeleton} rows=${6}/>`}
     ${sentence && html`<p class="sentence">${sentence}</p>`}
     ${table && (asTable
       ? html`<div class="scroll" tabindex="0"><table><thead><tr>${table.head.map((cell, at) => html`<th key=${at} class=${at ? 'num' : ''}>${cell}</th>`)}</tr></thead>
           <tbody>${table.rows.map((row, at) => html`<tr key=${at}>${row.map((cell, at) => html`<td key=${at} class=${at ? 'num' : ''}>${cell}</td>`)}</tr>`)}</tbody></table></div>`
       : children)}
-    <div class="chart-foot">${!asTable && legend}<span class="space"/>${table && html`<${Fragment}>
+    ${table && html`<div class="chart-foot">${!asTable && legend}<span class="space"/>
       <button type="button" class="small" aria-pressed=${String(asTable)} onClick=${() => set(!asTable)}>${asTable ? 'Show as chart' : 'Show as table'}</button>
-      <button type="button" class="small" onClick=${csv}>CSV</button><//>`}</div>
+      <button type="button" class="small" onClick=${csv}>CSV</button></div>`}
   </section>`;
 }
 

@@ -2,11 +2,11 @@
 // Numbers about tickets: how many per minute, is that unusual, and are we within target?
 
 import {
-  Choice, Failure, Icon, Skeleton, Time, address, day, duration, go, here, html, minute, now, number, plural, route, useAnswer,
-  useEffect, useKeys, useReady,
+  Choice, Failure, Icon, Time, address, day, duration, go, here, html, minute, now, number, plural, route, useAnswer,
+  useEffect, useKeys, useReady, useServerTime,
 } from 'console/lib';
 import { useChanges } from 'console/live';
-import { Bars, Chart, Legend, Priority, bySeverity, colour, useWidth } from './charts.js';
+import { Bars, Chart, Legend, NARROWEST, Priority, bySeverity, colour, useWidth } from './charts.js';
 import { age, ticketLink } from './tickets.js';
 
 const HOUR = 3_600_000;
@@ -30,6 +30,7 @@ export default function Metrics() {
   useChanges(() => all.forEach((answer) => answer.reload()));
   useEffect(() => { document.title = 'Metrics · Ticketflow'; }, []);
   useReady(all.every((answer) => (answer.data && answer.fresh) || answer.error));
+  useServerTime(aging.data?.as_of);
   const set = (change) => go(here(change), { replace: true });
   const move = (by) => set({ hour: iso(hour + by * HOUR) });
   useKeys([['[', 'Hour before', () => move(-1)], [']', 'Next hour', () => hour + HOUR <= now() && move(1)]]);
@@ -48,21 +49,33 @@ export default function Metrics() {
 function Figures({ durations, aging }) {
   const lead = durations.data?.lead;
   const enough = lead && lead.count >= ENOUGH;
+  const kept = durations.data?.kept;
+  const target = kept?.target_ms ?? null;
   if (durations.error) return html`<section class="card"><${Failure} what="The lead times could not be loaded" error=${durations.error} retry=${durations.reload}/></section>`;
   return html`<section class="card" aria-label="Key figures"><dl class="figures">
     ${['p50', 'p85', 'p95'].map((name) => html`<div key=${name} class="figure"><dt>${name} lead time</dt>
-      ${!lead ? html`<dd class="value">…</dd>` : enough ? html`<dd class="value">${duration(lead[`${name}_ms`])}</dd>` : html`<dd class="value few">n = ${lead.count}, too few</dd>`}
-      <dd>created → closed, last 30 days</dd></div>`)}
+      ${!lead ? html`<dd class="value">…</dd>` : enough ? html`<dd class="value">${duration(lead[`${name}_ms`])}${target !== null && lead[`${name}_ms`] > target && html` <span class="over"><${Icon} status="caught" size=${13}/>over</span>`}</dd>` : html`<dd class="value few">n = ${lead.count}, too few</dd>`}
+      <dd>${target !== null ? `target ${duration(target)}` : name === 'p50' ? 'created → closed' : ''}</dd></div>`)}
+    ${kept?.rules.length > 0 && html`<div class="figure"><dt>Over target</dt><dd class="value">${kept.over > 0 && html`<${Icon} status="caught"/> `}${number(kept.over)} of ${number(kept.tickets)}</dd><dd>${target === null ? rules(kept.rules) : 'of those that have one'}</dd></div>`}
     <div class="figure"><dt>Closed</dt><dd class="value">${lead ? number(durations.data.tickets) : '…'}</dd><dd>in the last 30 days</dd></div>
     <div class="figure"><dt>Open now</dt><dd class="value">${aging.data ? html`<a href=${address(['tickets'])}>${number(aging.data.open)}</a>` : aging.error ? '–' : '…'}</dd>
       <dd>${aging.data && aging.data.closed.lead.count >= ENOUGH ? html`<span class=${aging.data.older_than.p85 ? 'over' : ''}>${aging.data.older_than.p85 > 0 && html`<${Icon} status="caught" size=${13}/>`}${number(aging.data.older_than.p85)} older than p85</span>` : aging.data ? 'too few closed to compare' : ''}</dd></div>
   </dl></section>`;
 }
 
+/** The targets of several rules of the policy, each with whom it is for. */
+function rules(/** @type {any[]} */ rules) {
+  const one = ({ project, priority, target_ms, time }) => {
+    const whose = [project, priority].filter(Boolean).join(' ') || 'All';
+    return `${whose} ${duration(target_ms)}${time === 'business' ? ' of working hours' : ''}`;
+  };
+  return rules.slice(0, 4).map(one).join(' · ') + (rules.length > 4 ? ` and ${rules.length - 4} more` : '');
+}
+
 // ---------------------------------------------------------------- tickets per minute
 
 function PerMinute({ answer, hour, by, chart, set, move }) {
-  const { data, error } = answer;
+  const { data } = answer;
   const names = data ? bySeverity(Object.keys(data.totals)) : [];
   const later = hour + HOUR <= now();
   const controls = html`<div class="stepper">
@@ -73,9 +86,7 @@ function PerMinute({ answer, hour, by, chart, set, move }) {
     <${Choice} label="Kind of chart" value=${chart} options=${[['bars', 'Bars'], ['hist', 'Histogram']]} onChange=${(chart) => set({ chart: chart === 'bars' ? '' : chart })}/>
   </div>`;
   const title = `Tickets ${by} per minute`;
-  if (!data) {
-    return html`<${Chart} title=${title} controls=${controls}/>${error ? html`<section class="card"><${Failure} what="The tickets per minute could not be loaded" error=${error} retry=${answer.reload}/></section>` : html`<section class="card"><${Skeleton} rows=${5}/></section>`}`;
-  }
+  if (!data) return html`<${Chart} title=${title} controls=${controls} answer=${answer}/>`;
   const counted = data.minutes.filter((one) => !one.provisional);
   const busiest = data.minutes.reduce((best, one) => (one.count > best.count ? one : best), data.minutes[0]);
   const sentence = html`<strong>${number(data.total)}</strong> tickets${names.length > 1 ? html`, <strong>${number(data.totals[names[0]])}</strong> of them ${names[0]}` : ''}. ${busiest.count > 0 ? html`Busiest minute <strong>${minute(Date.parse(busiest.minute))}</strong> with <strong>${number(busiest.count)}</strong>.` : 'Every minute of the hour is empty.'} ${data.others > 0 ? `${number(data.others)} of other priorities are not counted.` : ''}`;
@@ -88,7 +99,7 @@ function PerMinute({ answer, hour, by, chart, set, move }) {
     });
     const table = { head: ['Tickets in a minute', ...names.map((name) => `Minutes, ${name}`)], rows: bars.map((bar) => [bar.key, ...bar.parts.map((part) => part.count)]) };
     const thin = Math.ceil(bars.length / 24);
-    return html`<${Chart} title=${title} controls=${controls} sentence=${sentence} table=${table} name=${`tickets-per-minute-histogram-${iso(hour)}`} legend=${legend}>
+    return html`<${Chart} title=${title} controls=${controls} answer=${answer} sentence=${sentence} table=${table} name=${`tickets-per-minute-histogram-${iso(hour)}`} legend=${legend}>
       <${Bars} bars=${bars} grouped=${true} label="Histogram of tickets per minute" axis=${`x: tickets in one minute · y: number of minutes, of ${counted.length} that are over`} ticks=${(index) => (index % thin ? null : bars[index].key)}/><//>`;
   }
   const bars = data.minutes.map((one) => {
@@ -98,7 +109,7 @@ function PerMinute({ answer, hour, by, chart, set, move }) {
     return { key: one.minute, parts, open: one.provisional, pending: one.provisional && !one.count, label: `${at}: ${plural(one.count, 'ticket')}${one.count ? ` (${counts})` : ''}${one.provisional ? ', not over yet' : ''}` };
   });
   const table = { head: ['Minute', ...names, 'All'], rows: data.minutes.map((one) => [one.minute, ...names.map((name) => one.counts[name]), one.count]) };
-  return html`<${Chart} title=${title} controls=${controls} sentence=${sentence} table=${table} name=${`tickets-per-minute-${iso(hour)}`} legend=${legend}>
+  return html`<${Chart} title=${title} controls=${controls} answer=${answer} sentence=${sentence} table=${table} name=${`tickets-per-minute-${iso(hour)}`} legend=${legend}>
     <${Bars} bars=${bars} label="Tickets per minute" axis="minute, local time; outlined: not over yet" ticks=${(index) => (index % 10 ? null : minute(Date.parse(data.minutes[index].minute)))}/><//>`;
 }
 
@@ -112,7 +123,7 @@ function local(/** @type {number} */ at) {
 
 function Lead({ durations, closed }) {
   const { data } = durations;
-  if (!data) return durations.error ? null : html`<section class="card"><${Skeleton} rows=${5}/></section>`;
+  if (!data) return html`<${Chart} title="Lead time" answer=${durations}/>`;
   const { lead } = data;
   const label = (bucket) => (bucket.to_ms === null ? `≥ ${short(bucket.from_ms)}` : `< ${short(bucket.to_ms)}`);
   const bars = lead.histogram.map((bucket) => ({
@@ -130,9 +141,13 @@ function Lead({ durations, closed }) {
   const table = { head: ['From', 'To', 'Tickets'], rows: lead.histogram.map((bucket) => [duration(bucket.from_ms), bucket.to_ms === null ? '' : duration(bucket.to_ms), bucket.count]) };
   const items = (closed.data?.items ?? []).filter((ticket) => ticket.duration_ms !== null && ticket.closed_at);
   const sentence = lead.count ? html`<strong>${number(lead.count)}</strong> tickets closed in the last 30 days took between <strong>${duration(lead.min_ms)}</strong> and <strong>${duration(lead.max_ms)}</strong>.` : 'No ticket was closed in the last 30 days.';
-  return html`<${Chart} title="Lead time" sentence=${sentence} table=${table} name="lead-time">
-    <div class="pair"><div><${Bars} bars=${bars} plain=${true} marks=${marks} label="Histogram of lead times" axis="x: lead time · y: tickets" ticks=${(index) => label(lead.histogram[index])}/></div>
-    <div>${closed.error ? html`<${Failure} what="The closed tickets could not be loaded" error=${closed.error} retry=${closed.reload}/>` : html`<${Dots} items=${items} more=${Boolean(closed.data?.next)}/>`}</div></div><//>`;
+  const dots = { head: ['Ticket', 'Priority', 'Closed', 'Lead time', 'Milliseconds'], rows: items.map((ticket) => [ticket.key ?? ticket.id, ticket.priority ?? '', ticket.closed_at, duration(ticket.duration_ms), ticket.duration_ms]) };
+  const drawn = closed.data?.next ? `The ${number(items.length)} that closed last, each a dot.` : `Each of ${number(items.length)} a dot.`;
+  return html`<div class="pair">
+    <${Chart} title="Lead time" answer=${durations} sentence=${sentence} table=${table} name="lead-time">
+      <${Bars} bars=${bars} plain=${true} marks=${marks} label="Histogram of lead times" axis="x: lead time · y: tickets" ticks=${(index) => label(lead.histogram[index])}/><//>
+    <${Chart} title="Lead time of each ticket" answer=${closed} sentence=${closed.data && drawn} table=${closed.data && dots} name="lead-time-of-each"><${Dots} items=${items}/><//>
+  </div>`;
 }
 
 /** A length of time in one unit, for an axis. */
@@ -144,7 +159,7 @@ function short(/** @type {number} */ ms) {
 
 const DECADES = [60_000, 10 * 60_000, HOUR, 6 * HOUR, 24 * HOUR, 7 * 24 * HOUR, 28 * 24 * HOUR, 182 * 24 * HOUR];
 
-function Dots({ items, more }) {
+function Dots({ items }) {
   const [frame, width] = useWidth();
   const [height, left, top] = [180, 52, 8];
   const from = Math.min(...items.map((ticket) => Date.parse(ticket.closed_at)), now() - 24 * HOUR);
@@ -152,7 +167,7 @@ function Dots({ items, more }) {
   const ms = items.map((ticket) => Math.max(1000, ticket.duration_ms));
   const low = Math.min(HOUR, ...ms) / 1.3;
   const high = Math.max(24 * HOUR, ...ms) * 1.3;
-  const inner = Math.max(0, Math.max(width, 560) - left - 12);
+  const inner = Math.max(0, Math.max(width, NARROWEST) - left - 12);
   const x = (at) => left + ((at - from) / (to - from)) * inner;
   const y = (ms) => top + height - ((Math.log(ms) - Math.log(low)) / (Math.log(high) - Math.log(low))) * height;
   return html`<div class="chart-scroll" ref=${frame}>${width > 0 && html`<svg class="chart" role="group" aria-label="Lead time of each closed ticket by when it was closed" height=${top + height + 24} viewBox=${`0 0 ${inner + left + 12} ${top + height + 24}`} preserveAspectRatio="none">
@@ -160,24 +175,24 @@ function Dots({ items, more }) {
     <line class="ground" x1=${left} x2=${left + inner} y1=${top + height} y2=${top + height}/>
     <text x=${left} y=${top + height + 17}>${day(from)}</text><text x=${left + inner} y=${top + height + 17} text-anchor="end">now</text>
     ${items.map((ticket) => html`<a key=${ticket.id} href=${ticketLink(ticket)} aria-label=${`${ticket.key ?? ticket.id}, ${duration(ticket.duration_ms)}`}><title>${ticket.key ?? ticket.id}: ${duration(ticket.duration_ms)}</title><circle cx=${x(Date.parse(ticket.closed_at))} cy=${y(Math.max(1000, ticket.duration_ms))} r="5"/></a>`)}
-  </svg>`}</div><p class="chart-foot none">x: closed at · y: lead time, logarithmic${more ? ' · the newest 200' : ''}</p>`;
+  </svg>`}</div><p class="chart-foot none">x: closed at · y: lead time, logarithmic</p>`;
 }
 
 // ---------------------------------------------------------------- ageing
 
 function Aging({ answer }) {
-  const { data, error } = answer;
-  if (error) return html`<section class="card"><${Failure} what="The open tickets could not be loaded" error=${error} retry=${answer.reload}/></section>`;
-  if (!data) return html`<section class="card"><${Skeleton} rows=${5}/></section>`;
+  const { data } = answer;
+  const title = 'Ageing of open tickets';
+  if (!data) return html`<${Chart} title=${title} answer=${answer}/>`;
   const items = data.items.filter((ticket) => ticket.created_at);
   const names = bySeverity([...new Set(items.map((ticket) => ticket.priority ?? 'No priority'))]);
   const { lead } = data.closed;
   const enough = lead.count >= ENOUGH;
   const table = { head: ['Ticket', 'Priority', 'Status', 'Age'], rows: items.map((ticket) => [ticket.key ?? ticket.id, ticket.priority ?? '', ticket.status ?? '', duration(age(ticket))]) };
   const sentence = data.open
-    ? html`<strong>${number(data.open)}</strong> open${enough ? html`: <strong>${number(data.older_than.p50)}</strong> older than half of the closed ones ever became, <strong>${number(data.older_than.p95)}</strong> older than 95 %.` : '.'}${data.open > items.length ? ` The ${number(items.length)} oldest are drawn.` : ''}`
+    ? html`<strong>${number(data.open)}</strong> open${enough ? html`: <strong>${number(data.older_than.p50)}</strong> older than half of the closed ones ever became, <strong>${number(data.older_than.p95)}</strong> older than 95 %.` : '.'}${data.open > items.length ? ` The ${number(items.length)} oldest are drawn.` : ''}${data.kept?.over > 0 ? html` <${Icon} status="caught"/> <strong>${number(data.kept.over)}</strong> past their target.` : ''}`
     : 'No ticket is open.';
-  return html`<${Chart} title="Ageing of open tickets" sentence=${sentence} table=${table} name="ageing">
+  return html`<${Chart} title=${title} answer=${answer} sentence=${sentence} table=${table} name="ageing">
     ${items.length > 0 && html`<${Ages} items=${items} names=${names} lead=${enough ? lead : null}/>`}
     ${items.length > 0 && html`<div class="scroll" tabindex="-1"><table><thead><tr><th>The oldest</th><th>Summary</th><th>Priority</th><th>Status</th><th class="num">Age</th><th>Created</th></tr></thead>
       <tbody>${items.slice(0, 10).map((ticket) => html`<tr key=${ticket.id}><td><a href=${ticketLink(ticket)}>${ticket.key ?? ticket.id}</a></td><td class="summary">${ticket.summary ?? ''}</td><td><${Priority} name=${ticket.priority}/></td><td>${ticket.status ?? '–'}</td><td class="num">${duration(age(ticket))}</td><td><${Time} at=${Date.parse(ticket.created_at)}/></td></tr>`)}</tbody></table></div>`}<//>`;
@@ -187,15 +202,17 @@ function Aging({ answer }) {
 function Ages({ items, names, lead }) {
   const [frame, width] = useWidth();
   const oldest = Math.max(HOUR, ...items.map(age), lead ? lead.p95_ms * 1.1 : 0);
-  const [left, row] = [110, 34];
-  const inner = Math.max(0, Math.max(width, 560) - left - 16);
+  const [left, row] = [width < 500 ? 76 : 110, 34];
+  const inner = Math.max(0, Math.max(width, NARROWEST) - left - 16);
   const x = (ms) => left + (Math.max(0, ms) / oldest) * inner;
   const height = Math.max(1, names.length) * row;
   const bands = lead ? [['p50', lead.p50_ms], ['p85', lead.p85_ms], ['p95', lead.p95_ms]] : [];
+  // The words of p50 and p85 stand before their lines, unless those are too near to the one before.
+  const shows = (index) => index === 2 || x(bands[index][1]) - (index ? x(bands[index - 1][1]) : left - 24) > 26;
   return html`<div class="chart-scroll" ref=${frame}>${width > 0 && html`<svg class="chart" role="group" aria-label="Age of each open ticket by priority" height=${height + 44} viewBox=${`0 0 ${inner + left + 16} ${height + 44}`} preserveAspectRatio="none">
-      ${bands.map(([name, ms], index) => html`<g key=${name}><rect class="band" fill-opacity=${0.03 + index * 0.03} x=${x(ms)} y="16" width=${Math.max(0, left + inner - x(ms))} height=${height}/><line class="line" x1=${x(ms)} x2=${x(ms)} y1="12" y2=${16 + height}/><text x=${x(ms) + (index === 2 ? 3 : -3)} y="11" text-anchor=${index === 2 ? 'start' : 'end'}>${name}</text></g>`)}
+      ${bands.map(([name, ms], index) => html`<g key=${name}><rect class="band" fill-opacity=${0.03 + index * 0.03} x=${x(ms)} y="16" width=${Math.max(0, left + inner - x(ms))} height=${height}/><line class="line" x1=${x(ms)} x2=${x(ms)} y1="12" y2=${16 + height}/>${shows(index) && html`<text x=${x(ms) + (index === 2 ? 3 : -3)} y="11" text-anchor=${index === 2 ? 'start' : 'end'}>${name}</text>`}</g>`)}
       ${names.map((name, index) => html`<g key=${name}><line class="grid" x1=${left} x2=${left + inner} y1=${16 + index * row + row / 2} y2=${16 + index * row + row / 2}/><text x="0" y=${20 + index * row + row / 2}>${name}</text></g>`)}
       ${items.map((ticket) => html`<a key=${ticket.id} class=${colour(ticket.priority)} href=${ticketLink(ticket)} aria-label=${`${ticket.key ?? ticket.id}, ${duration(age(ticket))} old`}><title>${ticket.key ?? ticket.id}: ${duration(age(ticket))}</title><circle cx=${x(age(ticket))} cy=${16 + names.indexOf(ticket.priority ?? 'No priority') * row + row / 2} r="5"/></a>`)}
-      ${[0, 0.25, 0.5, 0.75, 1].map((share) => html`<text key=${share} x=${left + share * inner} y=${height + 34} text-anchor=${share === 1 ? 'end' : share ? 'middle' : 'start'}>${share ? duration(share * oldest) : '0'}</text>`)}
+      ${(inner < 420 ? [0, 0.5, 1] : [0, 0.25, 0.5, 0.75, 1]).map((share) => html`<text key=${share} x=${left + share * inner} y=${height + 34} text-anchor=${share === 1 ? 'end' : share ? 'middle' : 'start'}>${share ? duration(share * oldest) : '0'}</text>`)}
     </svg>`}</div>`;
 }

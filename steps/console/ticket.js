@@ -2,8 +2,8 @@
 // One ticket: where did its time go, and what is that known from?
 
 import {
-  Failure, Icon, Skeleton, Status, Time, address, dayTime, duration, html, now, number, plural, route, tick,
-  useAnswer, useEffect, useReady,
+  Failure, Icon, Skeleton, Status, Time, address, dayTime, duration, html, now, number, plural, route, tick, useAnswer,
+  useEffect, useReady, whereabouts, useServerTime,
 } from 'console/lib';
 import { useChanges } from 'console/live';
 import { Priority, useWidth } from './charts.js';
@@ -49,6 +49,7 @@ export default function TicketView({ about }) {
   const history = useAnswer(answer.data ? `${path}/history` : null);
   const executions = useAnswer(answer.data ? `${path}/executions?limit=20` : null);
   const ticket = answer.data;
+  useServerTime(ticket?.as_of);
   const compared = useAnswer(ticket ? `../metrics/durations?${new URLSearchParams(ticket.priority ? { priority: ticket.priority } : {})}` : null);
   useChanges(() => { answer.reload(); history.reload(); executions.reload(); });
   useEffect(() => { document.title = `${key} · Ticketflow`; }, [key]);
@@ -73,11 +74,11 @@ export default function TicketView({ about }) {
         ${ticket.reopen_count > 0 && html`<div><dt>Reopened</dt><dd>${plural(ticket.reopen_count, 'time')}</dd></div>`}
       </dl></div></div>
     ${flags.length > 0 && html`<ul class="flags" aria-label="What to know about its numbers">${flags.map((flag) => html`<li key=${flag}><${Icon} status="caught" size=${14}/>${FLAGS[flag] ?? flag}</li>`)}</ul>`}
-    ${ticket.sla?.length > 0 && html`<${Targets} targets=${ticket.sla}/>`}
     <section class="card" aria-labelledby="way-title"><div class="card-head"><h2 id="way-title">Where its time went</h2></div>
       ${history.error && html`<${Failure} what="Its history could not be loaded" error=${history.error} retry=${history.reload}/>`}
       ${history.data ? html`<${Way} ticket=${ticket} stays=${history.data.history} lead=${compared.data?.lead}/>` : !history.error && html`<${Skeleton} rows=${2}/>`}
     </section>
+    ${ticket.sla?.length > 0 && html`<${Targets} targets=${ticket.sla}/>`}
     ${history.data && html`<section class="card flush" aria-labelledby="evidence-title"><div class="card-head pad"><h2 id="evidence-title">Transitions</h2>${history.data.gaps > 0 && html`<span class="none">at least ${plural(history.data.gaps, 'change')} no delivery told of</span>`}</div>
       <${Transitions} stays=${history.data.history}/></section>`}
     <section class="card flush" aria-labelledby="executions-title"><div class="card-head pad"><h2 id="executions-title">Executions</h2></div>
@@ -90,12 +91,17 @@ export default function TicketView({ about }) {
 
 const TARGETS = { first_start: 'Started', close: 'Closed' };
 
-/** What was promised of it, and whether that holds. */
+/** What was promised of it, until when, and whether that holds. */
 function Targets({ targets }) {
-  return html`<section class="card" aria-label="Targets"><dl class="facts">${targets.map((target) => {
-    const left = Date.parse(target.due_at) - now();
-    const state = target.met_at ? (target.breached ? 'met late' : 'met') : target.breached || left < 0 ? 'over' : `${duration(left)} left`;
-    return html`<div key=${target.target}><dt>${TARGETS[target.target] ?? target.target} within ${duration(target.target_ms)}</dt><dd>${target.breached ? html`<span class="age-over"><${Icon} status="caught" size=${13}/> ${state}</span>` : state}${target.due_at && html`, due <${Time} at=${Date.parse(target.due_at)}/>`}</dd></div>`;
+  return html`<section class="card" aria-labelledby="targets-title"><div class="card-head"><h2 id="targets-title">Targets</h2></div>
+    <dl class="figures">${targets.map((target) => {
+    const left = target.due_at === null ? null : Date.parse(target.due_at) - now();
+    const late = target.breached || (target.met_at === null && left !== null && left < 0);
+    const stands = target.met_at ? (late ? 'Met late' : 'Met') : late ? `Over by ${duration(-left)}` : `${duration(left)} left`;
+    const hours = target.time === 'business' ? ' of working hours' : '';
+    return html`<div key=${target.target} class="figure"><dt>${TARGETS[target.target] ?? target.target} within ${duration(target.target_ms)}${hours}</dt>
+      <dd class="value ${late ? 'late' : ''}">${late && html`<${Icon} status="caught"/> `}${stands}</dd>
+      <dd>${target.met_at ? html`met <${Time} at=${Date.parse(target.met_at)}/>, ` : ''}${target.due_at ? html`due <${Time} at=${Date.parse(target.due_at)}/>` : ''}</dd></div>`;
   })}</dl></section>`;
 }
 
@@ -109,7 +115,7 @@ function Way({ ticket, stays, lead }) {
   const to = closed ? Math.max(last, from + 1) : now();
   const marks = lead && lead.count >= 20 ? [['p50', lead.p50_ms], ['p85', lead.p85_ms]] : [];
   // The bar keeps room for the marks, so that one sees how far they are.
-  const end = Math.max(to, ...marks.map(([, ms]) => Math.min(from + Number(ms), from + (to - from) * 3)));
+  const end = Math.max(to, ...marks.map(([, ms]) => Math.min(from + Number(ms), from + (to - from) * 1.5)));
   const x = (at) => ((Math.max(from, Math.min(end, at)) - from) / (end - from)) * width;
   const parts = stays.map((stay, index) => {
     const begins = Date.parse(stay.at);
@@ -118,20 +124,25 @@ function Way({ ticket, stays, lead }) {
   }).filter((part) => part.ends > part.begins);
   const sum = (wanted) => parts.filter((part) => part.sort === wanted).reduce((total, part) => total + part.ends - part.begins, 0);
   const open = parts.filter((part) => part.sort !== 'closed').reduce((total, part) => total + part.ends - part.begins, 0);
-  return html`<p class="sentence"><strong>${duration(to - from)}</strong> ${closed ? 'from creation to closing' : 'so far'}: ${duration(sum('waiting'))} waiting, ${duration(sum('working'))} in work${ticket.reopen_count > 0 ? `; of which open ${duration(open)}` : ''}.</p>
+  return html`<p class="sentence"><strong>${duration(to - from)}</strong> ${closed ? 'from creation to closing' : 'so far'}: ${sum('waiting') ? `${duration(sum('waiting'))} waiting, ` : ''}${sum('working') ? `${duration(sum('working'))} in work` : 'not worked on'}${ticket.reopen_count > 0 ? `; of which open ${duration(open)}` : ''}.</p>
     <div class="way" ref=${frame} role="img" aria-label=${parts.map((part) => `${part.stay.status?.name ?? 'unknown'} ${duration(part.ends - part.begins)}`).join(', ')}>
       ${width > 0 && parts.map((part, index) => {
         const wide = x(part.ends) - x(part.begins);
-        const words = `${part.stay.status?.name ?? 'unknown'} ${duration(part.ends - part.begins)}`;
-        return html`<div key=${index} class="part ${part.sort}" title=${words} style=${{ left: `${x(part.begins)}px`, width: `${wide}px` }}>${wide > words.length * 6.4 + 12 ? words : wide > 64 ? duration(part.ends - part.begins) : ''}</div>`;
+        const length = duration(part.ends - part.begins);
+        const words = `${part.stay.status?.name ?? 'unknown'} ${length}`;
+        return html`<div key=${index} class="part ${part.sort}" title=${words} style=${{ left: `${x(part.begins)}px`, width: `${wide}px` }}>${wide > words.length * 6.4 + 12 ? words : wide > length.length * 6.2 + 12 ? length : ''}</div>`;
       })}
     </div>
-    ${marks.length > 0 && width > 0 && html`<div class="ticks">${marks.filter(([, ms]) => from + Number(ms) <= end).map(([name, ms]) => { const at = x(from + Number(ms)); return html`<span key=${name} class=${at > width - 130 ? 'left' : ''} style=${{ left: `${at}px` }}>${name} ${duration(Number(ms))}</span>`; })}</div>`}
-    <div class="dates"><span>created <${Time} at=${from}/></span><span>${closed ? html`closed <${Time} at=${to}/>` : 'now'}</span></div>`;
+    ${marks.length > 0 && width > 0 && html`<div class="ticks">${marks.map(([name, ms], index) => {
+      const beyond = from + Number(ms) > end;
+      const at = beyond ? width : x(from + Number(ms));
+      return html`<span key=${name} class=${at > width - 130 ? 'left' : ''} style=${{ left: `${at}px`, paddingTop: `${14 + index * 16}px` }}>${name} ${duration(Number(ms))}${beyond ? ' ›' : ''}</span>`;
+    })}</div>`}
+    <div class="dates"><span>created <${Time} at=${from}/></span><span class=${x(to) < width - 1 ? 'at' : ''} style=${x(to) < width - 1 ? { left: `${Math.max(x(to), 260)}px` } : {}}>${closed ? html`closed <${Time} at=${to}/>` : 'now'}</span></div>`;
 }
 
 function Transitions({ stays }) {
-  return html`<div class="scroll" tabindex="-1"><table><thead><tr><th>Time</th><th>From</th><th>To</th><th class="num">Stayed</th><th>Known from</th></tr></thead>
+  return html`<div class="scroll" tabindex="0"><table><thead><tr><th>Time</th><th>From</th><th>To</th><th class="num">Stayed</th><th>Known from</th></tr></thead>
     <tbody>${stays.map((stay, index) => {
       const before = stays[index - 1];
       const next = stays[index + 1];
@@ -142,11 +153,11 @@ function Transitions({ stays }) {
     })}</tbody></table></div>`;
 }
 
-/** An execution is looked at in the engine's own view, where there is one. */
+/** An execution is looked at in the engine's own view where there is one, else in AWS's console. */
 function Runs({ executions, engine }) {
   if (!executions.length) return html`<p class="none pad">None is known.</p>`;
   return html`<div class="scroll" tabindex="-1"><table><thead><tr><th>Status</th><th>Name</th><th>Started</th><th class="num">Attempts</th><th>Error</th></tr></thead>
-    <tbody>${executions.map((execution) => html`<tr key=${execution.name}><td><${Status} status=${STATUS[execution.status] ?? 'running'}/></td><td class="what">${engine ? html`<a href=${address(['executions'], { q: execution.name })}>${execution.name}</a>` : execution.name}</td>
+    <tbody>${executions.map((execution) => html`<tr key=${execution.name}><td><${Status} status=${STATUS[execution.status] ?? 'running'}/></td><td class="what"><a ...${whereabouts(execution.arn, engine)}>${execution.name}</a></td>
       <td><${Time} at=${Date.parse(execution.started_at)} show=${dayTime}/></td><td class="num">${number(execution.attempts ?? 1)}</td><td>${execution.error ? html`<code class="error">${execution.error}</code>` : html`<span class="none">–</span>`}</td></tr>`)}</tbody></table></div>`;
 }
 

@@ -2,14 +2,16 @@
 // The list of tickets: which are open too long?
 
 import {
-  Empty, Failure, Icon, Skeleton, Status, Time, address, ago, ask, duration, go, here, html, now, number, route, tick, useAnswer,
-  useEffect, useKeys, useReady, useRef, useState,
+  Copy, Empty, Failure, Icon, Skeleton, Status, Time, address, ago, ask, base, duration, go, here, html, now, number, route, tick,
+  useAnswer, useEffect, useKeys, useReady, useRef, useState, useServerTime,
 } from 'console/lib';
 import { useChanges } from 'console/live';
 import { Priority } from './charts.js';
 
 const STATES = [['open', 'Open'], ['closed', 'Closed'], ['unknown', 'Unknown'], ['deleted', 'Deleted'], ['all', 'All']];
 const PRIORITIES = ['Highest', 'High', 'Medium', 'Low', 'Lowest'];
+/** Nobody types more to find a ticket. */
+const MOST_CHARACTERS = 200;
 /** The work on a ticket, as the engine's statuses show it. */
 export const WORKFLOW = { ACTIVE: 'running', SUCCEEDED: 'succeeded', FAILED: 'failed', REJECTED: 'caught' };
 
@@ -21,12 +23,14 @@ export function age(ticket) {
   return ticket.created_at ? now() - Date.parse(ticket.created_at) : null;
 }
 
-export default function Tickets() {
+export default function Tickets({ about }) {
   const { query } = route.value;
-  const state = query.get('state') ?? 'open';
+  const text = query.get('q') ?? '';
+  // Who looks for one ticket looks for it wherever it stands.
+  const state = query.get('state') ?? (text ? 'all' : 'open');
   const priority = query.get('priority') ?? '';
   const sort = query.get('sort') ?? '-age';
-  const wanted = new URLSearchParams({ ...(state === 'all' ? {} : { state }), ...(priority ? { priority } : {}), order: sort === 'age' ? 'newest' : 'oldest', limit: '50' }).toString();
+  const wanted = new URLSearchParams({ ...(state === 'all' ? {} : { state }), ...(priority ? { priority } : {}), ...(text ? { q: text } : {}), order: sort === 'age' ? 'newest' : 'oldest', limit: '50' }).toString();
   const list = useAnswer(`../tickets?${wanted}`);
   const aging = useAnswer(`../metrics/aging?${new URLSearchParams({ limit: '1', ...(priority ? { priority } : {}) })}`);
   const [more, setMore] = useState(/** @type {any} */ ({ wanted, rows: [], next: undefined, loading: false, error: null }));
@@ -35,6 +39,7 @@ export default function Tickets() {
   useEffect(() => { document.title = 'Tickets · Ticketflow'; }, []);
   useEffect(() => { setMore({ wanted, rows: [], next: undefined, loading: false, error: null }); }, [wanted]);
   useReady(Boolean((list.data && list.fresh && (aging.data || aging.error)) || list.error));
+  useServerTime(aging.data?.as_of);
   tick.value;
   const step = (by) => {
     const links = [...(body.current?.querySelectorAll('a.name') ?? [])];
@@ -42,7 +47,7 @@ export default function Tickets() {
     links[at < 0 ? 0 : Math.max(0, Math.min(links.length - 1, at + by))]?.focus();
   };
   useKeys([
-    ['/', 'Go to a ticket by its key', () => document.getElementById('filter')?.focus()],
+    ['/', 'Find a ticket', () => document.getElementById('filter')?.focus()],
     ['j', 'Next row', () => step(1)],
     ['k', 'Row before', () => step(-1)],
   ]);
@@ -62,35 +67,57 @@ export default function Tickets() {
   const next = more.next === undefined ? list.data?.next : more.next;
   const p85 = aging.data?.closed.lead.p85_ms ?? null;
   const enough = (aging.data?.closed.lead.count ?? 0) >= 20;
+  const [typed, type] = useState(text);
+  const waiting = useRef(/** @type {any} */ (null));
+  useEffect(() => { if (document.activeElement?.id !== 'filter') type(text); }, [text]);
   const find = (event) => {
-    event.preventDefault();
-    const key = new FormData(event.currentTarget).get('key')?.toString().trim();
-    if (key) go(address(['tickets', key.includes('~') ? key : key.toUpperCase()]));
+    const value = event.currentTarget.value;
+    type(value);
+    clearTimeout(waiting.current);
+    waiting.current = setTimeout(() => set({ q: value.trim().slice(0, MOST_CHARACTERS) }), 250);
   };
+  // Enter opens the one ticket that is found; an id is not searched for.
+  const enter = (event) => {
+    event.preventDefault();
+    const id = typed.trim();
+    if (id.includes('~')) go(address(['tickets', id]));
+    else if (text === id && rows.length === 1) go(ticketLink(rows[0]));
+  };
+  const chosen = query.get('state') !== null || priority || text;
   return html`<main id="main" tabindex="-1" class="list">
     <h1>Tickets</h1>
     <p class="sentence">${aging.data ? html`<a href=${address(['tickets'])} data-filter>${number(aging.data.open)}</a> open${enough ? html`; ${aging.data.older_than.p85 > 0 && html`<${Icon} status="caught"/> `}<strong>${number(aging.data.older_than.p85)}</strong> of them older than ${duration(p85)}, in which 85 % were closed.` : '. Too few were closed lately to say which are late.'}` : ' '}</p>
-    <div class="filters"><div class="chips">${STATES.map(([name, words]) => html`<button key=${name} type="button" class="toggle" aria-pressed=${String(state === name)} onClick=${() => set({ state: name === 'open' ? '' : name })}>${words}</button>`)}</div>
+    <div class="filters"><div class="chips">${STATES.map(([name, words]) => html`<button key=${name} type="button" class="toggle" aria-pressed=${String(state === name)} onClick=${() => set({ state: name === 'open' && !text ? '' : name })}>${words}</button>`)}</div>
       <div class="fields">
         <label><span class="unseen">Priority</span><select value=${priority} onChange=${(event) => set({ priority: event.currentTarget.value })}><option value="">All priorities</option>${PRIORITIES.map((name) => html`<option key=${name} value=${name}>${name}</option>`)}</select></label>
         <label><span class="unseen">Order</span><select value=${sort} onChange=${(event) => set({ sort: event.currentTarget.value === '-age' ? '' : event.currentTarget.value })}><option value="-age">Oldest first</option><option value="age">Newest first</option></select></label>
-        <form class="grow" role="search" onSubmit=${find}><label><span class="unseen">Go to a ticket by its key</span><input id="filter" name="key" type="search" placeholder="Go to a key, such as OPS-1" onKeyDown=${(event) => { if (event.key === 'Escape') event.currentTarget.blur(); }}/></label></form>
+        <form class="grow" role="search" onSubmit=${enter}><label><span class="unseen">Key or words of the summary</span><input id="filter" type="search" placeholder="Key or words of the summary" value=${typed} onInput=${find} onKeyDown=${(event) => { if (event.key === 'Escape') event.currentTarget.blur(); }}/></label></form>
       </div></div>
     <section class="card flush" aria-label="List of tickets">
       ${list.error && html`<${Failure} what="The tickets could not be loaded" error=${list.error} retry=${list.reload}/>`}
       ${!list.data && !list.error && html`<div class="pad"><${Skeleton} rows=${8}/></div>`}
       ${list.data && rows.length > 0 && html`<div class="scroll" tabindex="-1"><table><thead><tr><th>Key</th><th>Summary</th><th>Priority</th><th>Status</th><th class="num">${state === 'closed' ? 'Lead time' : 'Age'}</th><th class="num">In status</th><th>Last execution</th></tr></thead>
-        <tbody ref=${body}>${rows.map((ticket) => html`<${Row} key=${ticket.id} ticket=${ticket} p85=${enough ? p85 : null}/>`)}</tbody></table></div>`}
-      ${list.data && rows.length === 0 && !next && (state !== 'open' || priority
-        ? html`<${Empty} title="Nothing matches."><p><a href=${address(['tickets'])} data-filter>Clear filters</a></p><//>`
-        : html`<${Empty} title="No open tickets."><p>Post a delivery with the command that <code>ticketflow up</code> printed, or look at the <a href=${address(['tickets'], { state: 'closed' })} data-filter>closed ones</a>.</p><//>`)}
+        <tbody ref=${body}>${rows.map((ticket) => html`<${Row} key=${ticket.id} ticket=${ticket} engine=${Boolean(about)} p85=${enough ? p85 : null}/>`)}</tbody></table></div>`}
+      ${list.data && rows.length === 0 && (next
+        ? html`<${Empty} title="Nothing among those that were searched."><p>There are more; search on.</p><//>`
+        : chosen
+          ? html`<${Empty} title="Nothing matches."><p><a href=${address(['tickets'])} data-filter>Clear filters</a></p><//>`
+          : html`<${None}/>`)}
       ${more.error && html`<${Failure} what="Further tickets could not be loaded" error=${more.error} retry=${older}/>`}
-      ${next && html`<div class="more"><button type="button" disabled=${more.loading} onClick=${older}>${more.loading ? 'Loading…' : 'Load more'}</button></div>`}
+      ${next && html`<div class="more"><button type="button" disabled=${more.loading} onClick=${older}>${more.loading ? 'Loading…' : text ? 'Search on' : 'Load more'}</button></div>`}
     </section>
   </main>`;
 }
 
-function Row({ ticket, p85 }) {
+function None() {
+  const command = `ticketflow create-tickets --count 20 --hours 4 --speed 2000 --to ${new URL('..', base).href.replace(/\/$/, '')}`;
+  return html`<${Empty} title="No open tickets.">
+    <p>Let JIRA post its deliveries here, look at the <a href=${address(['tickets'], { state: 'closed' })} data-filter>closed ones</a>, or make some up:</p>
+    <div class="command"><pre tabindex="0">${command}</pre><${Copy} text=${() => command}/></div>
+  <//>`;
+}
+
+function Row({ ticket, p85, engine }) {
   const old = age(ticket);
   const late = ticket.state === 'open' && p85 !== null && old !== null && old > p85;
   const since = ticket.status_since ? now() - Date.parse(ticket.status_since) : null;
@@ -102,6 +129,8 @@ function Row({ ticket, p85 }) {
     <td>${ticket.status ?? html`<span class="none">unknown</span>`}</td>
     <td class="num ${late ? 'age-over' : ''}">${late && html`<${Icon} status="caught" size=${13}/> `}${duration(old)}</td>
     <td class="num">${ticket.state === 'open' ? duration(since) : html`<span class="none">–</span>`}</td>
-    <td>${ticket.workflow_status && html`<${Status} status=${WORKFLOW[ticket.workflow_status]}/>`} ${ticket.updated_at && html`<span class="none"><${Time} at=${Date.parse(ticket.updated_at)} show=${ago}/></span>`}</td>
+    <td class="last">${ticket.workflow_status && (engine && ticket.last_execution
+      ? html`<a class="plain" href=${address(['executions'], { q: ticket.last_execution })} title=${ticket.last_execution}><${Status} status=${WORKFLOW[ticket.workflow_status]}/></a>`
+      : html`<${Status} status=${WORKFLOW[ticket.workflow_status]}/>`)} ${ticket.updated_at && html`<span class="none"><${Time} at=${Date.parse(ticket.updated_at)} show=${ago}/></span>`}</td>
   </tr>`;
 }

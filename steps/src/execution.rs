@@ -129,7 +129,8 @@ impl Executions {
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
     }
 
-    fn arn(&self, name: &str) -> String {
+    /// The ARN of its execution of this name.
+    pub(crate) fn arn(&self, name: &str) -> String {
         format!("{}{name}", self.prefix)
     }
 

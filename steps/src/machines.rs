@@ -64,6 +64,11 @@ impl Machines {
             .map(|(machine, _)| *machine)
     }
 
+    /// The ARN of a state machine's execution of this name.
+    pub fn execution_arn(&self, machine: Machine, name: &str) -> String {
+        self.of(machine).arn(name)
+    }
+
     /// The execution of this name, of whichever state machine.
     pub async fn describe(&self, name: &str) -> Result<Option<(Machine, Description)>, Error> {
         for (machine, executions) in &self.0 {

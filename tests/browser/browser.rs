@@ -125,6 +125,19 @@ impl Browser {
         self.command("Emulation.setEmulatedMedia", features).await;
     }
 
+    /// Runs a script before every page's own.
+    pub(crate) async fn before_pages(&self, script: &str) {
+        self.command("Page.addScriptToEvaluateOnNewDocument", json!({ "source": script }))
+            .await;
+    }
+
+    /// Asks the page for movement, or for none.
+    pub(crate) async fn prefer_motion(&self, motion: bool) {
+        let value = if motion { "no-preference" } else { "reduce" };
+        let features = json!({"features": [{"name": "prefers-reduced-motion", "value": value}]});
+        self.command("Emulation.setEmulatedMedia", features).await;
+    }
+
     /// Tells the page that its tab is hidden, or seen again.
     pub(crate) async fn hide(&self, hidden: bool) {
         let told = format!(
@@ -136,9 +149,18 @@ impl Browser {
 
     /// Opens an address and waits until the view says that it shows what it is to show.
     pub(crate) async fn go(&self, url: &str) {
+        self.visit(url).await;
+        self.ready().await;
+    }
+
+    /// Opens an address, whatever comes of it.
+    pub(crate) async fn visit(&self, url: &str) {
         self.post("url", json!({"url": "about:blank"})).await;
         self.post("url", json!({"url": url})).await;
-        self.ready().await;
+    }
+
+    pub(crate) async fn back(&self) {
+        self.post("back", json!({})).await;
     }
 
     pub(crate) async fn ready(&self) {
@@ -162,7 +184,11 @@ impl Browser {
                 let page = self
                     .run("return location.href + '\\n' + document.body.innerText.slice(0, 3000)")
                     .await;
-                panic!("waited {PATIENCE:?} for {what}\n{}", page.as_str().unwrap_or_default());
+                let complaints = self.complaints().await.join("\n");
+                panic!(
+                    "waited {PATIENCE:?} for {what}\n{}\n{complaints}",
+                    page.as_str().unwrap_or_default()
+                );
             }
             ticks.tick().await;
         }
@@ -274,4 +300,17 @@ fn missing(program: &str, error: &str) -> ! {
     panic!(
         "{program} could not be started: {error}\nhint: the browser tests need Chromium and its driver: apt-get install chromium chromium-driver"
     )
+}
+
+#[test]
+fn axe_is_the_one_that_it_says() {
+    use sha2::{Digest, Sha256};
+
+    // axe-core 4.14.1 as npm has it, `package/axe.min.js`: https://registry.npmjs.org/axe-core/-/axe-core-4.14.1.tgz
+    let hash = Sha256::digest(AXE)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect::<String>();
+    assert_eq!(hash, "29348999450cdf2849a8e70b7912fc2da85a849da39c0d0d5394f51d4a9ed95c");
+    assert!(AXE.starts_with("/*! axe v4.14.1\n"));
 }

@@ -1,7 +1,5 @@
 //! The list of executions and one execution: seen, followed, redriven, walked by keyboard.
 
-use std::time::{Duration, Instant};
-
 use serde_json::json;
 
 use crate::world::{World, delivery};
@@ -74,6 +72,28 @@ async fn a_failed_execution_is_followed_redriven_and_seen_to_succeed() {
         )
         .await;
     world.browser.sees("Run 2").await;
+    let axes = "return [...document.querySelectorAll('.axis strong')].map((run) => run.innerText)";
+    assert_eq!(
+        world.browser.run(axes).await,
+        json!(["Run 1", "Run 2"]),
+        "each run has its own axis"
+    );
+    world.browser.click(".runs a:nth-of-type(2)").await;
+    world
+        .browser
+        .until(
+            "one run alone",
+            "return new URLSearchParams(location.search).get('run') === '1'",
+        )
+        .await;
+    assert_eq!(world.browser.run(axes).await, json!(["Run 1"]));
+    let bars = "const row = [...document.querySelectorAll('.timeline tbody tr')].find((row) => row.innerText.includes('UpdateMetrics')); \
+                return [row.querySelectorAll('.b-failed').length, row.querySelectorAll('.b-succeeded').length]";
+    assert_eq!(
+        world.browser.run(bars).await,
+        json!([3, 0]),
+        "the run that succeeded is not in it"
+    );
     let execution = world.api("executions/ticket-sync/OPS-4312-closed-7").await;
     assert_eq!(
         (&execution["status"], &execution["redrives"]),
@@ -201,41 +221,36 @@ async fn a_state_is_chosen_by_mouse_and_by_keyboard_and_the_address_holds_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn long_histories_and_large_machines_are_seen_at_once() {
-    let world = World::open().await;
-    let count = json!({"StartAt": "Init", "States": {
-        "Init": {"Type": "Pass", "Result": {"n": 0}, "Next": "Count"},
-        "Count": {"Type": "Pass", "Parameters": {"n.$": "States.MathAdd($.n, 1)"}, "Next": "More?"},
-        "More?": {"Type": "Choice", "Choices": [{"Variable": "$.n", "NumericLessThan": 6200, "Next": "Count"}], "Default": "End"},
-        "End": {"Type": "Succeed"}}});
-    world.machine("long", &count).await;
-    world.start("long", "one", &json!({})).await;
-    let states: serde_json::Map<String, serde_json::Value> = (0..300)
-        .map(|number| {
-            let next = if number == 299 {
-                json!({"Type": "Succeed"})
-            } else {
-                json!({"Type": "Pass", "Next": format!("S{}", number + 1)})
-            };
-            (format!("S{number}"), next)
-        })
-        .collect();
-    world
-        .machine("large", &json!({"StartAt": "S0", "States": states}))
-        .await;
-    world.start("large", "one", &json!({})).await;
-    world.until("long", "one", "succeeded").await;
-    world.until("large", "one", "succeeded").await;
-    // Everything is loaded once; then it is the view that is measured.
-    world.go("executions").await;
-    let bound = Duration::from_secs(if cfg!(debug_assertions) { 5 } else { 1 });
-    for machine in ["long", "large"] {
-        let begun = Instant::now();
-        world.go(&format!("executions/{machine}/one?view=events")).await;
-        let page = "return document.querySelectorAll('.events tbody tr').length === 100";
-        world.browser.until("a page of events", page).await;
-        assert!(begun.elapsed() < bound, "{machine}: {:?}", begun.elapsed());
-    }
-    world.go("executions/long/one?view=events&from=24700").await;
-    world.browser.sees("of 24\u{202f}806").await;
+async fn what_can_no_longer_be_redriven_says_why_beside_a_button_that_does_nothing() {
+    let world = World::open_with(&["--time-skip"]).await;
+    world.failing().await;
+    let weeks = json!({"StartAt": "W", "States": {"W": {"Type": "Wait", "Seconds": 15 * 24 * 3_600, "End": true}}});
+    world.machine("weeks", &weeks).await;
+    world.start("weeks", "one", &json!({})).await;
+    world.until("weeks", "one", "succeeded").await;
+    let execution = world.api("executions/ticket-sync/OPS-4312-closed-7").await;
+    let reason = execution["redrive"]["refused"].as_str().expect("a reason");
+    world.go("executions/ticket-sync/OPS-4312-closed-7").await;
+    world.browser.sees(reason).await;
+    let button = "return document.querySelector('.head-actions button.primary').disabled";
+    assert_eq!(world.browser.run(button).await, true);
+    world.browser.press(&["r", "?"]).await;
+    world.browser.sees("Go to metrics").await;
+    assert_eq!(
+        world
+            .browser
+            .run("return document.querySelectorAll('dialog').length")
+            .await,
+        1,
+        "the keys alone"
+    );
+    // The present is the server's.
+    world.go("executions?q=OPS-4312").await;
+    let started = "return document.querySelector('tbody time').innerText";
+    let started = world.browser.run(started).await;
+    let at = execution["started"]
+        .as_i64()
+        .and_then(chrono::DateTime::from_timestamp_millis);
+    let day = at.expect("a time").format("%-d %b").to_string();
+    assert_eq!(started, day, "more than a week ago");
 }

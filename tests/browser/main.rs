@@ -3,14 +3,21 @@
 //! Each test has a server and a browser of its own. Pictures of the views are kept in `target/screenshots`.
 
 mod browser;
+mod elsewhere;
 mod executions;
+mod inspector;
+mod keys;
+mod live;
 mod looks;
 #[path = "../system/processes.rs"]
 #[allow(dead_code, reason = "the system tests use the rest")]
 mod processes;
 mod safety;
+mod scale;
 #[path = "../system/server.rs"]
 #[allow(dead_code, reason = "the system tests use the rest")]
 mod server;
+mod states;
 mod tickets;
+mod way;
 mod world;

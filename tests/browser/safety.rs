@@ -126,3 +126,30 @@ async fn a_stopping_server_does_not_wait_for_open_pages() {
         begun.elapsed()
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_link_of_the_command_line_brings_a_token_that_stands_in_no_address_and_no_log() {
+    let world = World::open().await;
+    let mut command = std::process::Command::new(crate::server::ticketflow());
+    command.args(["console", "--print", "--url", &world.server.api, "--data-dir"]);
+    let output = command.arg(world.server.data_dir()).output().expect("ticketflow runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let link = String::from_utf8(output.stdout).expect("a link is text");
+    let (_, token) = link.trim().split_once("#token=").expect("a token behind the link");
+    world.browser.go(link.trim()).await;
+    world.browser.sees("No executions yet.").await;
+    assert_eq!(
+        world
+            .browser
+            .run("return [location.hash, location.search, history.state]")
+            .await,
+        json!(["", "", null])
+    );
+    world
+        .browser
+        .run("document.querySelector('header nav a[href*=metrics]').click()")
+        .await;
+    world.browser.sees("Ageing of open tickets").await;
+    let log = world.server.whole_log();
+    assert!(!log.contains(token) && !log.contains("token=eyJ"), "{log}");
+}

@@ -31,7 +31,6 @@ async fn a_ticket_shows_where_its_time_went_and_markup_in_it_is_text() {
     assert_eq!(world.browser.run(state).await, json!([false, 0]));
     // From a ticket to its execution, and back by its subject.
     world.browser.click("td.what a").await;
-    world.browser.click("a.name").await;
     world.browser.ready().await;
     world.browser.click(".facts a").await;
     world.browser.sees("Where its time went").await;
@@ -144,4 +143,219 @@ async fn bars_and_histogram_are_the_numbers_of_the_api() {
             "return new URLSearchParams(location.search).get('hour') === '2026-11-21T07:00Z'",
         )
         .await;
+}
+
+/// Targets of the time to close and to start: one for all, so that it can be compared with every percentile.
+const POLICY: &str = r#"Policy={"version": 2, "sla": [{"close": "8h", "first_start": "2h"}]}"#;
+
+/// Keeps what is saved.
+const KEPT: &str =
+    "{ const own = URL.createObjectURL; URL.createObjectURL = (blob) => { window.saved = blob; return own(blob); }; }";
+
+async fn closed(world: &World, number: u32, hours: u32) {
+    let body = json!({
+        "summary": format!("Closed after {hours} hours"), "priority": if number.is_multiple_of(2) { "Highest" } else { "High" },
+        "created": format!("2026-11-20T{:02}:{:02}:00Z", number % 4, number), "completed": format!("2026-11-20T{:02}:{:02}:00Z", number % 4 + hours, number),
+    });
+    let request = world
+        .server
+        .http
+        .post(format!("{}/tickets", world.server.api))
+        .json(&body);
+    let answer: Value = request.send().await.expect("an answer").json().await.expect("JSON");
+    let name = answer["execution"].as_str().unwrap_or_else(|| panic!("{answer}"));
+    world.server.execution(name, "SUCCEEDED").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn numbers_stand_beside_their_targets_and_every_chart_is_a_table_and_a_file_too() {
+    let world = World::open_with(&["--parameter", POLICY]).await;
+    for number in 0..24 {
+        closed(&world, number, 1 + number % 12).await;
+    }
+    let (status, _) = world
+        .server
+        .post(&delivery("TARGET-1", 750, "Open too long, it may be"))
+        .await;
+    assert_eq!(status, 202);
+    let answer = world
+        .server
+        .until("all to be counted", || async {
+            let (status, answer) = world.server.get("/metrics/durations").await;
+            (status == 200 && answer["lead"]["count"] == 24).then_some(answer)
+        })
+        .await;
+    assert_eq!(answer["kept"]["target_ms"], 8 * 3_600_000);
+    world.browser.before_pages(KEPT).await;
+    world.go("metrics?hour=2026-11-20T00:00Z").await;
+    let figures = "return [...document.querySelectorAll('.figure')].map((figure) => figure.innerText.replace(/\\s+/g, ' ').trim())";
+    let figures = world.browser.run(figures).await;
+    for (at, name) in ["p50", "p85", "p95"].into_iter().enumerate() {
+        let text = figures[at].as_str().expect("a figure");
+        let is_over = answer["lead"][format!("{name}_ms")].as_i64() > Some(8 * 3_600_000);
+        assert!(
+            text.starts_with(&format!("{name} lead time")) && text.ends_with("target 8 h"),
+            "{text}"
+        );
+        assert_eq!(text.contains(" over "), is_over, "{text}");
+    }
+    let over = format!("Over target {} of 24", answer["kept"]["over"]);
+    assert!(
+        figures[3].as_str().is_some_and(|text| text.starts_with(&over)),
+        "{figures}"
+    );
+
+    let charts = "return [...document.querySelectorAll('section.card')].filter((card) => card.querySelector('.chart-foot button')).map((card) => card.getAttribute('aria-label'))";
+    let charts = world.browser.run(charts).await;
+    assert_eq!(
+        charts,
+        json!([
+            "Tickets created per minute",
+            "Lead time",
+            "Lead time of each ticket",
+            "Ageing of open tickets"
+        ])
+    );
+    for chart in charts.as_array().expect("charts").iter().filter_map(Value::as_str) {
+        let card = format!("document.querySelector('section[aria-label=\"{chart}\"]')");
+        world.browser.run(&format!("window.saved = null; const [show, csv] = {card}.querySelectorAll('.chart-foot button'); show.click(); csv.click()")).await;
+        let csv = world
+            .browser
+            .until("the file", "return window.saved ? window.saved.text() : null")
+            .await;
+        // No cell of these has a comma in it.
+        let lines = csv
+            .as_str()
+            .expect("text")
+            .lines()
+            .map(|line| line.split(',').collect::<Vec<_>>());
+        let table = format!(
+            "return [...{card}.querySelectorAll('tr')].map((row) => [...row.cells].map((cell) => cell.textContent))"
+        );
+        let table = world.browser.run(&table).await;
+        assert_eq!(table, json!(lines.collect::<Vec<_>>()), "{chart}");
+        assert!(table.as_array().is_some_and(|rows| 1 < rows.len()), "{chart}");
+    }
+    let each = "return document.querySelectorAll('section[aria-label=\"Lead time of each ticket\"] tbody tr').length";
+    assert_eq!(world.browser.run(each).await, 24);
+    assert_eq!(world.browser.violations().await, json!([]), "with every table shown");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ticket_shows_its_targets_with_their_due_times_and_each_life_after_a_reopening() {
+    let world = World::open_with(&["--parameter", POLICY]).await;
+    let body = json!({"summary": "Closed, and opened again", "priority": "High", "created": "2026-11-20T08:00:00Z", "completed": "2026-11-20T20:00:00Z"});
+    let send = |request: reqwest::RequestBuilder| async {
+        let answer: Value = request.send().await.expect("an answer").json().await.expect("JSON");
+        let name = answer["execution"].as_str().unwrap_or_else(|| panic!("{answer}"));
+        world.server.execution(name, "SUCCEEDED").await;
+        answer["ticket"].as_str().expect("a ticket").to_owned()
+    };
+    let id = send(
+        world
+            .server
+            .http
+            .post(format!("{}/tickets", world.server.api))
+            .json(&body),
+    )
+    .await;
+    world.go(&format!("tickets/{id}")).await;
+    world.browser.sees("Closed within 8 h").await;
+    world.browser.sees("Met late").await;
+    world.browser.sees("12 h from creation to closing").await;
+    let due = "return [...document.querySelectorAll('.figure time')].map((time) => time.dateTime)";
+    let due = world.browser.run(due).await;
+    assert!(
+        due.as_array()
+            .is_some_and(|times| times.contains(&json!("2026-11-20T16:00:00.000Z"))),
+        "{due}"
+    );
+
+    let created = chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Millis, true);
+    let body = json!({"summary": "Open still", "priority": "High", "created": created, "completed": ""});
+    let id = send(
+        world
+            .server
+            .http
+            .post(format!("{}/tickets", world.server.api))
+            .json(&body),
+    )
+    .await;
+    let (_, ticket) = world.server.get(&format!("/tickets/{id}")).await;
+    world.go(&format!("tickets/{id}")).await;
+    for target in ticket["sla"].as_array().expect("targets") {
+        world.browser.sees("left").await;
+        let due = target["due_at"].as_str().expect("a due time");
+        let shown = format!("return !!document.querySelector('.figure time[datetime=\"{due}\"]')");
+        world.browser.until("its due time", &shown).await;
+    }
+    assert_eq!(world.browser.violations().await, json!([]));
+    // The clock that watches them is an execution like any other.
+    world.go("executions?machine=SlaClock&status=running").await;
+    world.browser.click("a.name").await;
+    world.browser.sees("Waiting until").await;
+    let until = world
+        .browser
+        .run("return document.querySelector('.inspector .note time').dateTime")
+        .await;
+    let dues: Vec<&Value> = ticket["sla"]
+        .as_array()
+        .expect("targets")
+        .iter()
+        .map(|target| &target["due_at"])
+        .collect();
+    assert!(dues.contains(&&until), "{until} is none of {dues:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tickets_are_found_by_words_and_keys_and_lead_to_their_last_execution() {
+    let world = World::open().await;
+    for (number, summary) in ["The basket forgets", "The cart forgets", "A basket of fruit"]
+        .into_iter()
+        .enumerate()
+    {
+        let id = 760 + u32::try_from(number).expect("small");
+        let (status, answer) = world
+            .server
+            .post(&delivery(&format!("FIND-{number}"), id, summary))
+            .await;
+        assert_eq!(status, 202, "{answer}");
+        world
+            .server
+            .execution(answer["execution"].as_str().expect("a name"), "SUCCEEDED")
+            .await;
+    }
+    world.go("tickets").await;
+    world.browser.press(&["/"]).await;
+    world
+        .browser
+        .press(&["b", "a", "s", "k", "e", "t", " ", "f", "o", "r", "g", "e", "t", "s"])
+        .await;
+    let keys = "return [...document.querySelectorAll('tbody a.name')].map((link) => link.innerText).sort().join()";
+    world
+        .browser
+        .until(
+            "the one that has both words",
+            &format!("return (() => {{ {keys} }})() === 'FIND-0'"),
+        )
+        .await;
+    let query = "return new URLSearchParams(location.search).get('q')";
+    assert_eq!(world.browser.run(query).await, "basket forgets");
+    world.browser.press(&["\u{e007}"]).await;
+    world
+        .browser
+        .until("the only one", "return location.pathname === '/console/tickets/FIND-0'")
+        .await;
+    world.go("tickets?q=find-2").await;
+    world
+        .browser
+        .until("its key", &format!("return (() => {{ {keys} }})() === 'FIND-2'"))
+        .await;
+    world.browser.click("td.last a").await;
+    world
+        .browser
+        .until("its execution", "return location.pathname === '/console/executions'")
+        .await;
+    world.browser.click("a.name").await;
+    world.browser.sees("StoreTicket").await;
 }

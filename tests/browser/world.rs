@@ -13,15 +13,25 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) async fn open() -> Self {
+        Self::open_with(&[]).await
+    }
+
+    /// With further arguments of `up`.
+    pub(crate) async fn open_with(arguments: &[&str]) -> Self {
         Self {
-            server: Server::start(),
+            server: Server::start_with(arguments),
             browser: Browser::open().await,
         }
     }
 
     /// The address of a view, with the token that `ticketflow console` would bring along.
     pub(crate) fn address(&self, view: &str) -> String {
-        let page = format!("{}/console/{view}", self.server.api);
+        self.address_at(&self.server.api, view)
+    }
+
+    /// The same, where something stands before the server.
+    pub(crate) fn address_at(&self, url: &str, view: &str) -> String {
+        let page = format!("{url}/console/{view}");
         match crate::server::token(&self.server.data_dir()) {
             Some(token) => format!("{page}#token={token}"),
             None => page,

@@ -119,6 +119,14 @@ async fn an_execution_is_seen_step_by_step_by_http_and_by_the_aws_sdk() {
         .collect();
     assert_eq!(steps, ["ValidateTicket", "StoreTicket", "DetectClosure"], "{execution}");
     assert_eq!(execution["attempts"], 1);
+    let arn = execution["arn"].as_str().expect("an ARN");
+    assert!(
+        arn.ends_with(&format!(
+            ":execution:TicketLifecycle:{}",
+            execution["name"].as_str().expect("a name")
+        )),
+        "{arn}"
+    );
     assert_eq!(execution["ticket"], "jira.example.com~2");
 
     let states = server.states().await;

@@ -3,7 +3,7 @@
 
 import {
   Choice, Copy, Dialog, Failure, Icon, Pages, Skeleton, Status, Time, address, ask, authorized, base, dateTime, duration, go, here, html,
-  listed, now, number, plural, route, say, skew, tick, ticking, unlisted, useAnswer, useEffect, useKeys, useReady, useRef, useState,
+  listed, now, number, plural, route, say, tick, ticking, unlisted, useAnswer, useEffect, useKeys, useReady, useRef, useState, useServerTime,
 } from 'console/lib';
 import { useChanges } from 'console/live';
 import { Graph, Legend } from './graph.js';
@@ -26,10 +26,7 @@ export default function Execution() {
   useChanges(answer.reload, [machine, name]);
   useEffect(() => { document.title = `${name} · Ticketflow`; }, [name]);
   const execution = answer.data;
-  if (execution) {
-    const ahead = execution.now - Date.now();
-    if (Math.abs(skew.peek() - ahead) > 2_000) queueMicrotask(() => { skew.value = ahead; });
-  }
+  useServerTime(execution?.now);
   const selected = query.get('state') ?? execution?.opening ?? null;
   const select = (state) => go(here({ state }), { replace: true });
   const redrivable = execution && CLOSED.has(execution.status) && !execution.redrive.refused;
@@ -300,7 +297,7 @@ function Redrive({ execution, path, onClose, onDone }) {
     </dl>
     ${again.length > 0 && html`<${With} path=${path} state=${again[0]}/>`}
     ${state.error && html`<${Failure} what="It was not redriven" error=${state.error}/>`}
-    <div class="actions"><button type="button" onClick=${onClose}>Cancel</button><button type="button" class="primary" disabled=${state.busy} onClick=${redrive}><${Icon} status="retrying"/> ${state.busy ? 'Redriving…' : 'Redrive'}</button></div>
+    <div class="actions"><button type="button" onClick=${onClose}>Cancel</button><button type="button" class="primary" autofocus disabled=${state.busy} onClick=${redrive}><${Icon} status="retrying"/> ${state.busy ? 'Redriving…' : 'Redrive'}</button></div>
   <//>`;
 }
 

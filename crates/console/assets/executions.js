@@ -3,12 +3,22 @@
 
 import {
   Copy, Dialog, Empty, Failure, Icon, Skeleton, Status, Time, WORDS, address, ago, ask, duration, go, here, html, now, number,
-  plural, route, say, skew, tick, ticking, useAnswer, useEffect, useKeys, useMemo, useReady, useRef, useState,
+  plural, route, say, tick, ticking, useAnswer, useEffect, useKeys, useMemo, useReady, useRef, useState, useServerTime,
 } from 'console/lib';
 import { useChanges } from 'console/live';
 
 const KINDS = ['failed', 'timed_out', 'retrying', 'running', 'succeeded', 'aborted'];
 const RANGES = [['', 'Any time'], ['-1h', 'Last hour'], ['-24h', 'Last 24 hours'], ['-7d', 'Last 7 days']];
+/** Any other time than these. */
+const BETWEEN = 'between';
+const HOUR = 3_600_000;
+
+/** A moment as the address has it, and as a field for local times. */
+const utc = (/** @type {number} */ at) => `${new Date(at).toISOString().slice(0, 16)}Z`;
+const field = (/** @type {string} */ moment) => {
+  const at = Date.parse(moment);
+  return at ? new Date(at - new Date(at).getTimezoneOffset() * 60_000).toISOString().slice(0, 16) : '';
+};
 const REDRIVABLE = new Set(['failed', 'timed_out', 'aborted']);
 /** How long a row that changed is marked. */
 const MARKED = 2_000;
@@ -28,8 +38,8 @@ export default function Executions({ about }) {
   const wanted = asked(query).toString();
   const list = useAnswer(`api/executions?${wanted}`);
   const machine = query.get('machine') ?? '';
-  const from = query.get('from') ?? '';
-  const summary = useAnswer(`api/summary?${new URLSearchParams({ machine, from })}`);
+  const span = { from: query.get('from') ?? '', to: query.get('to') ?? '' };
+  const summary = useAnswer(`api/summary?${new URLSearchParams({ machine, ...span })}`);
   const [older, setOlder] = useState(/** @type {any} */ ({ wanted, rows: [], next: undefined, loading: false, error: null }));
   const [shown, setShown] = useState(/** @type {any[] | null} */ (null));
   const [chosen, setChosen] = useState(/** @type {Set<string>} */ (new Set()));
@@ -40,7 +50,7 @@ export default function Executions({ about }) {
   const previous = useRef(/** @type {any} */ ({ wanted: null, rows: new Map() }));
   useChanges(() => { list.reload(); summary.reload(); });
   useEffect(() => { document.title = 'Executions · Ticketflow'; }, []);
-  if (list.data) skew.peek() !== list.data.now - Date.now() && Math.abs(skew.peek() - (list.data.now - Date.now())) > 2_000 && queueMicrotask(() => { skew.value = list.data.now - Date.now(); });
+  useServerTime(list.data?.now);
 
   // What came in is shown at once, but new rows do not push the list from under the pointer.
   const fresh = list.data?.executions;
@@ -85,6 +95,7 @@ export default function Executions({ about }) {
     }
   };
 
+  const area = useRef(/** @type {HTMLElement | null} */ (null));
   const body = useRef(/** @type {HTMLElement | null} */ (null));
   const step = (by) => {
     const links = [...(body.current?.querySelectorAll('a.name') ?? [])];
@@ -114,7 +125,7 @@ export default function Executions({ about }) {
     });
   };
   const hold = (holds) => () => {
-    inside.current = holds || Boolean(body.current?.contains(document.activeElement));
+    inside.current = holds || Boolean(area.current?.contains(document.activeElement));
     if (!inside.current && fresh) setShown(fresh);
   };
   const filtered = ['machine', 'status', 'from', 'to', 'q'].some((name) => query.get(name));
@@ -125,14 +136,14 @@ export default function Executions({ about }) {
     <h1>Executions</h1>
     <${Sentence} summary=${summary}/>
     <${Filters} about=${about} summary=${summary.data}/>
-    <section class="card flush" aria-label="List of executions">
+    <section class="card flush held" aria-label="List of executions" ref=${area} onMouseEnter=${hold(true)} onMouseLeave=${hold(false)} onFocusIn=${hold(true)} onFocusOut=${() => setTimeout(hold(false))}>
       ${list.error && html`<${Failure} what="The executions could not be loaded" error=${list.error} retry=${list.reload}/>`}
       ${chosenRows.length > 0 && html`<div class="selection"><span>${plural(chosenRows.length, 'execution')} chosen</span>
         <button type="button" class="primary" onClick=${() => setAsks(true)}><${Icon} status="retrying"/> Redrive ${number(chosenRows.length)} failed</button>
         <button type="button" onClick=${() => setChosen(new Set())}>Clear</button></div>`}
       ${waiting > 0 && inside.current && html`<button type="button" class="new" onClick=${() => setShown(fresh)}>${number(waiting)} new · show</button>`}
       ${!list.data && !list.error && html`<div class="pad"><${Skeleton} rows=${8}/></div>`}
-      ${list.data && rows.length > 0 && html`<div class="scroll" tabindex="-1"><table onMouseEnter=${hold(true)} onMouseLeave=${hold(false)} onFocusIn=${hold(true)} onFocusOut=${() => setTimeout(hold(false))}>
+      ${list.data && rows.length > 0 && html`<div class="scroll" tabindex="-1"><table>
         <thead><tr>
           ${selects && html`<th class="check"><span class="unseen">Choose</span></th>`}
           <th>Status</th><th>Name</th>${many && html`<th>State machine</th>`}<th>Subject</th><th>State</th><th>Started</th><th class="num">Duration</th><th class="num">Tries</th><th class="num">Redrives</th>
@@ -180,8 +191,10 @@ function Filters({ about, summary }) {
     changed.has(kind) ? changed.delete(kind) : changed.add(kind);
     filter({ status: KINDS.filter((kind) => changed.has(kind)).join(',') });
   };
-  const range = query.get('from') ?? '';
-  const ranges = RANGES.some(([value]) => value === range) ? RANGES : [...RANGES, [range, `Since ${range}`]];
+  const [from, to] = [query.get('from') ?? '', query.get('to') ?? ''];
+  const between = Boolean(to) || !RANGES.some(([value]) => value === from);
+  const span = (value) => filter(value === BETWEEN ? { from: utc(now() - 24 * HOUR), to: utc(now()) } : { from: value, to: '' });
+  const bound = (name) => (event) => { const at = Date.parse(event.currentTarget.value); filter({ [name]: at ? utc(at) : '' }); };
   return html`<div class="filters" role="search">
     <div class="chips">${KINDS.map((kind) => {
       const count = summary?.counts[kind];
@@ -192,9 +205,11 @@ function Filters({ about, summary }) {
       ${about.machines.length > 1 && html`<label><span class="unseen">State machine</span><select value=${query.get('machine') ?? ''} onChange=${(event) => filter({ machine: event.currentTarget.value })}>
         <option value="">All state machines</option>${about.machines.map((name) => html`<option key=${name} value=${name}>${name}</option>`)}
       </select></label>`}
-      <label><span class="unseen">Time</span><select value=${range} onChange=${(event) => filter({ from: event.currentTarget.value, to: '' })}>
-        ${ranges.map(([value, words]) => html`<option key=${value} value=${value}>${words}</option>`)}
+      <label><span class="unseen">Started</span><select value=${between ? BETWEEN : from} onChange=${(event) => span(event.currentTarget.value)}>
+        ${[...RANGES, [BETWEEN, 'Between…']].map(([value, words]) => html`<option key=${value} value=${value}>${words}</option>`)}
       </select></label>
+      ${between && html`<label><span class="unseen">Started at or after</span><input type="datetime-local" value=${field(from)} onChange=${bound('from')}/></label>
+        <label><span class="unseen">Started before</span><input type="datetime-local" value=${field(to)} onChange=${bound('to')}/></label>`}
       <label class="grow"><span class="unseen">Name, subject or error</span><input id="filter" type="search" placeholder="Name, subject or error" value=${text} onInput=${type} onKeyDown=${(event) => { if (event.key === 'Escape') event.currentTarget.blur(); }}/></label>
     </div>
   </div>`;
@@ -252,6 +267,6 @@ function Redrive({ rows, onClose, onDone }) {
       : html`<p>Each goes on at the state that failed, with the same input. What had finished is kept.</p>
         <ul class="names">${rows.slice(0, 8).map((row) => html`<li key=${id(row)}>${row.name} <span class="under">at ${row.state ?? 'its start'}</span></li>`)}${rows.length > 8 && html`<li>and ${rows.length - 8} more</li>`}</ul>
         ${state.error && html`<${Failure} what="Nothing was redriven" error=${state.error}/>`}
-        <div class="actions"><button type="button" onClick=${onClose}>Cancel</button><button type="button" class="primary" disabled=${state.busy} onClick=${redrive}>${state.busy ? 'Redriving…' : `Redrive ${rows.length}`}</button></div>`}
+        <div class="actions"><button type="button" onClick=${onClose}>Cancel</button><button type="button" class="primary" autofocus disabled=${state.busy} onClick=${redrive}>${state.busy ? 'Redriving…' : `Redrive ${rows.length}`}</button></div>`}
   <//>`;
 }

@@ -73,6 +73,21 @@ document.addEventListener('click', (event) => {
   go(to.pathname + to.search, { replace: link.dataset.filter !== undefined });
 });
 
+/** AWS's own consoles, by the partition of an ARN. */
+const AWS_CONSOLES = { aws: 'console.aws.amazon.com', 'aws-cn': 'console.amazonaws.cn', 'aws-us-gov': 'console.amazonaws-us-gov.com' };
+
+/**
+ * Where an execution is looked at, by its ARN: here where the engine is, else in AWS's console.
+ * @param {string} arn @param {boolean} engine
+ */
+export function whereabouts(arn, engine) {
+  const [, partition, , region, , , machine, name] = arn.split(':');
+  if (engine) return { href: address(['executions', machine, name]) };
+  const host = AWS_CONSOLES[partition] ?? AWS_CONSOLES.aws;
+  const at = `https://${host}/states/home?region=${encodeURIComponent(region)}#/v2/executions/details/${encodeURIComponent(arn)}`;
+  return { href: at, target: '_blank', rel: 'noreferrer' };
+}
+
 // ---------------------------------------------------------------- requests
 
 const TOKEN = 'ticketflow-token';
@@ -173,8 +188,20 @@ export function useAnswer(path) {
 // ---------------------------------------------------------------- the present
 
 /** The present by the server's clock, which may be ahead of this one. */
-export const skew = signal(0);
+const skew = signal(0);
 export const now = () => Date.now() + skew.value;
+
+/**
+ * Sets the present by what the server says, when it says it; a moment's difference is the way from there to here.
+ * @param {number | string | undefined} present
+ */
+export function useServerTime(present) {
+  useEffect(() => {
+    if (!present) return;
+    const ahead = new Date(present).getTime() - Date.now();
+    if (Math.abs(skew.peek() - ahead) > 2_000) skew.value = ahead;
+  }, [present]);
+}
 
 /** Ticks once a second, for what shows how long something takes. */
 export const tick = signal(0);
@@ -287,7 +314,7 @@ export function Pages({ from, count, page, total, onChange, what }) {
 export function Skeleton({ rows = 6, height = 38 }) {
   const [late, set] = useState(false);
   useEffect(() => { const timer = setTimeout(() => set(true), 150); return () => clearTimeout(timer); }, []);
-  return html`<div class="skeleton" aria-busy="true" aria-label="Loading">
+  return html`<div class="skeleton" role="status" aria-busy="true" aria-label="Loading">
     ${Array.from({ length: rows }, (_, row) => html`<div key=${row} class=${late ? 'block' : 'block unseen'} style=${{ height: `${height - 14}px`, width: `${[96, 78, 88, 70][row % 4]}%` }}/>`)}
   </div>`;
 }
@@ -344,6 +371,7 @@ export function say(/** @type {string} */ what) { announcement.value = what; }
 export function useReady(/** @type {boolean} */ ready) {
   useEffect(() => {
     document.documentElement.dataset.ready = String(ready);
+    return () => { document.documentElement.dataset.ready = 'false'; };
   }, [ready]);
 }
 

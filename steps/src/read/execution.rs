@@ -110,6 +110,8 @@ struct Executions {
 #[schemars(rename = "Execution")]
 struct View {
     name: String,
+    /// By which Step Functions knows it.
+    arn: String,
     /// The state machine.
     machine: Machine,
     ticket: Option<TicketId>,
@@ -152,8 +154,10 @@ impl View {
             outcome: Some("valid".to_owned()),
             error: None,
         };
+        let name = crate::execution::name(&event);
         Self {
-            name: crate::execution::name(&event),
+            arn: format!("arn:aws:states:eu-central-1:123456789012:execution:TicketLifecycle:{name}"),
+            name,
             machine: Machine::TicketLifecycle,
             ticket: Some(event.ticket()),
             status: Status::Running,
@@ -165,10 +169,8 @@ impl View {
             steps: vec![step],
         }
     }
-}
 
-impl From<Progress> for View {
-    fn from(progress: Progress) -> Self {
+    fn recorded(progress: Progress, arn: String) -> Self {
         let Progress {
             machine,
             name,
@@ -185,6 +187,7 @@ impl From<Progress> for View {
         let steps = steps.into_iter().map(StepView::from).collect();
         Self {
             name,
+            arn,
             machine,
             ticket,
             status,
@@ -194,6 +197,35 @@ impl From<Progress> for View {
             error,
             cause,
             steps,
+        }
+    }
+
+    /// An execution of which nothing is recorded.
+    fn described(machine: Machine, description: Description, arn: String) -> Self {
+        let Description {
+            name,
+            ticket,
+            status,
+            redrives,
+            started_at,
+            stopped_at,
+            error,
+            cause,
+            ..
+        } = description;
+        let attempts = redrives.saturating_add(1);
+        Self {
+            name,
+            arn,
+            machine,
+            ticket,
+            status,
+            attempts,
+            started_at,
+            stopped_at,
+            error,
+            cause,
+            steps: Vec::new(),
         }
     }
 }
@@ -221,36 +253,6 @@ impl From<Step> for StepView {
     }
 }
 
-impl View {
-    /// An execution of which nothing is recorded.
-    fn of(machine: Machine, description: Description) -> Self {
-        let Description {
-            name,
-            ticket,
-            status,
-            redrives,
-            started_at,
-            stopped_at,
-            error,
-            cause,
-            ..
-        } = description;
-        let attempts = redrives.saturating_add(1);
-        Self {
-            name,
-            machine,
-            ticket,
-            status,
-            attempts,
-            started_at,
-            stopped_at,
-            error,
-            cause,
-            steps: Vec::new(),
-        }
-    }
-}
-
 pub(super) async fn one(read: &Read, request: &Request) -> Result<Response, Problem> {
     ONE.query(request)?;
     let name = request.path_parameter(NAME.name);
@@ -259,10 +261,14 @@ pub(super) async fn one(read: &Read, request: &Request) -> Result<Response, Prob
         false => None,
     };
     if let Some(progress) = progress.filter(Progress::tells) {
-        return Ok(Response::json(200, &View::from(progress)));
+        return Ok(Response::json(200, &recorded(read, progress)));
     }
     match read.machines.describe(name).await.map_err(unavailable)? {
-        Some((machine, description)) => Ok(Response::json(200, &View::of(machine, description))),
+        Some((machine, description)) => {
+            let arn = read.machines.execution_arn(machine, &description.name);
+            let view = View::described(machine, description, arn);
+            Ok(Response::json(200, &view))
+        }
         None => {
             let detail = format!("there is no execution {name:?}");
             Err(Problem::new(404, Kind::NoSuchExecution, detail).field(NAME.name))
@@ -277,7 +283,7 @@ pub(super) async fn list(read: &Read, request: &Request) -> Result<Response, Pro
         Some(status) => vec![status],
     };
     let page = read.table.executions(&statuses, query.limit(), query.place()).await;
-    Ok(listing(&query, page.map_err(unavailable)?))
+    Ok(listing(read, &query, page.map_err(unavailable)?))
 }
 
 pub(super) async fn of_ticket(read: &Read, request: &Request) -> Result<Response, Problem> {
@@ -290,11 +296,16 @@ pub(super) async fn of_ticket(read: &Read, request: &Request) -> Result<Response
     if page.items.is_empty() && !is_known(read, &id).await.map_err(unavailable)? {
         return Err(no_such_ticket(wanted));
     }
-    Ok(listing(&query, page))
+    Ok(listing(read, &query, page))
 }
 
-fn listing(query: &Query, page: Page<Progress>) -> Response {
-    let Page { items, next } = fitting(page);
+fn recorded(read: &Read, progress: Progress) -> View {
+    let arn = read.machines.execution_arn(progress.machine, &progress.name);
+    View::recorded(progress, arn)
+}
+
+fn listing(read: &Read, query: &Query, page: Page<Progress>) -> Response {
+    let Page { items, next } = fitting(page, |progress| recorded(read, progress));
     let listed = Executions {
         executions: items,
         next: query.next(next.as_deref()),
@@ -303,11 +314,11 @@ fn listing(query: &Query, page: Page<Progress>) -> Response {
 }
 
 /// As many executions of a page as an answer has room for: a cause may have 32 kB.
-fn fitting(page: Page<Progress>) -> Page<View> {
+fn fitting(page: Page<Progress>, view: impl Fn(Progress) -> View) -> Page<View> {
     let (mut items, mut bytes, mut place) = (Vec::new(), 0, None);
     for progress in page.items {
         let here = progress.place();
-        let view = View::from(progress);
+        let view = view(progress);
         bytes += written_bytes(&view);
         if PAGE_BYTES < bytes && !items.is_empty() {
             return Page { items, next: place };

@@ -73,7 +73,7 @@ impl Console {
             "again": shown.again(),
         });
         if !matches!(record.status, Status::Running | Status::Succeeded) {
-            let failed = shown.failed();
+            let failed = shown.ended_in();
             let run = trace.runs.len().saturating_sub(1);
             let tries = failed.map(|visit| visit.attempts.iter().filter(|attempt| attempt.run == run).count());
             answer["failure"] = json!({

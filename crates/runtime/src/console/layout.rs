@@ -135,7 +135,7 @@ fn lay_out(flow: &Flow, marks: bool, inside: Option<&str>, closed: &impl Fn(&str
     }
     let first = if marks { start } else { flow.start };
     let (mut items, chains) = layers(&sizes, edges, first);
-    mark_main(&mut items, &chains, first);
+    mark_main(&mut items, &chains, first, flow);
     let mut order = ordered(&items, &chains);
     place(&mut items, &chains, &mut order);
     let layer_tops = heights(&items, &chains, &order);
@@ -315,28 +315,33 @@ fn layers(sizes: &[(f64, f64)], edges: Vec<Edge>, first: usize) -> (Vec<Item>, V
     (items, chains)
 }
 
-/// Marks the main way: from the first state over what comes next, of several the longest, never over a Catcher's edge
-/// where there is another.
-fn mark_main(items: &mut [Item], chains: &[Chain], first: usize) {
+/// Marks the main way: from the first state over what comes next, never over a Catcher's edge where there is another,
+/// rather to an end than to where the flow fails, and of several ways the longest.
+fn mark_main(items: &mut [Item], chains: &[Chain], first: usize, flow: &Flow) {
     let down = |from: usize| {
         let leads = move |chain: &&Chain| !chain.reversed && chain.items[0] == from;
         chains.iter().filter(leads)
     };
     let end = |chain: &Chain| chain.items[chain.items.len() - 1];
-    // How many states lie below each, from the lowest layer up.
+    let mut ends = vec![false; items.len()];
+    for edge in flow.edges.iter().filter(|edge| edge.to.is_none()) {
+        ends[edge.from] = true;
+    }
+    // How many states lie below each, and whether an end does, from the lowest layer up.
     let mut nodes: Vec<usize> = (0..items.len()).filter(|index| !items[*index].bend).collect();
     nodes.sort_by_key(|index| std::cmp::Reverse(items[*index].layer));
     let mut below = vec![0; items.len()];
-    let rank = |chain: &Chain, below: &[usize]| (chain.edge.kind != EdgeKind::Catch, below[end(chain)]);
     for node in nodes {
         let lengths = down(node).map(|chain| below[end(chain)] + 1);
         below[node] = lengths.max().unwrap_or(0);
+        ends[node] |= down(node).any(|chain| ends[end(chain)]);
     }
+    let rank = |chain: &&Chain| (chain.edge.kind != EdgeKind::Catch, ends[end(chain)], below[end(chain)]);
     let mut at = first;
     while let Some(item) = items.get_mut(at) {
         item.main = true;
         // Of those that are as good the first: `max_by_key` would take the last.
-        let best = down(at).rev().max_by_key(|chain| rank(chain, &below));
+        let best = down(at).rev().max_by_key(rank);
         let Some(chain) = best else { return };
         for index in &chain.items {
             items[*index].main = true;
@@ -456,7 +461,7 @@ fn ordered(items: &[Item], chains: &[Chain]) -> Order {
                 continue;
             }
             order[items[index].layer].push(index);
-            stack.extend(around(items, &neighbours.below[index], &mut right).rev());
+            stack.extend(around(items, &neighbours.below[index], &mut right).into_iter().rev());
         }
     }
     let mut best = (crossings(&order, &neighbours, items.len()), order.clone());
@@ -496,9 +501,9 @@ fn ordered(items: &[Item], chains: &[Chain]) -> Order {
 }
 
 /// What leads off the main way stands on its sides in turn; `right` says which is next.
-fn around(items: &[Item], below: &[usize], right: &mut bool) -> std::vec::IntoIter<usize> {
+fn around(items: &[Item], below: &[usize], right: &mut bool) -> Vec<usize> {
     let Some(main) = below.iter().position(|index| items[*index].main) else {
-        return below.to_vec().into_iter();
+        return below.to_owned();
     };
     let mut sides = (Vec::new(), vec![below[main]]);
     for (at, index) in below.iter().enumerate() {
@@ -510,7 +515,7 @@ fn around(items: &[Item], below: &[usize], right: &mut bool) -> std::vec::IntoIt
         *right = !*right;
     }
     sides.0.append(&mut sides.1);
-    sides.0.into_iter()
+    sides.0
 }
 
 fn positions(order: &Order, items: usize) -> Vec<usize> {

@@ -125,19 +125,20 @@ impl Console {
     pub(super) async fn summary(&self, query: &Query) -> Result<Response, Failure> {
         let machines: Vec<MachineId> = self.machines(query).into_iter().map(|(id, _)| id).collect();
         let now = self.engine.now();
-        let from = moment(query, "from", now)?;
+        let (from, to) = (moment(query, "from", now)?, moment(query, "to", now)?);
         let (lately, counts) = self
             .engine
             .read(move |connection| {
                 let recent = overview::first_since(connection, now - LATELY)?;
                 let from = from.map(|from| overview::first_since(connection, from)).transpose()?;
+                let to = to.map(|to| overview::first_since(connection, to)).transpose()?;
                 let mut lately = Vec::new();
                 let mut counts = Vec::new();
                 for kind in Kind::ALL {
                     // What runs now is told whenever it started.
                     let since = (!matches!(kind, Kind::Running | Kind::Retrying)).then_some(recent);
-                    lately.push((kind, overview::count(connection, &machines, kind, since)?));
-                    counts.push((kind, overview::count(connection, &machines, kind, from)?));
+                    lately.push((kind, overview::count(connection, &machines, kind, since, None)?));
+                    counts.push((kind, overview::count(connection, &machines, kind, from, to)?));
                 }
                 Ok((lately, counts))
             })

@@ -294,8 +294,8 @@ async fn a_caught_error_and_a_callback_say_what_they_are() {
     assert_eq!(status, 200);
     let view = page.get("executions/m/one").await;
     assert_eq!(
-        (&view["status"], &view["failure"]["cause"]),
-        (&json!("aborted"), &json!("enough"))
+        (&view["status"], &view["failure"]["cause"], &view["failure"]["state"]),
+        (&json!("aborted"), &json!("enough"), &json!("Ask"))
     );
     assert_eq!(Page::state(&view, "Ask")["status"], "aborted");
 }
@@ -350,6 +350,11 @@ async fn lists_are_filtered_paged_and_counted() {
     assert_eq!(
         (&summary["counts"]["failed"], &summary["lately"]["succeeded"]),
         (&json!(6), &json!(54))
+    );
+    let earlier = page.get("summary?to=-1h").await;
+    assert_eq!(
+        (&earlier["counts"]["failed"], &earlier["lately"]["failed"]),
+        (&json!(0), &json!(6))
     );
     for wrong in [
         "executions?status=odd",

@@ -96,17 +96,19 @@ impl<'a> Shown<'a> {
         failed.max_by_key(|(_, depth)| *depth).map(|(visit, _)| visit)
     }
 
+    /// The innermost state that the execution ended in without coming to its end: the one that failed, else the one that
+    /// was under way when the execution ran out of time, or was stopped.
+    pub(super) fn ended_in(&self) -> Option<&'a Visit> {
+        let deepest = || self.unfinished().max_by_key(|(_, depth)| *depth);
+        self.failed().or_else(|| deepest().map(|(visit, _)| visit))
+    }
+
     /// The state that is looked at first: the one that failed, else where it is, else the last.
     pub(super) fn opening(&self) -> Option<&'a Visit> {
-        let visits = || {
-            self.visits
-                .iter()
-                .map(|(index, depth)| (&self.trace.visits[*index], *depth))
-        };
-        let open = || visits().filter(|(visit, _)| visit.is_open());
-        let deepest = || open().max_by_key(|(_, depth)| *depth).map(|(visit, _)| visit);
+        let open = self.unfinished().filter(|(visit, _)| visit.is_open());
+        let deepest = open.max_by_key(|(_, depth)| *depth).map(|(visit, _)| visit);
         let last = || self.trace.current(0).map(|index| &self.trace.visits[index]);
-        self.failed().or_else(deepest).or_else(last)
+        deepest.or_else(|| self.ended_in()).or_else(last)
     }
 
     /// What a redrive would run again: the innermost states that did not come to their end.

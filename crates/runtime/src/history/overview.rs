@@ -150,25 +150,26 @@ fn escaped(text: &str) -> String {
     pattern
 }
 
-/// How many executions there are of a kind from `first` on, up to [`MAX_COUNT`] and one.
+/// How many executions there are of a kind from `first` on and before `end`, up to [`MAX_COUNT`] and one.
 pub(crate) fn count(
     connection: &Connection,
     machines: &[MachineId],
     kind: Kind,
     first: Option<ExecutionId>,
+    end: Option<ExecutionId>,
 ) -> Result<u64> {
     let condition = kind.condition();
     let sql = format!(
-        "SELECT count(*) FROM (SELECT 1 FROM executions WHERE machine = ?1 AND status = ?2 AND ?3 <= id {condition}
-         LIMIT ?4)"
+        "SELECT count(*) FROM (SELECT 1 FROM executions WHERE machine = ?1 AND status = ?2 AND ?3 <= id AND id < ?4
+         {condition} LIMIT ?5)"
     );
     let mut statement = connection.prepare_cached(&sql)?;
     let mut counted = 0;
     for machine in machines {
         let limit = MAX_COUNT + 1 - counted;
-        let first = first.map_or(0, |first| first.0);
+        let (first, end) = (first.map_or(0, |first| first.0), end.map_or(i64::MAX, |end| end.0));
         counted += statement.query_row(
-            params![machine.0, status_code(kind.status()), first, limit as i64],
+            params![machine.0, status_code(kind.status()), first, end, limit as i64],
             |row| row.get::<_, i64>(0),
         )? as u64;
         if MAX_COUNT < counted {

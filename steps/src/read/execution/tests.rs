@@ -15,6 +15,13 @@ fn failed(number: usize, cause: &str) -> Progress {
     }
 }
 
+fn view(progress: Progress) -> View {
+    View::recorded(
+        progress,
+        "arn:aws:states:us-west-2:000000000000:execution:TicketLifecycle:SHOP-1".to_owned(),
+    )
+}
+
 #[test]
 fn a_page_of_long_causes_is_cut_where_the_answer_is_full_and_goes_on_there() {
     // The longest that Step Functions keeps, nothing but quotes: each is four bytes on its way.
@@ -25,7 +32,7 @@ fn a_page_of_long_causes_is_cut_where_the_answer_is_full_and_goes_on_there() {
     };
     let (mut shown, mut pages) = (0, 0);
     loop {
-        let page = fitting(all(shown));
+        let page = fitting(all(shown), view);
         let response = Response::json(200, &page.items);
         assert!(serde_json::to_string(&response).unwrap().len() < 6_000_000);
         let last = shown + page.items.len() - 1;
@@ -43,5 +50,8 @@ fn a_page_of_long_causes_is_cut_where_the_answer_is_full_and_goes_on_there() {
         items: vec![failed(1, "short")],
         next: None,
     };
-    assert_eq!((fitting(short.clone()).items.len(), fitting(short).next), (1, None));
+    assert_eq!(
+        (fitting(short.clone(), view).items.len(), fitting(short, view).next),
+        (1, None)
+    );
 }

@@ -124,3 +124,37 @@ fn large_machines_are_laid_out_at_once() {
     // Without optimisation and beside all other tests; some ten milliseconds in a release.
     assert!(begun.elapsed() < std::time::Duration::from_secs(10));
 }
+
+#[test]
+fn the_main_way_runs_straight_down_with_what_leads_off_on_both_sides() {
+    let definition = json!({"StartAt": "Check", "States": {
+        "Check": {"Type": "Choice", "Choices": [
+            {"Variable": "$.x", "NumericEquals": 1, "Next": "Broken"}, {"Variable": "$.x", "NumericEquals": 2, "Next": "Odd"}], "Default": "Store"},
+        "Broken": {"Type": "Fail"}, "Odd": {"Type": "Succeed"},
+        "Store": {"Type": "Task", "Catch": [{"ErrorEquals": ["States.ALL"], "Next": "Mend"}], "Next": "Done"},
+        "Mend": {"Type": "Pass", "Next": "Tell"}, "Tell": {"Type": "Pass", "Next": "More"}, "More": {"Type": "Pass", "Next": "Done"},
+        "Done": {"Type": "Succeed"}}});
+    let picture = picture(&Flow::of(&definition), &open);
+    let centre = |name: &str| {
+        let node = picture.nodes.iter().find(|node| node.name == name).expect("a node");
+        node.x + node.width / 2.0
+    };
+    let main = picture.start.expect("a start").0;
+    for name in ["Check", "Store", "Done"] {
+        assert!((centre(name) - main).abs() < 0.5, "{name}");
+    }
+    assert!((picture.end.expect("an end").0 - main).abs() < 0.5);
+    assert!(
+        (centre("Broken") - main) * (centre("Odd") - main) < 0.0,
+        "one on each side"
+    );
+    assert!(
+        (centre("Mend") - main).abs() > NODE.0 / 2.0,
+        "what catches an error stands beside"
+    );
+    let straight = picture.edges.iter().filter(|edge| !edge.path.contains('C')).count();
+    assert!(
+        straight >= 4,
+        "start, Check, Store, Done and the end are joined by straight lines"
+    );
+}
