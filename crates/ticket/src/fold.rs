@@ -12,7 +12,7 @@ use crate::chain::{self, Evidence, Known, Origin, Shown, first_between};
 use crate::fact::{Category, Change, Fact, Field, Named, Snapshot, sha256_hex};
 use crate::flat;
 use crate::ids::IssueKey;
-use crate::policy::{Done, Policy, Started};
+use crate::policy::{Done, Policy};
 use crate::sla::{self, Clocks, Placed};
 use crate::spent::Spent;
 use crate::time::Time;
@@ -546,15 +546,7 @@ impl Judge<'_> {
 
     /// Whether work begins with this stay, if it did not before.
     fn is_start(&self, stay: &Stay) -> bool {
-        if let (Started::StatusIds(projects), Some(project)) = (&self.policy.started, self.project)
-            && let Some(started) = projects.get(project)
-        {
-            return stay
-                .status
-                .as_ref()
-                .is_some_and(|status| started.contains(status.identity()));
-        }
-        stay.category == Some(Category::Indeterminate)
+        self.policy.is_start(self.project, stay)
     }
 
     fn is_done(&self, status: Option<&Named>, has_resolution: Option<bool>) -> Option<bool> {

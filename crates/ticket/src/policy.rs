@@ -8,6 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::calendar::Calendar;
 use crate::fact::Category;
+use crate::fold::Stay;
 use crate::sla::Targets;
 
 /// How tickets are judged. As JSON it is a template parameter; what is left out has its default.
@@ -90,6 +91,17 @@ impl<'de> Deserialize<'de> for Policy {
 }
 
 impl Policy {
+    /// Whether work on a ticket of this project begins with a stay, if it did not before.
+    pub fn is_start(&self, project: Option<&str>, stay: &Stay) -> bool {
+        if let (Started::StatusIds(projects), Some(project)) = (&self.started, project)
+            && let Some(started) = projects.get(project)
+        {
+            let status = stay.status.as_ref();
+            return status.is_some_and(|status| started.contains(status.identity()));
+        }
+        stay.category == Some(Category::Indeterminate)
+    }
+
     /// Whether tickets of this priority are counted; names are compared without regard to case.
     pub fn counts(&self, priority: &str) -> bool {
         self.priorities

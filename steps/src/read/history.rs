@@ -124,7 +124,7 @@ pub(super) async fn history(read: &Read, request: &Request) -> Result<Response, 
 impl History {
     fn new(id: TicketId, facts: Vec<Fact>, texts: Texts, policy: &Policy, map: &Categories) -> Self {
         let ticket = ticket::fold(&facts, policy, map);
-        let (moments, durations) = (moments(&ticket, &facts), durations(&ticket));
+        let (moments, durations) = (moments(&ticket, &facts, policy), durations(&ticket));
         let said = |fact: Fact| Said { id: fact.id(), fact };
         let mut facts: Vec<Said> = facts.into_iter().map(said).collect();
         facts.sort_unstable_by(|a, b| a.id.cmp(&b.id));
@@ -162,7 +162,7 @@ impl History {
     }
 }
 
-fn moments(ticket: &Ticket, facts: &[Fact]) -> BTreeMap<&'static str, Evidence> {
+fn moments(ticket: &Ticket, facts: &[Fact], policy: &Policy) -> BTreeMap<&'static str, Evidence> {
     let said = |is_it: &dyn Fn(&Fact) -> bool| facts.iter().filter(|fact| is_it(fact)).map(Fact::id).collect();
     let entered = |at: Time, is_it: &dyn Fn(&Stay) -> bool| {
         let stay = ticket.history.iter().position(|stay| stay.at == at && is_it(stay));
@@ -198,7 +198,7 @@ fn moments(ticket: &Ticket, facts: &[Fact]) -> BTreeMap<&'static str, Evidence> 
         }),
     };
     let is_done: &dyn Fn(&Stay) -> bool = &|stay| stay.done == Some(true);
-    let is_started: &dyn Fn(&Stay) -> bool = &|stay| stay.category == Some(ticket::fact::Category::Indeterminate);
+    let is_started: &dyn Fn(&Stay) -> bool = &|stay| policy.is_start(ticket.project.as_deref(), stay);
     let moments = [
         ("created_at", ticket.created_at.map(created)),
         ("started_at", ticket.started_at.map(|at| entered(at, is_started))),

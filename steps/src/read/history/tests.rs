@@ -4,15 +4,23 @@ use super::*;
 
 #[test]
 fn every_number_names_the_facts_that_it_comes_from() {
+    named(&Policy::default(), 1);
+    // As the team says, work begins in the status that the ticket was created in, or with its end.
+    let started_in = |status: &str| {
+        let json = format!(r#"{{"started": {{"status_ids": {{"SHOP": ["{status}"]}}}}}}"#);
+        serde_json::from_str::<Policy>(&json).unwrap()
+    };
+    named(&started_in("10000"), 0);
+    named(&started_in("10002"), 2);
+}
+
+/// Every number names its facts, and the start is that of this stay.
+fn named(policy: &Policy, start: usize) {
     let event = sample::delivery();
-    let history = History::new(
-        event.ticket(),
-        event.facts.clone(),
-        Texts::default(),
-        &Policy::default(),
-        &Categories::default(),
-    );
-    let ticket = ticket::fold(&event.facts, &Policy::default(), &Categories::default());
+    let (id, facts, map) = (event.ticket(), event.facts.clone(), Categories::default());
+    let history = History::new(id, facts, Texts::default(), policy, &map);
+    let ticket = ticket::fold(&event.facts, policy, &map);
+    assert_eq!(history.moments["started_at"].stay, Some(start));
     let ids: Vec<String> = event.facts.iter().map(Fact::id).collect();
     for (name, evidence) in &history.moments {
         assert!(!evidence.facts.is_empty(), "{name}: {evidence:?}");
