@@ -9,13 +9,13 @@ use crate::client::{Deployment, Jira};
 use crate::error::Error;
 use crate::issue::Issue;
 
-/// The fields whose changes are facts; JIRA filters by ten at most.
-const CHANGED_FIELDS: [&str; 5] = ["status", "priority", "resolution", "project", "issuekey"];
+/// The fields whose changes are facts, and the text of which it matters when it was edited; JIRA filters by ten at most.
+const CHANGED_FIELDS: [&str; 6] = ["status", "priority", "resolution", "project", "issuekey", "description"];
 /// Changes on a page of the histories of many issues: what JIRA gives unless asked for more.
 const CHANGES: u32 = 1_000;
 /// Changes on a page of one issue's: the most that JIRA gives.
 const OWN_CHANGES: u32 = 100;
-/// Pages of histories of one page of issues: a thousand changes of the five fields for each of a hundred issues.
+/// Pages of histories of one page of issues: a thousand changes of these fields for each of a hundred issues.
 const MAX_HISTORY_PAGES: u32 = 100;
 /// A number of seconds is below this for three thousand years to come, one of milliseconds has been above it since 1973.
 const FIRST_MILLISECONDS: i64 = 100_000_000_000;
@@ -71,7 +71,7 @@ impl Jira {
         }
         let mut body = json!({ "issueIdsOrKeys": ids, "fieldIds": CHANGED_FIELDS, "maxResults": CHANGES });
         for _ in 0..MAX_HISTORY_PAGES {
-            let page: HistoryPage = self.post("/rest/api/3/changelog/bulkfetch", &body).await?;
+            let page: HistoryPage = self.history_page(&mut body).await?;
             for issue in page.issue_change_logs {
                 let changes = issue.change_histories.into_iter().map(in_milliseconds);
                 histories.entry(issue.issue_id).or_default().extend(changes);
@@ -84,6 +84,18 @@ impl Jira {
         Err(Error::EndlessHistory {
             limit: MAX_HISTORY_PAGES,
         })
+    }
+
+    /// Each edit of a description is told with all of the text before and after: such a page may be longer than what is
+    /// read at once. Then this one and those that follow are asked for in smaller parts.
+    async fn history_page(&self, body: &mut Value) -> Result<HistoryPage, Error> {
+        loop {
+            let wanted = body["maxResults"].as_u64().unwrap_or(1);
+            match self.post("/rest/api/3/changelog/bulkfetch", body).await {
+                Err(Error::TooLarge { .. }) if 1 < wanted => body["maxResults"] = (wanted / 2).into(),
+                answer => return answer,
+            }
+        }
     }
 
     /// Reads the rest of a history of which an issue shows only the newest part. A Data Center too old to have the rest

@@ -196,8 +196,10 @@ pub fn read_issue(bytes: &[u8], categories: &BTreeMap<String, Category>) -> Resu
     let reading = Reading::of("", issue, None)?;
     let mut changes = Vec::new();
     let mut is_cut = false;
+    let mut edited = None;
     if let Some(changelog) = changelog.transpose()? {
         is_cut = changelog.is_cut();
+        edited = changelog.edited();
         reading.read_changelog("changelog", changelog, false, &mut changes)?;
     }
     changes.sort_by(|a, b| a.order().cmp(&b.order()));
@@ -210,7 +212,13 @@ pub fn read_issue(bytes: &[u8], categories: &BTreeMap<String, Category>) -> Resu
         .flatten()
         .map(|status| status.identity().to_owned())
         .collect();
-    let now = reading.event_of(Source::Issue, Happening::Changed, Vec::new(), is_cut)?;
+    let created = reading.created;
+    let mut now = reading.event_of(Source::Issue, Happening::Changed, Vec::new(), is_cut)?;
+    if !is_cut && let Some((seen, written)) = now.texts.description.as_mut().zip(edited.or(created)) {
+        // Webhooks may write it in another markup, so that the two cannot be compared; and a comment makes the whole
+        // issue newer, but no text. Whatever a webhook wrote since it was last edited is this text.
+        seen.observed = seen.observed.min(written);
+    }
     let mut facts: Vec<Fact> = changes.into_iter().map(Fact::Change).collect();
     facts.extend(statuses.into_iter().filter_map(|status| {
         Some(Fact::Category {
@@ -515,6 +523,28 @@ impl<'a> Reading<'a> {
 }
 
 impl Changelog {
+    /// When the description was last edited.
+    fn edited(&self) -> Option<Time> {
+        let Some(Shaped::Right(histories)) = &self.histories else {
+            return None;
+        };
+        let edits = histories.iter().filter_map(|history| {
+            let Shaped::Right(Object(history)) = history else {
+                return None;
+            };
+            let Some(Shaped::Right(items)) = &history.items else {
+                return None;
+            };
+            let mut names = items.iter().filter_map(|item| match item {
+                Shaped::Right(Object(item)) => item.name(),
+                Shaped::Wrong(_) => None,
+            });
+            names.find(|name| name == "description")?;
+            wire::time(top("created"), history.created.as_ref()).ok()?
+        });
+        edits.max()
+    }
+
     /// Whether there are more histories than it shows.
     fn is_cut(&self) -> bool {
         let shown = match &self.histories {
@@ -527,15 +557,19 @@ impl Changelog {
 }
 
 impl Item {
-    /// Which field the item is about, if it is one whose changes are facts.
-    fn field(&self) -> Option<Field> {
+    /// What the field that the item is about is called.
+    fn name(&self) -> Option<String> {
         let text = |value: &Option<Value>| value.as_ref().and_then(Value::as_str).map(str::to_ascii_lowercase);
         // A custom field may be called "Status", too.
         let custom = text(&self.fieldtype).is_some_and(|kind| kind == "custom");
-        let name = text(&self.field_id)
+        text(&self.field_id)
             .filter(|id| !id.is_empty())
-            .or_else(|| text(&self.field).filter(|_| !custom));
-        match name?.as_str() {
+            .or_else(|| text(&self.field).filter(|_| !custom))
+    }
+
+    /// Which field that is, if it is one whose changes are facts.
+    fn field(&self) -> Option<Field> {
+        match self.name()?.as_str() {
             "status" => Some(Field::Status),
             "priority" => Some(Field::Priority),
             "resolution" => Some(Field::Resolution),

@@ -85,7 +85,10 @@ impl StandIn {
         };
         let end = (start + self.page(body)).min(found.len());
         let shown = &found[start..end];
-        let issues: Vec<Value> = shown.iter().map(|issue| self.shown(issue, body)).collect();
+        let issues: Vec<Value> = shown
+            .iter()
+            .map(|issue| with_document(self.shown(issue, body)))
+            .collect();
         let is_last = end == found.len();
         let mut page = json!({ "issues": issues, "isLast": is_last });
         if self.held().trouble.circles {
@@ -328,6 +331,15 @@ impl StandIn {
 
 fn ok(document: Value) -> Answer {
     (200, document)
+}
+
+/// An issue as version 3 of the API shows it: its description is a document.
+fn with_document(mut issue: Value) -> Value {
+    if let Some(text) = issue["fields"]["description"].as_str() {
+        let paragraph = json!({ "type": "paragraph", "content": [{ "type": "text", "text": text }] });
+        issue["fields"]["description"] = json!({ "type": "doc", "version": 1, "content": [paragraph] });
+    }
+    issue
 }
 
 fn no_issue() -> Answer {

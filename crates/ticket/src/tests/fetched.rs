@@ -210,3 +210,41 @@ fn what_was_exported_makes_the_same_ticket() {
         view(&known.facts, &known.texts, &like)
     );
 }
+
+/// Webhooks give a description in JIRA's own markup, the REST API of Cloud as a document.
+#[test]
+fn a_description_in_another_markup_is_no_news_until_it_is_edited() {
+    let mut webhook = created();
+    webhook["issue"]["fields"]["description"] = json!("h1. Basket\n*forgets* its [items|https://example.com]");
+    let mut known = Known::of(&[webhook.clone()]);
+    let document = |text: &str| {
+        json!({ "type": "doc", "version": 1,
+                "content": [{ "type": "paragraph", "content": [{ "type": "text", "text": text }] }] })
+    };
+    let mut rest = webhook["issue"].clone();
+    rest["fields"]["description"] = document("Basket forgets its items");
+    // A comment, of which no delivery has facts.
+    rest["fields"]["updated"] = json!(jira_time(T0 + 10 * MINUTE));
+    rest["changelog"] = json!({ "histories": [] });
+    assert_eq!(known.reconcile(&rest), 0);
+    // An edit whose delivery was lost.
+    rest["fields"]["description"] = document("Basket forgets its items, and its coupons");
+    let edit = json!({ "field": "description", "fieldId": "description", "fromString": "…", "toString": "…" });
+    rest["changelog"] =
+        json!({ "histories": [{ "id": "7", "created": jira_time(T0 + 20 * MINUTE), "items": [edit] }] });
+    rest["fields"]["updated"] = json!(jira_time(T0 + 20 * MINUTE));
+    assert_eq!(known.reconcile(&rest), 1);
+    let description = |known: &Known| known.texts.description().map(|text| text.value.clone());
+    assert_eq!(
+        description(&known).as_deref(),
+        Some("Basket forgets its items, and its coupons")
+    );
+    rest["fields"]["updated"] = json!(jira_time(T0 + 30 * MINUTE));
+    assert_eq!(known.reconcile(&rest), 0);
+    // And the next webhook writes it in its own way again, which is no news either.
+    let mut later = super::webhook("updated", T0 + 40 * MINUTE, "10000");
+    later["issue"]["fields"]["description"] = json!("h1. Basket\n*forgets* its items, and its coupons");
+    known.add(&event(&later));
+    rest["fields"]["updated"] = json!(jira_time(T0 + 50 * MINUTE));
+    assert_eq!(known.reconcile(&rest), 0);
+}
