@@ -1,6 +1,7 @@
 //! What the system tests in `system/` and the benchmarks in `benches/` share.
 
 pub mod bench;
+pub mod listener;
 pub mod stand_in;
 pub mod wire;
 

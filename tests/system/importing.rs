@@ -53,7 +53,7 @@ async fn the_sample_hour_is_imported_drawn_exported_and_the_same_elsewhere() {
         "{svg}"
     );
 
-    // An export that was killed goes on; what it gives makes the same tickets elsewhere.
+    // What is exported makes the same tickets elsewhere, which are exported the same, byte for byte.
     let file = server.data_dir().join("tickets.jsonl");
     let export = ["export", "-o", &file.display().to_string()];
     printed(server.command(&export, "--url")).await;
@@ -64,4 +64,9 @@ async fn the_sample_hour_is_imported_drawn_exported_and_the_same_elsewhere() {
     other.settled().await;
     assert_eq!(tickets(&other).await, tickets(&server).await);
     assert_eq!(import(&other, &file).await["new"], 0);
+    let copy = other.data_dir().join("tickets.jsonl");
+    printed(other.command(&["export", "-o", &copy.display().to_string()], "--url")).await;
+    assert!(std::fs::read_to_string(&copy).expect("an export") == exported);
+    let piped = printed(other.command(&["export"], "--url")).await;
+    assert!(piped == exported, "to standard output it is the same");
 }

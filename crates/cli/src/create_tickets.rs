@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use chrono::Utc;
 use indicatif::{ProgressBar, ProgressStyle};
 use jira::made::{Act, Disturbance, Fraction, Happening, Stories};
@@ -22,6 +22,8 @@ const IN_FLIGHT: usize = 16;
 /// Below this the end of a pause is not waited for: timers are no finer.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
 const HOUR_MS: f64 = 3_600_000.0;
+/// What is told of where nobody says how much, faster than the clock: a day.
+const LAST_HOURS: f64 = 24.0;
 
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
@@ -36,16 +38,16 @@ reviewed, given another priority, closed and opened again as people do, so that 
 The same seed makes the same tickets.")]
 pub(crate) struct Options {
     /// Tickets an hour, on average.
-    #[arg(long, default_value_t = 100.0, value_parser = positive)]
+    #[arg(long, default_value_t = 100.0, value_parser = number::<1, 1_000_000>)]
     rate: f64,
     /// What the tickets are drawn from; without it, every run draws others.
     #[arg(long)]
     seed: Option<u64>,
-    /// How many times faster than the clock; needs --hours or --count.
-    #[arg(long, default_value_t = 1.0, value_parser = positive)]
+    /// How many times faster than the clock; without --hours or --count, the last 24 hours.
+    #[arg(long, default_value_t = 1.0, value_parser = number::<1, 1_000_000_000>)]
     speed: f64,
     /// Stop after so many hours of the tickets' time.
-    #[arg(long, value_parser = positive)]
+    #[arg(long, value_parser = number::<1, 1_000_000>)]
     hours: Option<f64>,
     /// Stop after so many tickets.
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
@@ -69,7 +71,7 @@ pub(crate) struct Options {
     #[arg(long, default_value = "0")]
     delay: Fraction,
     /// By how many minutes those are delayed on average.
-    #[arg(long, default_value_t = 10.0, value_parser = positive)]
+    #[arg(long, default_value_t = 10.0, value_parser = number::<1, 1_000_000>)]
     delay_minutes: f64,
     /// How many come twice.
     #[arg(long, default_value = "0")]
@@ -80,7 +82,7 @@ pub(crate) struct Options {
 
     /// Create the tickets in this JIRA instead, by its REST API, with the credential in JIRA_TOKEN (email:token for
     /// Cloud, a personal access token for Data Center). JIRA dates them itself.
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", conflicts_with_all = ["lose", "delay", "delay_minutes", "double", "disorder", "site"])]
     jira: Option<String>,
     /// The type of the issues there.
     #[arg(long, default_value = "Task", requires = "jira")]
@@ -91,16 +93,19 @@ pub(crate) struct Options {
     dry_run: bool,
 }
 
-fn positive(text: &str) -> Result<f64, String> {
+/// A number from `LEAST` thousandths up to `MOST`: beyond, nothing is a rate or a time that anybody could see.
+fn number<const LEAST: u32, const MOST: u32>(text: &str) -> Result<f64, String> {
+    let least = f64::from(LEAST) / 1_000.0;
     match text.parse() {
-        Ok(number) if 0.0 < number && f64::is_finite(number) => Ok(number),
-        _ => Err(format!("'{text}' is not a number above 0")),
+        Ok(number) if (least..=f64::from(MOST)).contains(&number) => Ok(number),
+        _ => Err(format!("'{text}' is not a number from {least} to {MOST}")),
     }
 }
 
-pub(crate) async fn run(options: Options) -> anyhow::Result<ExitCode> {
-    if options.speed != 1.0 && options.hours.is_none() && options.count.is_none() {
-        bail!("--speed needs --hours or --count: tickets of the future are nobody's");
+pub(crate) async fn run(mut options: Options) -> anyhow::Result<ExitCode> {
+    // Tickets of the future are nobody's; a JIRA dates them itself.
+    if options.speed != 1.0 && options.count.is_none() && options.jira.is_none() {
+        options.hours.get_or_insert(LAST_HOURS);
     }
     let seed = options
         .seed

@@ -40,6 +40,9 @@ pub(crate) struct Options {
     /// Only tickets in this state.
     #[arg(long, value_parser = ["open", "closed", "deleted", "unknown"])]
     state: Option<String>,
+    /// Begin anew, whatever an interrupted export into the file had written.
+    #[arg(long)]
+    restart: bool,
     #[command(flatten)]
     target: Target,
 }
@@ -51,6 +54,8 @@ struct Place {
     cursor: Option<String>,
     bytes: u64,
     tickets: u64,
+    /// There is no further page: what is left to do is to give the file its name.
+    is_whole: bool,
 }
 
 /// Where lines go.
@@ -68,14 +73,15 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<ExitCode> {
         }
     }
     let (mut sink, mut place) = match &options.output {
-        Some(file) => open(file, &question)?,
+        // Another Ticketflow has other tickets.
+        Some(file) => open(file, &format!("{}{question}", options.target.url), options.restart)?,
         None => (Sink::Output, Place::default()),
     };
-    if place.cursor.is_some() {
+    if 0 < place.tickets {
         note!("going on after the {} tickets that were exported before", place.tickets);
     }
     let progress = progress(options.output.is_none());
-    loop {
+    while !place.is_whole {
         let path = match &place.cursor {
             Some(cursor) => format!("{question}&cursor={}", segment(cursor)),
             None => question.clone(),
@@ -85,10 +91,8 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<ExitCode> {
         let lines = lines(&client, items, &progress).await?;
         place.tickets += items.len() as u64;
         place.cursor = page["next"].as_str().map(str::to_owned);
+        place.is_whole = place.cursor.is_none();
         sink.write(&lines, &mut place)?;
-        if place.cursor.is_none() {
-            break;
-        }
     }
     progress.finish_and_clear();
     if let Some(file) = &options.output {
@@ -140,14 +144,14 @@ fn part_of(file: &Path) -> PathBuf {
 }
 
 /// The file's part, cut after the last page that was counted.
-fn open(file: &Path, question: &str) -> anyhow::Result<(Sink, Place)> {
+fn open(file: &Path, question: &str, restart: bool) -> anyhow::Result<(Sink, Place)> {
     let part = part_of(file);
     let beside = part.with_extension("place");
     let fresh = || Place {
         question: question.to_owned(),
         ..Place::default()
     };
-    let kept: Option<Place> = place::read(&beside)?;
+    let kept: Option<Place> = if restart { None } else { place::read(&beside)? };
     let opened = |place: Place| -> std::io::Result<(Sink, Place)> {
         let mut part = OpenOptions::new()
             .create(true)
@@ -199,3 +203,6 @@ fn progress(hidden: bool) -> ProgressBar {
     let style = ProgressStyle::with_template("{spinner} {pos} tickets  {per_sec}  {elapsed}");
     ProgressBar::no_length().with_style(style.expect("the template of the progress bar is right"))
 }
+
+#[cfg(test)]
+mod tests;

@@ -74,6 +74,9 @@ struct Counts {
     new: u64,
     /// What was delivered.
     events: u64,
+    /// Issues that nobody can read.
+    #[serde(default)]
+    unreadable: u64,
 }
 
 /// A JIRA with the credential of the environment.
@@ -154,13 +157,24 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<ExitCode> {
     if !options.dry_run {
         place::forget(&file)?;
     }
-    let Counts { fetched, new, events } = place.counts;
+    let Counts {
+        fetched,
+        new,
+        events,
+        unreadable,
+    } = place.counts;
     if options.recipient.json {
-        say!("{}", json!({ "fetched": fetched, "new": new, "events": events }));
+        say!(
+            "{}",
+            json!({ "fetched": fetched, "new": new, "events": events, "unreadable": unreadable })
+        );
     } else {
         note!("{fetched} issues fetched, {new} of them with news, in {events} events");
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(match unreadable {
+        0 => ExitCode::SUCCESS,
+        _ => ExitCode::FAILURE,
+    })
 }
 
 /// The Ticketflow that issues are compared with.
@@ -183,11 +197,18 @@ struct History {
 }
 
 impl Known {
-    /// Delivers what an issue has to tell; how many events that was.
-    async fn compare(&self, issue: Issue) -> anyhow::Result<u64> {
-        let events = issue.events(&self.categories)?;
+    /// Delivers what an issue has to tell; how many events that was, or nothing if nobody can read it: that keeps no
+    /// other from being fetched.
+    async fn compare(&self, issue: Issue) -> anyhow::Result<Option<u64>> {
+        let events = match issue.events(&self.categories) {
+            Ok(events) => events,
+            Err(error) => {
+                note!("{}: {:#}", issue.name(), anyhow::Error::from(error));
+                return Ok(None);
+            }
+        };
         let Some(ticket) = events.first().map(TicketEvent::ticket) else {
-            return Ok(0);
+            return Ok(Some(0));
         };
         let history = self.history(&ticket).await?;
         let now = Time::try_from(Utc::now()).context("the clock stands outside the years 1 to 9999")?;
@@ -204,7 +225,7 @@ impl Known {
                 None => say!("{body}"),
             }
         }
-        Ok(count)
+        Ok(Some(count))
     }
 
     async fn history(&self, ticket: &TicketId) -> anyhow::Result<History> {
@@ -255,6 +276,8 @@ async fn compare(
         };
         let events = done.context("a comparison was given up")??;
         counts.fetched += 1;
+        counts.unreadable += u64::from(events.is_none());
+        let events = events.unwrap_or(0);
         counts.new += u64::from(0 < events);
         counts.events += events;
         progress.set_position(counts.fetched);

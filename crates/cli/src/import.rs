@@ -16,6 +16,7 @@ use ticket::{Fact, Source, Texts, TicketEvent, TicketId, Time, canonical};
 use tokio::task::JoinSet;
 
 use crate::door::{Door, Recipient, Taken};
+use crate::failure::{Failure, with_hint};
 use crate::output::{note, say};
 use crate::place;
 
@@ -103,12 +104,13 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<ExitCode> {
         if number <= skipped || line.trim().is_empty() {
             continue;
         }
-        let bodies = bodies(&line).with_context(|| format!("line {number} of {}", options.file.display()))?;
+        let line_of = format!("line {number} of {}", options.file.display());
+        let bodies = bodies(&line).map_err(|error| unread(&line_of, &error))?;
         if in_flight.len() == AT_ONCE {
             settle(&mut in_flight, &mut place).await?;
         }
         let door = door.clone();
-        in_flight.spawn(async move { deliver(&door, number, &bodies).await });
+        in_flight.spawn(async move { deliver(&door, &line_of, &bodies).await });
         progress.set_message(format!("{} lines, {} events new", number, place.started));
         if number % KEPT_EVERY == 0 && !is_piped {
             // Everything up to here is in good hands before it is said to be.
@@ -136,7 +138,10 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<ExitCode> {
 
 /// The deliveries that a line comes to.
 fn bodies(line: &str) -> anyhow::Result<Vec<Value>> {
-    let value: Value = serde_json::from_str(line).context("it is not JSON")?;
+    if MAX_LINE_BYTES <= line.len() as u64 {
+        bail!("it is longer than {MAX_LINE_BYTES} bytes");
+    }
+    let value: Value = serde_json::from_str(line).context("it is not JSON, an object a line")?;
     if value.get("facts").is_none() {
         return match value {
             Value::Object(_) => Ok(vec![value]),
@@ -163,13 +168,25 @@ fn bodies(line: &str) -> anyhow::Result<Vec<Value>> {
 }
 
 /// Delivers what a line comes to, one after the other; how many there were and how many were new.
-async fn deliver(door: &Door, number: u64, bodies: &[Value]) -> anyhow::Result<(u64, u64)> {
+async fn deliver(door: &Door, line: &str, bodies: &[Value]) -> anyhow::Result<(u64, u64)> {
     let mut started = 0;
     for body in bodies {
-        let taken = door.deliver(body).await.with_context(|| format!("line {number}"))?;
+        let taken = door.deliver(body).await.map_err(|error| match error.is::<Failure>() {
+            // Nothing is wrong with the line: nobody was there to take it.
+            true => error.context(line.to_owned()),
+            false => unread(line, &error),
+        })?;
         started += u64::from(taken == Taken::Started);
     }
     Ok((bodies.len() as u64, started))
+}
+
+/// That nobody can read a line, and what to do.
+fn unread(line: &str, error: &anyhow::Error) -> anyhow::Error {
+    with_hint(
+        format!("{line}: {error:#}"),
+        "mend that line or remove it, and import the file again: what is known already changes nothing",
+    )
 }
 
 async fn settle(in_flight: &mut JoinSet<anyhow::Result<(u64, u64)>>, place: &mut Place) -> anyhow::Result<()> {

@@ -62,6 +62,8 @@ pub(crate) struct PerMinute {
     by: String,
     total: u64,
     totals: std::collections::BTreeMap<String, u64>,
+    /// What a bound left out.
+    cut: Option<Value>,
     minutes: Vec<Minute>,
 }
 
@@ -153,7 +155,8 @@ impl Chart {
 
 fn title(counted: &PerMinute, what: &str) -> String {
     let hour = counted.hour.get(..13).unwrap_or(&counted.hour).replace('T', " ");
-    format!("{hour}:00 UTC, {what} ({}, {} in all)", counted.by, counted.total)
+    let more = if counted.cut.is_some() { ", and more" } else { "" };
+    format!("{hour}:00 UTC, {what} ({}, {} in all{more})", counted.by, counted.total)
 }
 
 /// JIRA's own priorities in their order, then the others by name.
