@@ -8,6 +8,7 @@ mod lifecycle;
 mod missing;
 mod properties;
 mod reading;
+mod rules;
 mod sla;
 mod timers;
 
