@@ -1,19 +1,26 @@
 //! `create-tickets` and `fetch-tickets`, as a user runs them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use jira::Deployment;
 use jira::made::{Issue, Stories};
-use serde_json::Value;
-use system_tests::stand_in::StandIn;
-use ticket::Time;
+use serde_json::{Value, json};
+use system_tests::listener::{Asked, Listener};
+use system_tests::stand_in::{StandIn, Trouble};
+use tempfile::TempDir;
+use ticket::{Fact, Time};
+use tokio::sync::Notify;
 
-use crate::server::{Server, printed, run};
+use crate::server::{SECRET, Server, printed, run, sign, ticketflow};
 
 const SEED: u64 = 7;
 const START: &str = "2026-03-02T08:00:00Z";
 const TICKETS: u64 = 60;
+const ANY_PORT: ([u8; 4], u16) = ([127, 0, 0, 1], 0);
 
 /// The issues that `create-tickets` makes with the arguments of [`create`].
 fn issues() -> BTreeMap<u64, Issue> {
@@ -140,4 +147,163 @@ async fn tickets_are_created_in_a_jira_and_without_a_credential_nothing_is() {
         !output.status.success() && err.contains("hint: set it to email:token"),
         "{err}"
     );
+}
+
+/// What a Ticketflow keeps, as far as a fetch asks it: facts and texts by the path of a ticket's history.
+type Kept = Arc<Mutex<BTreeMap<String, (BTreeSet<Fact>, Value)>>>;
+
+/// A Ticketflow that keeps what it is told, and answers no more from its request number `until` on.
+async fn keeping(address: SocketAddr, kept: &Kept, until: usize, stuck: &Arc<Notify>) -> Listener {
+    let (kept, stuck, count) = (kept.clone(), stuck.clone(), AtomicUsize::new(0));
+    Listener::start(address, move |asked: &Asked| {
+        let number = count.fetch_add(1, Ordering::Relaxed) + 1;
+        if number == until {
+            stuck.notify_one();
+        }
+        if until <= number {
+            return None;
+        }
+        let mut kept = kept.lock().expect("nobody panics with it");
+        if asked.method == "GET" {
+            return Some(match kept.get(&asked.path) {
+                Some((facts, texts)) => (200, json!({ "facts": facts, "texts": texts, "next": null })),
+                None => (404, json!({ "detail": "there is no such ticket" })),
+            });
+        }
+        assert_eq!(asked.signature.as_deref(), Some(sign(SECRET, &asked.body).as_str()));
+        let body: Value = serde_json::from_slice(&asked.body).expect("JSON");
+        let event = &body["ticketEvent"];
+        let site = event["site"].as_str().expect("a site").replace(':', "%3A");
+        let issue = event["issue"].as_str().expect("an issue");
+        let (facts, texts) = kept.entry(format!("/tickets/{site}~{issue}/history")).or_default();
+        facts.extend(serde_json::from_value::<Vec<Fact>>(event["facts"].clone()).expect("facts"));
+        texts.clone_from(&event["texts"]);
+        Some((202, json!({ "outcome": "started" })))
+    })
+    .await
+}
+
+fn fetch(jira: &StandIn, to: &Listener, data: &TempDir, arguments: &[&str]) -> Command {
+    let mut command = Command::new(ticketflow());
+    command
+        .args([
+            "fetch-tickets",
+            "--jira",
+            &jira.url,
+            "--to",
+            &to.url(),
+            "--json",
+            "--data-dir",
+        ])
+        .arg(data.path())
+        .args(arguments)
+        .env("JIRA_WEBHOOK_SECRET", SECRET)
+        .env("JIRA_TOKEN", jira.credential())
+        .env("RUST_LOG", "trace")
+        .env_remove("TICKETFLOW_URL")
+        .stdin(Stdio::null());
+    command
+}
+
+/// A JIRA in trouble, whose issues begin with some that are older than others.
+async fn troubled(deployment: Deployment) -> StandIn {
+    let jira = StandIn::start(deployment, 0).await.expect("a JIRA");
+    let mut held = jira.held();
+    held.issues = issues().into_iter().take(12).collect();
+    held.trouble = Trouble {
+        throttle_every: 7,
+        tear_every: 11,
+        changes: 1,
+        ..Trouble::default()
+    };
+    drop(held);
+    jira
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fetch_may_be_killed_at_any_moment_and_repeated() {
+    for deployment in [Deployment::Cloud, Deployment::DataCenter] {
+        let jira = troubled(deployment).await;
+        let (never, page) = (Arc::new(Notify::new()), ["--page", "4"]);
+        let whole = Kept::default();
+        let (data, to) = (
+            TempDir::new().expect("a directory"),
+            keeping(ANY_PORT.into(), &whole, usize::MAX, &never).await,
+        );
+        let fetched = result(fetch(&jira, &to, &data, &page)).await;
+        assert_eq!(
+            fetched,
+            json!({ "fetched": 12, "new": 12, "events": 12, "unreadable": 0 })
+        );
+        let again = result(fetch(&jira, &to, &data, &page)).await;
+        assert_eq!(again, json!({ "fetched": 12, "new": 0, "events": 0, "unreadable": 0 }));
+        // A history and an event for each of the issues.
+        for stuck_at in (1..=24).step_by(5) {
+            let kept = Kept::default();
+            let (data, is_stuck) = (TempDir::new().expect("a directory"), Arc::new(Notify::new()));
+            let to = keeping(ANY_PORT.into(), &kept, stuck_at, &is_stuck).await;
+            let mut killed = fetch(&jira, &to, &data, &page)
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn()
+                .expect("ticketflow runs");
+            is_stuck.notified().await;
+            killed.kill().expect("it can be killed");
+            killed.wait().expect("it ends");
+            // It is the same Ticketflow to the fetch that goes on there.
+            let address = to.address;
+            to.stop().await;
+            let to = keeping(address, &kept, usize::MAX, &never).await;
+            let fetched = result(fetch(&jira, &to, &data, &page)).await;
+            assert_eq!(
+                fetched["fetched"], 12,
+                "killed at request {stuck_at}: every issue is counted once"
+            );
+            let (kept, whole) = (
+                kept.lock().expect("nobody panics"),
+                whole.lock().expect("nobody panics"),
+            );
+            assert!(*kept == *whole, "{deployment:?}, killed at request {stuck_at}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_asked_for_is_fetched_what_nobody_can_read_is_named_and_no_log_has_the_token() {
+    let jira = troubled(Deployment::DataCenter).await;
+    let (kept, never) = (Kept::default(), Arc::new(Notify::new()));
+    let (data, to) = (
+        TempDir::new().expect("a directory"),
+        keeping(ANY_PORT.into(), &kept, usize::MAX, &never).await,
+    );
+    let held: Vec<Issue> = jira.held().issues.values().cloned().collect();
+    let middle = held[6].updated;
+    let recent = held.iter().filter(|issue| middle <= issue.updated).count();
+    assert!(0 < recent && recent < held.len());
+    let since = middle.to_string();
+    let asked = ["--jql", "project = \"SHOP\" order by rank", "--since", &since];
+    let fetched = result(fetch(&jira, &to, &data, &asked)).await;
+    assert_eq!(fetched["fetched"], recent);
+
+    jira.held().issues.get_mut(&held[0].id).expect("an issue").project = "NO KEY".to_owned();
+    let output = run(fetch(&jira, &to, &data, &["--restart"])).await;
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let printed: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert_eq!(
+        (&printed["fetched"], &printed["unreadable"]),
+        (&json!(12), &json!(1)),
+        "{said}"
+    );
+    assert!(said.contains("NO KEY-"), "{said}");
+    assert!(!said.contains(jira.credential()) && !said.contains(SECRET), "{said}");
+
+    jira.held().elsewhere = Some("https://login.example.com".to_owned());
+    let output = run(fetch(&jira, &to, &data, &[])).await;
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        !output.status.success() && said.contains("it is at https://login.example.com/"),
+        "{said}"
+    );
+    assert!(!said.contains(jira.credential()), "{said}");
 }
