@@ -123,7 +123,7 @@ function Row({ ticket, p85, engine }) {
   const since = ticket.status_since ? now() - Date.parse(ticket.status_since) : null;
   const open = (event) => { if (!event.target.closest('a') && !getSelection()?.toString()) go(ticketLink(ticket)); };
   return html`<tr class="row" onClick=${open}>
-    <td><a class="name" href=${ticketLink(ticket)}>${ticket.key ?? ticket.id}</a></td>
+    <td class="key"><a class="name" href=${ticketLink(ticket)} title=${ticket.id}>${ticket.key ?? ticket.id}</a></td>
     <td class="summary" title=${ticket.summary ?? ''}>${ticket.summary ?? html`<span class="none">no summary</span>`}</td>
     <td><${Priority} name=${ticket.priority}/></td>
     <td>${ticket.status ?? html`<span class="none">unknown</span>`}</td>

@@ -280,7 +280,7 @@ impl Browser {
     }
 
     /// Waits until the fonts are there and two frames have been drawn.
-    async fn settled(&self) {
+    pub(crate) async fn settled(&self) {
         self.run("return document.fonts.ready.then(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(true)))))")
             .await;
     }

@@ -254,3 +254,71 @@ async fn what_can_no_longer_be_redriven_says_why_beside_a_button_that_does_nothi
     let day = at.expect("a time").format("%-d %b").to_string();
     assert_eq!(started, day, "more than a week ago");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_status_has_a_word_and_a_shape_of_its_own() {
+    let world = World::open().await;
+    let failing = |more: serde_json::Value| {
+        let mut state = json!({"Type": "Task", "Resource": "arn:aws:states:::aws-sdk:sfn:describeStateMachine",
+            "Parameters": {"StateMachineArn": "arn:aws:states:us-west-2:000000000000:stateMachine:none"}, "End": true});
+        for (name, value) in more.as_object().expect("fields") {
+            state[name] = value.clone();
+        }
+        state
+    };
+    let later = json!([{"ErrorEquals": ["States.ALL"], "IntervalSeconds": 900, "MaxAttempts": 1}]);
+    let caught = json!([{"ErrorEquals": ["States.ALL"], "Next": "Mend"}]);
+    let wait = json!({"Type": "Wait", "Seconds": 900, "End": true});
+    let machines = [
+        (
+            "retrying",
+            json!({"StartAt": "S", "States": {"S": failing(json!({ "Retry": later }))}}),
+        ),
+        (
+            "caught",
+            json!({"StartAt": "S", "States": {"S": failing(json!({ "Catch": caught })), "Mend": {"Type": "Succeed"}}}),
+        ),
+        (
+            "timed_out",
+            json!({"TimeoutSeconds": 1, "StartAt": "S", "States": {"S": wait}}),
+        ),
+        ("running", json!({"StartAt": "S", "States": {"S": wait}})),
+        ("failed", json!({"StartAt": "S", "States": {"S": failing(json!({}))}})),
+    ];
+    for (name, definition) in &machines {
+        world.machine(name, definition).await;
+        world.start(name, "one", &json!({})).await;
+        world
+            .until(name, "one", if *name == "caught" { "succeeded" } else { name })
+            .await;
+    }
+    world.go("executions").await;
+    let rows = "return [...document.querySelectorAll('tbody tr')].map((row) => row.querySelector('.status')).map((status) => [status.innerText.replace(/\\u00a0/g, ' ').trim(), status.querySelector('svg').innerHTML])";
+    let rows = world.browser.run(rows).await;
+    let (mut words, mut shapes) = (Vec::new(), std::collections::BTreeSet::new());
+    for row in rows.as_array().expect("rows") {
+        words.push(row[0].as_str().expect("a word"));
+        shapes.insert(row[1].as_str().expect("a shape"));
+    }
+    assert_eq!((words.len(), shapes.len()), (5, 5), "{rows}");
+    assert!(
+        words.iter().any(|word| word.starts_with("Retrying in 14 min")),
+        "{words:?}"
+    );
+    for word in ["Failed", "Running", "Timed out", "Succeeded"] {
+        assert!(words.contains(&word), "{word}: {words:?}");
+    }
+    world.browser.sees("1 retrying now").await;
+    world.go("executions?status=retrying").await;
+    assert_eq!(
+        world
+            .browser
+            .run("return document.querySelectorAll('tbody tr').length")
+            .await,
+        1
+    );
+    world.go("executions/caught/one").await;
+    let drawn = "return [document.querySelectorAll('.edge.caught').length, document.querySelector('button[data-state=S]').classList.contains('s-caught')]";
+    assert_eq!(world.browser.run(drawn).await, json!([1, true]));
+    world.browser.sees("Caught error").await;
+}

@@ -7,6 +7,9 @@ use crate::world::{World, delivery};
 /// The widths that are looked at: a desktop, where the columns begin to stand below each other, a phone.
 const WIDTHS: [u32; 3] = [1440, 1000, 390];
 
+/// From here on nothing overflows.
+const NARROWEST: u32 = 360;
+
 /// How long tickets may take here.
 const POLICY: &str = r#"Policy={"version": 2, "sla": [{"close": "1d 12h", "first_start": "4h"}]}"#;
 
@@ -127,6 +130,10 @@ async fn every_view_is_accessible_and_fits_in_light_and_dark() {
         for dark in [false, true] {
             for width in WIDTHS {
                 world.browser.picture(name, width, dark).await;
+            }
+            for width in WIDTHS.into_iter().chain([NARROWEST]) {
+                world.browser.look_at(width, 1000, dark).await;
+                world.browser.settled().await;
                 let wide = world
                     .browser
                     .run("return document.documentElement.scrollWidth - innerWidth")
@@ -145,6 +152,18 @@ async fn every_view_is_accessible_and_fits_in_light_and_dark() {
                 );
             }
         }
+    }
+    // In one column what matters most comes first.
+    world.browser.look_at(960, 1000, false).await;
+    world.go("executions/ticket-sync/OPS-4312-closed-7").await;
+    let tops = "return ['.head', '.alert', '.graph-card', '.steps', '.inspector'].map((part) => document.querySelector(part).getBoundingClientRect()).map(({left, top}) => [left, top])";
+    let tops = world.browser.run(tops).await;
+    let places = tops.as_array().expect("places");
+    for pair in places.windows(2) {
+        assert!(
+            pair[0][0] == pair[1][0] && pair[0][1].as_f64() < pair[1][1].as_f64(),
+            "{tops}"
+        );
     }
     let complaints = world.browser.complaints().await;
     let unexpected: Vec<_> = complaints

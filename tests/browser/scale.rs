@@ -10,7 +10,7 @@ use crate::world::World;
 /// Elements of a page that shows a graph and a hundred lines.
 const MOST_NODES: u64 = 4_000;
 /// Requests for data of a page that is opened.
-const MOST_REQUESTS: u64 = 8;
+const MOST_REQUESTS: u64 = 5;
 /// Their answers together.
 const MOST_BYTES: u64 = 400_000;
 
@@ -96,4 +96,38 @@ async fn three_hundred_states_open_folded_and_each_can_be_reached() {
     assert_cheap(&world, "executions/large/one?state=S150").await;
     assert_eq!(world.browser.run(&seen("S150")).await, true);
     assert_eq!(world.browser.violations().await, json!([]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_is_a_page_until_somebody_asks_for_more() {
+    let world = World::open().await;
+    world
+        .machine("short", &json!({"StartAt": "S", "States": {"S": {"Type": "Succeed"}}}))
+        .await;
+    for number in 0..120 {
+        world.start("short", &format!("run-{number}"), &json!({})).await;
+    }
+    world.until("short", "run-119", "succeeded").await;
+    assert_cheap(&world, "executions").await;
+    let rows = "return document.querySelectorAll('tbody tr').length";
+    assert_eq!(world.browser.run(rows).await, 50);
+    for (more, last) in [(100, "run-20"), (120, "run-0")] {
+        world.browser.click(".more button").await;
+        world
+            .browser
+            .until(
+                "older ones",
+                &format!("return document.querySelectorAll('tbody tr').length === {more}"),
+            )
+            .await;
+        let shown = "return [...document.querySelectorAll('tbody a.name')].at(-1).innerText";
+        assert_eq!(world.browser.run(shown).await, last);
+    }
+    assert_eq!(
+        world
+            .browser
+            .run("return document.querySelectorAll('.more').length")
+            .await,
+        0
+    );
 }

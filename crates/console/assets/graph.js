@@ -40,9 +40,10 @@ export function Graph({ graph, execution, selected, onSelect, onOpen }) {
     const element = frame.current;
     const node = graph.nodes.find((node) => node.name === selected);
     if (!element || !node) return;
-    const [x, y] = [(node.x + node.width / 2) * scale, (node.y + node.height / 2) * scale];
-    if (x < element.scrollLeft || x > element.scrollLeft + element.clientWidth) element.scrollLeft = x - element.clientWidth / 2;
-    if (y < element.scrollTop + 20 || y > element.scrollTop + element.clientHeight - 20) element.scrollTop = y - element.clientHeight / 2;
+    const [x, y] = [node.x * scale, node.y * scale];
+    const [wide, high] = [node.width * scale, Math.min(node.height, 50) * scale];
+    if (x < element.scrollLeft || x + wide > element.scrollLeft + element.clientWidth) element.scrollLeft = x + wide / 2 - element.clientWidth / 2;
+    if (y < element.scrollTop || y + high > element.scrollTop + element.clientHeight) element.scrollTop = y + high / 2 - element.clientHeight / 2;
   }, [selected, width, graph]);
 
   const order = graph.nodes.filter((node) => !node.folded.length).sort((left, right) => left.y - right.y || left.x - right.x);

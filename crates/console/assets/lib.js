@@ -109,7 +109,7 @@ if (brought) {
   history.replaceState(null, '', location.pathname + location.search);
 }
 
-export class RequestError extends Error {
+class RequestError extends Error {
   constructor(/** @type {number} */ status, /** @type {string} */ message) {
     super(message);
     this.status = status;

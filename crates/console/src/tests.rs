@@ -93,3 +93,73 @@ fn a_file_is_known_by_its_etag() {
     assert!(!file.is_known("\"other\""));
     assert!(SHARED.get("../Cargo.toml").is_none(), "only what is listed");
 }
+
+/// The colours of a token, in light and dark.
+fn token(css: &str, name: &str) -> [[u8; 3]; 2] {
+    let (_, rest) = css.split_once(&format!("--{name}: light-dark(")).expect("a token");
+    let (values, _) = rest.split_once(')').expect("its end");
+    let colour = |text: &str| {
+        let number = u32::from_str_radix(text.trim().trim_start_matches('#'), 16).expect("a colour");
+        [number >> 16, number >> 8, number].map(|part| (part & 0xff) as u8)
+    };
+    let (light, dark) = values.split_once(',').expect("two colours");
+    [colour(light), colour(dark)]
+}
+
+/// As WCAG has it.
+fn contrast(one: [u8; 3], other: [u8; 3]) -> f64 {
+    let luminance = |colour: [u8; 3]| {
+        let linear = colour.map(|part| {
+            let part = f64::from(part) / 255.0;
+            if part <= 0.040_45 {
+                part / 12.92
+            } else {
+                ((part + 0.055) / 1.055).powf(2.4)
+            }
+        });
+        0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+    };
+    let (one, other) = (luminance(one), luminance(other));
+    (one.max(other) + 0.05) / (one.min(other) + 0.05)
+}
+
+#[test]
+fn words_can_be_read_and_signs_told_apart_in_light_and_dark() {
+    let css = SHARED.get("console.css").expect("a file").body;
+    let css = std::str::from_utf8(&css).expect("text");
+    let words = ["ink", "ink-2", "ink-3", "good", "bad", "busy", "odd", "idle"];
+    let signs = [
+        "border", "focus", "highest", "high", "good", "bad", "busy", "odd", "idle",
+    ];
+    let grounds = ["page", "card", "sunk"];
+    let tints = [
+        ("good", "good-tint"),
+        ("bad", "bad-tint"),
+        ("busy", "busy-tint"),
+        ("odd", "odd-tint"),
+        ("ink-2", "bad-tint"),
+    ];
+    let pairs = words.iter().flat_map(|word| grounds.map(|ground| (*word, ground, 4.5)));
+    let pairs = pairs.chain(signs.iter().map(|sign| (*sign, "card", 3.0)));
+    let pairs = pairs.chain(tints.iter().map(|(word, tint)| (*word, *tint, 4.5)));
+    for (front, ground, least) in pairs {
+        let (fronts, grounds) = (token(css, front), token(css, ground));
+        for (front_colour, ground_colour) in fronts.into_iter().zip(grounds) {
+            let measured = contrast(front_colour, ground_colour);
+            assert!(least <= measured, "{front} on {ground}: {measured:.2}");
+        }
+    }
+}
+
+#[test]
+fn no_text_is_smaller_than_can_be_read() {
+    let css = SHARED.get("console.css").expect("a file").body;
+    let css = std::str::from_utf8(&css).expect("text");
+    let sizes: Vec<f64> = css
+        .split("font-size: ")
+        .skip(1)
+        .filter_map(|rest| rest.split_once("px")?.0.parse().ok())
+        .collect();
+    assert!(10 < sizes.len());
+    assert!(sizes.iter().all(|size| 11.5 <= *size), "{sizes:?}");
+}
