@@ -209,6 +209,14 @@ async fn a_policy_changed_under_its_version_judges_nothing_and_says_so() {
     let detail =
         "the policy of version 1 was another one before (done differ): a changed policy needs a greater version";
     assert_eq!(problem["detail"], detail);
+    let output = std::process::Command::new(crate::server::ticketflow())
+        .args(["recompute", "--url", &server.api, "--data-dir"])
+        .arg(server.data_dir())
+        .output()
+        .expect("ticketflow runs");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success() && said.contains(detail), "{said}");
+    assert!(said.contains("hint: raise `version`"), "{said}");
     let (_, job) = server.get("/recompute").await;
     assert_eq!(
         (&job["is_current"], &job["policy_refused"]),

@@ -96,6 +96,9 @@ fn json_or_error(status: StatusCode, body: &[u8]) -> anyhow::Result<Value> {
             "name the directory that `ticketflow up` keeps its data in with --data-dir, or set TICKETFLOW_TOKEN to a \
              token that the API takes"
         }
+        StatusCode::CONFLICT if is_about(body, "policy-version-reused") => {
+            "raise `version` in the template's parameter Policy, and start or deploy again"
+        }
         StatusCode::NOT_FOUND | StatusCode::CONFLICT => {
             "`ticketflow executions` lists what there is, and how it stands"
         }
@@ -103,6 +106,12 @@ fn json_or_error(status: StatusCode, body: &[u8]) -> anyhow::Result<Value> {
         _ => "--help says what the command takes, and --url where the API is",
     };
     Err(with_hint(described, hint))
+}
+
+/// Whether an error answer is a problem of this kind.
+fn is_about(body: &[u8], kind: &str) -> bool {
+    let document: Option<Value> = serde_json::from_slice(body).ok();
+    document.is_some_and(|document| document["type"].as_str().is_some_and(|urn| urn.ends_with(kind)))
 }
 
 /// What may have been meant, if an error answer names it.

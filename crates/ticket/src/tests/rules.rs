@@ -193,7 +193,8 @@ fn a_changelog_that_leads_nowhere_says_nothing() {
     // An empty `fieldId` is none.
     let mut body = change(T0 + MINUTE, 501, "10000", "3");
     body["changelog"]["items"][0]["fieldId"] = json!("");
-    assert_eq!(folded(&[created(), body]).history.len(), 2);
+    let ticket = folded(&[created(), body]);
+    assert_eq!((ticket.history.len(), ticket.gaps), (2, 0));
 }
 
 #[test]
@@ -250,4 +251,43 @@ fn a_body_teaches_the_category_that_it_shows_last() {
         ticket.history.last().and_then(|stay| stay.category),
         Some(Category::Done)
     );
+}
+
+#[test]
+fn a_body_is_observed_at_the_later_of_its_two_times() {
+    let observed = |timestamp: i64, updated: i64| {
+        let mut body = webhook("updated", timestamp, "3");
+        body["issue"]["fields"]["updated"] = json!(jira_time(updated));
+        event(&body).observed
+    };
+    assert_eq!(observed(T0 + 300_000, T0), time(T0 + 300_000));
+    assert_eq!(observed(T0, T0 + 2_000), time(T0 + 2_000));
+    // Without either, as on a body that was written with the issue.
+    let mut body = created();
+    body.as_object_mut().expect("a body").remove("timestamp");
+    body["issue"]["fields"]
+        .as_object_mut()
+        .expect("fields")
+        .remove("updated");
+    assert_eq!(event(&body).observed, time(T0));
+}
+
+#[test]
+fn of_a_history_too_long_for_one_event_the_newest_part_is_kept() {
+    let steps = 60;
+    let mut body = webhook("updated", T0 + 100 * MINUTE, "10000");
+    body["issue"]["fields"]["status"] = json!({ "id": format!("s{steps}") });
+    // The newest first, as Jira's REST API writes them.
+    body["changelog"] = json!({ "histories": (0..steps).rev().map(|step| json!({
+        "id": (500 + step).to_string(), "created": jira_time(T0 + (step + 1) * MINUTE),
+        "items": [status_item(Some(&format!("s{step}")), &format!("s{}", step + 1))],
+    })).collect::<Vec<_>>() });
+    let ticket = folded(&[body]);
+    let statuses: Vec<&str> = ticket
+        .history
+        .iter()
+        .filter_map(|stay| stay.status.as_ref()?.id.as_deref())
+        .collect();
+    assert_eq!((statuses.len(), statuses[0], statuses[50]), (51, "s10", "s60"));
+    assert!(ticket.gaps == 0 && ticket.flags.contains(&Flag::Incomplete));
 }
