@@ -291,3 +291,63 @@ fn of_a_history_too_long_for_one_event_the_newest_part_is_kept() {
     assert_eq!((statuses.len(), statuses[0], statuses[50]), (51, "s10", "s60"));
     assert!(ticket.gaps == 0 && ticket.flags.contains(&Flag::Incomplete));
 }
+
+#[test]
+fn done_follows_from_status_and_resolution_as_the_policy_says_and_from_what_is_not_known_nothing() {
+    use State::{Closed as C, Open as O, Unknown as U};
+    let policy = |done: &str| -> Policy { serde_json::from_value(json!({ "done": done })).expect("a policy") };
+    let statuses = [("done", "10002"), ("not done", "10000"), ("unknown", "10010")];
+    let resolutions = [("some", json!({ "id": "1" })), ("none", Value::Null)];
+    // By status: with a resolution, without one, and where no body speaks of it.
+    for (done, expected) in [
+        ("category", [[C, C, C], [O, O, O], [U, U, U]]),
+        ("resolution", [[C, O, U], [C, O, U], [C, O, U]]),
+        ("either", [[C, C, C], [C, O, U], [C, U, U]]),
+        ("both", [[C, O, U], [O, O, O], [U, O, U]]),
+    ] {
+        for ((status_is, id), expected) in statuses.iter().zip(expected) {
+            for (index, expected) in expected.into_iter().enumerate() {
+                let mut body = webhook("created", T0 + LAG, id);
+                let fields = &mut body["issue"]["fields"];
+                if *status_is == "unknown" {
+                    fields["status"]["statusCategory"] = Value::Null;
+                }
+                let resolution = resolutions.get(index);
+                match resolution {
+                    Some((_, resolution)) => fields["resolution"] = resolution.clone(),
+                    None => drop(fields.as_object_mut().expect("fields").remove("resolution")),
+                }
+                let state = folded_by(&[body], &policy(done)).state;
+                let resolution = resolution.map_or("unsaid", |(name, _)| name);
+                assert_eq!(
+                    state, expected,
+                    "by {done}, a status {status_is} and the resolution {resolution}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn a_body_that_contradicts_its_own_changelog_is_a_conflict_in_status_and_in_resolution() {
+    let item = json!({ "field": "resolution", "fieldId": "resolution", "from": null, "to": "1", "toString": "Done" });
+    for items in [json!([status_item(Some("10000"), "10001")]), json!([item])] {
+        let mut body = webhook("updated", T0 + 5 * MINUTE, "3");
+        if items[0]["field"] == "resolution" {
+            body["issue"]["fields"]["status"] = status("10000");
+            body["issue"]["fields"]["resolution"] = json!({ "id": "2" });
+        }
+        body["changelog"] = json!({ "id": "501", "items": items });
+        let ticket = folded(&[created(), body.clone()]);
+        assert!(ticket.flags.contains(&Flag::Conflict) && ticket.gaps == 0, "{items}");
+        // The changelog is right of what happened, and a body seen later of what is.
+        let mut later = webhook("updated", T0 + 9 * MINUTE, "3");
+        later["issue"]["fields"]["resolution"] = Value::Null;
+        let ticket = folded(&[created(), body, later]);
+        assert_eq!(ticket.status.as_ref().map(|status| status.identity()), Some("3"));
+        assert!(
+            ticket.resolution.is_none() && ticket.flags.contains(&Flag::Incomplete),
+            "{items}"
+        );
+    }
+}
