@@ -97,6 +97,8 @@ fn times_come_in_many_forms() {
     for (number, expected) in [
         ("1515615307958", Some(1_515_615_307_958)),
         ("1.5e3", Some(1_500)),
+        ("-1.5", Some(-2)),
+        ("1.9", Some(1)),
         ("-1", Some(-1)),
         ("18446744073709551615", None),
         ("1e300", None),

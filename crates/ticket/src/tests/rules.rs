@@ -351,3 +351,16 @@ fn a_body_that_contradicts_its_own_changelog_is_a_conflict_in_status_and_in_reso
         );
     }
 }
+
+#[test]
+fn time_in_a_status_of_which_nothing_is_known_was_open_and_not_worked_on() {
+    let mut unknown = change(T0 + 10 * MINUTE, 501, "10000", "10010");
+    unknown["issue"]["fields"]["status"]["statusCategory"] = Value::Null;
+    let ticket = folded(&[created(), unknown]);
+    let times = crate::times(&ticket, None, Some(time(T0 + 25 * MINUTE)));
+    assert_eq!((times.open_time_ms, times.active_time_ms), (25 * MINUTE, 0));
+    // Nor is it known where a ticket was before the first body that shows it.
+    let ticket = folded(&[webhook("updated", T0 + 20 * MINUTE, "3")]);
+    let times = crate::times(&ticket, None, Some(time(T0 + 25 * MINUTE)));
+    assert_eq!((times.open_time_ms, times.active_time_ms), (25 * MINUTE, 5 * MINUTE));
+}

@@ -403,6 +403,35 @@ fn a_business_clock_that_lost_its_calendar_counts_all_time_until_it_is_judged_an
     assert_eq!(clock.shown(&without, time(T0 + 5 * HOUR)).due_at, clock.due_at);
 }
 
+#[test]
+fn the_ends_of_time_are_no_danger_to_a_business_clock() {
+    let policy = working("12h", "09:00-17:00", &[]);
+    for (created, as_of, is_breached) in [
+        (Time::FIRST, Time::FIRST, false),
+        (Time::FIRST, time(T0), true),
+        (Time::FIRST, Time::LAST, true),
+        (Time::LAST, Time::FIRST, false),
+        (time(T0), Time::LAST, true),
+    ] {
+        let mut body = webhook("created", T0 + LAG, "10000");
+        body["issue"]["fields"]["created"] = json!(created.to_string());
+        let clock = seen_at(&[body], &policy, as_of.millis())[0];
+        assert_eq!(clock.breached, is_breached, "{created} {as_of}: {clock:?}");
+        assert!(
+            if is_breached {
+                clock.remaining_ms < 0
+            } else {
+                clock.remaining_ms == 12 * HOUR
+            },
+            "{clock:?}"
+        );
+    }
+    // Time itself ends before so much is worked: due then, and no sooner.
+    let mut body = webhook("created", T0 + LAG, "10000");
+    body["issue"]["fields"]["created"] = json!(Time::LAST.to_string());
+    assert_eq!(clocks(&[body], &policy)[0].due_at, Time::LAST);
+}
+
 proptest! {
     #![proptest_config(cases(300))]
 

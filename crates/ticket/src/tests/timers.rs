@@ -426,3 +426,20 @@ fn what_is_due_in_another_age_gets_no_timer() {
     let clocks = folded_by(&[created()], &policy).clocks;
     assert_eq!(missing(&clocks, &[], None, Time::FIRST), None);
 }
+
+#[test]
+fn the_timer_of_an_earlier_run_leaves_the_present_one_to_its_own() {
+    let policy: Policy = serde_json::from_value(json!({ "sla": [{ "close": "1h" }] })).expect("a policy");
+    let bodies = [
+        created(),
+        change(T0 + MINUTE, 501, "10000", "10002"),
+        change(T0 + 2 * MINUTE, 502, "10002", "3"),
+    ];
+    let clocks = folded_by(&bodies, &policy).clocks;
+    let next = |run, now| decide(&clocks, &[], run, time(now), 10).next;
+    let due = T0 + 62 * MINUTE;
+    assert_eq!(next(1, T0 + 60 * MINUTE), Some(time(due)));
+    assert_eq!(next(0, T0 + 60 * MINUTE), None);
+    // Yet it records what it finds.
+    assert_eq!(decide(&clocks, &[], 0, time(due), 10).breached.len(), 1);
+}
