@@ -154,7 +154,7 @@ const KEPT: &str =
 
 async fn closed(world: &World, number: u32, hours: u32) {
     let body = json!({
-        "summary": format!("Closed after {hours} hours"), "priority": if number.is_multiple_of(2) { "Highest" } else { "High" },
+        "summary": format!("Closed after {hours} hours"), "priority": if number.is_multiple_of(8) { "High" } else { "Highest" },
         "created": format!("2026-11-20T{:02}:{:02}:00Z", number % 4, number), "completed": format!("2026-11-20T{:02}:{:02}:00Z", number % 4 + hours, number),
     });
     let request = world
@@ -239,6 +239,18 @@ async fn numbers_stand_beside_their_targets_and_every_chart_is_a_table_and_a_fil
     let each = "return document.querySelectorAll('section[aria-label=\"Lead time of each ticket\"] tbody tr').length";
     assert_eq!(world.browser.run(each).await, 24);
     assert_eq!(world.browser.violations().await, json!([]), "with every table shown");
+
+    // Sixty minutes, whatever was in them; those that are not over are outlined.
+    world.go("metrics").await;
+    let minutes = "const card = document.querySelector('section[aria-label=\"Tickets created per minute\"]'); return [card.querySelectorAll('.bar').length, card.querySelectorAll('.bar.open').length > 0]";
+    assert_eq!(world.browser.run(minutes).await, json!([60, true]));
+    // One ticket stands beside what is usual for its priority.
+    let (_, usual) = world.server.get("/metrics/durations?priority=Highest").await;
+    assert_eq!(usual["lead"]["count"], 21);
+    world.go("tickets?state=closed&priority=Highest").await;
+    world.browser.click("a.name").await;
+    let ticks = "const ticks = [...document.querySelectorAll('.ticks span')].map((tick) => tick.innerText.slice(0, 3)); return ticks.length ? ticks : null";
+    assert_eq!(world.browser.until("what is usual", ticks).await, json!(["p50", "p85"]));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -578,3 +578,11 @@ async fn a_stream_tells_of_changes_goes_on_where_it_was_and_ends_at_shutdown() {
     assert_eq!(page.console.stream(&HeaderMap::new()).expect_err("no more").status, 503);
     drop(streams);
 }
+
+#[test]
+fn names_of_states_may_have_anything_in_them() {
+    let query = Query::parse("open=A%252C+B,C%2525,,%E2%86%92&items=One%252C:2,Two:3:4");
+    assert_eq!(query.names("open"), ["A, B", "C%", "→"]);
+    assert_eq!(query.names("items"), ["One,:2", "Two:3:4"]);
+    assert!(query.names("other").is_empty());
+}
