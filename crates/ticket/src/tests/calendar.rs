@@ -139,6 +139,13 @@ fn a_calendar_that_does_not_open_again_is_given_up() {
     assert_eq!(calendar.after(time(0), MINUTE), Some(opened.saturating_add(MINUTE)));
     assert_eq!(calendar.after(time(0), MINUTE + 1), None);
     assert_eq!(calendar.after(opened.saturating_add(MINUTE), 1), None);
+    let closed: Vec<String> = mondays[1..2_600].iter().map(ToString::to_string).collect();
+    let patient = parsed(json!({ "zone": "UTC", "days": ["mon"], "hours": ["00:00-00:01"], "holidays": closed }));
+    assert_eq!(
+        patient.after(time(0), MINUTE + 1),
+        Some(opened.saturating_add(2_600 * 7 * DAY + 1)),
+        "in fifty years"
+    );
     // Where time itself ends, there is no later moment.
     assert_eq!(calendar.after(Time::LAST, 1), None);
     assert!(calendar.after(Time::FIRST, MINUTE).is_some());

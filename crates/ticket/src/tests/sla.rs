@@ -292,6 +292,13 @@ fn many_reopenings_leave_a_bounded_list() {
     let clocks = folded_by(&bodies, &usual()).clocks;
     assert_eq!((clocks.run, clocks.current.len(), clocks.earlier.len()), (49, 2, 20));
     assert_eq!(clocks.current[1].run, 49);
+    // What was recorded of runs that are not looked at any more is forgotten, but for the one first start.
+    let of_run = |run| Clock {
+        run,
+        ..clocks.current[1].clone()
+    };
+    assert!(clocks.looks_at(&of_run(29)) && !clocks.looks_at(&of_run(28)) && clocks.looks_at(&of_run(60)));
+    assert!(clocks.looks_at(&clocks.current[0]));
 }
 
 /// Close within so much working time, by a calendar of Berlin.
@@ -426,6 +433,17 @@ fn the_ends_of_time_are_no_danger_to_a_business_clock() {
             "{clock:?}"
         );
     }
+    // A calendar that is full of holidays for longer than is looked ahead.
+    let mondays = (0..5_300_i64).map(|week| time(T0 + week * 7 * DAY));
+    let holidays: Vec<String> = mondays.map(|day| day.to_string()[..10].to_owned()).collect();
+    let closed = json!({ "calendar": { "zone": "UTC", "days": ["mon"], "hours": ["09:00-17:00"], "holidays": holidays },
+        "sla": [{ "close": "8h", "time": "business" }] });
+    let closed: Policy = serde_json::from_value(closed).expect("a policy");
+    let never = seen_at(&[created()], &closed, T0 + DAY)[0];
+    assert_eq!(
+        (never.due_at, never.remaining_ms, never.breached),
+        (Time::LAST, 8 * HOUR, false)
+    );
     // Time itself ends before so much is worked: due then, and no sooner.
     let mut body = webhook("created", T0 + LAG, "10000");
     body["issue"]["fields"]["created"] = json!(Time::LAST.to_string());
