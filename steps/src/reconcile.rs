@@ -41,6 +41,8 @@ const FIRST_PAUSE_SECONDS: u64 = 15;
 const LAST_PAUSE_SECONDS: u64 = 15 * 60;
 /// The longest pause that JIRA is granted at once.
 const MAX_PAUSE_SECONDS: u64 = 6 * 60 * 60;
+/// How long a run counts as under way that is not heard of: longer than a call with all its retries takes.
+const TURN_MS: i64 = 15 * 60 * 1_000;
 /// How far back a site's first run looks. What is older is `ticketflow fetch-tickets`' to bring.
 const FIRST_LOOK_MS: i64 = 24 * 60 * 60 * 1_000;
 /// How far before the last run the next one begins: what JIRA's index, or another clock, was late with.
@@ -111,6 +113,8 @@ pub enum Input {
         wanted: Wanted,
         /// As of when: the execution's start.
         as_of: Time,
+        /// The execution's name.
+        by: String,
     },
 }
 
@@ -127,6 +131,8 @@ pub struct Wanted {
 /// Where a run is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Run {
+    /// The execution that it is.
+    by: String,
     scope: Scope,
     as_of: Time,
     since: Time,
@@ -180,6 +186,8 @@ pub enum Output {
     LeftOff {
         run: Run,
     },
+    /// Another run of its kind is under way: JIRA is asked for all that once.
+    UnderWay,
     /// No JIRA is configured.
     Off,
 }
@@ -214,9 +222,22 @@ pub async fn handle(context: &Reconcile, input: Input) -> Result<Output, Error> 
     let Some(configured) = &context.jira else {
         return Ok(Output::Off);
     };
+    let site = &configured.jira.site;
+    let (scope, by) = match &input {
+        Input::Continue { run } => (run.scope, run.by.clone()),
+        Input::Begin { wanted, by, .. } => (wanted.scope, by.clone()),
+    };
+    if !context
+        .table
+        .take_turn(site, scope.name(), &by, crate::now(), TURN_MS)
+        .await?
+    {
+        tracing::info!(scope = scope.name(), "another run of its kind is under way");
+        return Ok(Output::UnderWay);
+    }
     let run = match input {
         Input::Continue { run } => run,
-        Input::Begin { wanted, as_of } => begin(context, &configured.jira.site, wanted, as_of).await?,
+        Input::Begin { wanted, as_of, by } => begin(context, site, wanted, as_of, by).await?,
     };
     let run = Run {
         calls: run.calls + 1,
@@ -236,6 +257,12 @@ pub async fn handle(context: &Reconcile, input: Input) -> Result<Output, Error> 
             None => Err(Error::Refused(error)),
             Some(seconds) => {
                 tracing::warn!(error = crate::chain(&error), seconds, "JIRA is asked again later");
+                let pause_ms = i64::try_from(seconds).unwrap_or(i64::MAX).saturating_mul(1_000);
+                let turn_ms = TURN_MS.saturating_add(pause_ms);
+                context
+                    .table
+                    .take_turn(site, scope.name(), &by, crate::now(), turn_ms)
+                    .await?;
                 let failures = run.failures + 1;
                 Ok(Output::Wait {
                     seconds,
@@ -243,16 +270,17 @@ pub async fn handle(context: &Reconcile, input: Input) -> Result<Output, Error> 
                 })
             }
         },
-        Ok(run) if run.stage == Stage::Over => finish(context, &configured.jira.site, run).await,
+        Ok(run) if run.stage == Stage::Over => finish(context, site, run).await,
         Ok(run) if run.calls < MAX_CALLS => Ok(Output::GoOn { run }),
         Ok(run) => {
             let left = Run {
                 calls: 0,
                 ..run.clone()
             };
+            context.table.leave_off(site, scope.name(), &left).await?;
             context
                 .table
-                .leave_off(&configured.jira.site, run.scope.name(), &left)
+                .take_turn(site, scope.name(), &by, crate::now(), 0)
                 .await?;
             tracing::warn!(pages = run.pages, "there is more; the next run goes on there");
             Ok(Output::LeftOff { run })
@@ -273,12 +301,12 @@ fn pause(error: &jira::Error, failures: u32) -> Option<u64> {
 }
 
 /// Where a run begins: where the one before left off, unless somebody says how far back.
-async fn begin(context: &Reconcile, site: &SiteId, wanted: Wanted, as_of: Time) -> Result<Run, Error> {
+async fn begin(context: &Reconcile, site: &SiteId, wanted: Wanted, as_of: Time, by: String) -> Result<Run, Error> {
     let Wanted { scope, since } = wanted;
     if since.is_none()
-        && let Some(run) = context.table.take_up(site, scope.name()).await?
+        && let Some(run) = context.table.take_up::<Run>(site, scope.name()).await?
     {
-        return Ok(run);
+        return Ok(Run { by, ..run });
     }
     let last = context.table.reconciled_at(site).await?;
     let usual = match last {
@@ -286,6 +314,7 @@ async fn begin(context: &Reconcile, site: &SiteId, wanted: Wanted, as_of: Time) 
         None => as_of.saturating_add(-FIRST_LOOK_MS),
     };
     Ok(Run {
+        by,
         scope,
         as_of,
         since: since.map_or(usual, |since| since.min(usual)),
@@ -474,6 +503,10 @@ async fn finish(context: &Reconcile, configured: &SiteId, run: Run) -> Result<Ou
             context.table.reconciled(site, run.as_of).await?;
         }
     }
+    context
+        .table
+        .take_turn(configured, run.scope.name(), &run.by, crate::now(), 0)
+        .await?;
     tracing::info!(
         issues = run.issues,
         repaired = run.repaired,

@@ -9,6 +9,7 @@
 //! | `KEY#{key}` | `{ticket id}` | an alias: a key that the ticket has or had |
 //! | `SITE#{site}` | `CATEGORIES` | the categories of the site's statuses, and which version of them it is |
 //! | | `RECONCILED` | as of when everything that its JIRA knew was known here |
+//! | | `TURN#{scope}` | which reconciliation is under way |
 //! | | `LEFT_OFF#{scope}` | where a reconciliation left off that the next one goes on with |
 //! | `SITES` | `{site}` | a site of which there are tickets |
 //! | `POLICIES` | `{version}` | the first policy that had this version |

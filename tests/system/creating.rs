@@ -11,7 +11,7 @@ use system_tests::listener::{Asked, Listener};
 use tempfile::TempDir;
 use tokio::sync::watch;
 
-use crate::server::{SECRET, printed, run, sign, ticketflow};
+use crate::server::{SECRET, printed, root, run, sign, ticketflow};
 
 const ANY_PORT: ([u8; 4], u16) = ([127, 0, 0, 1], 0);
 const HOUR_MS: i64 = 3_600_000;
@@ -118,6 +118,13 @@ async fn the_same_seed_makes_the_same_deliveries_at_the_rate_asked_for() {
     // Of a Poisson process the counts of the hours vary as much as they are; of an even one, not at all.
     let variance = hours.values().map(|count| f64::from(*count - 100).powi(2)).sum::<f64>() / 40.0;
     assert!((50.0..170.0).contains(&variance), "{variance}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_sample_hour_is_the_one_that_the_readme_says() {
+    let asked = ["--hours", "1", "--seed", "7", "--start", "2026-11-21T07:00:00Z"];
+    let sample = std::fs::read_to_string(root().join("docs/sample-hour.jsonl")).expect("the sample");
+    assert!(lines(&asked).await == sample);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -339,7 +339,7 @@ async fn a_run_goes_on_where_the_one_before_left_off() {
     let site = jira.url.split_once("://").expect("a URL").1;
     let as_of = "2026-03-02T08:00:00.000Z";
     let left = json!({
-        "scope": "changed", "as_of": as_of, "since": as_of, "site": site, "stage": { "theirs": { "cursor": null } },
+        "by": "the one before", "scope": "changed", "as_of": as_of, "since": as_of, "site": site, "stage": { "theirs": { "cursor": null } },
         "calls": 0, "pages": 7, "issues": 350, "repaired": 0, "events": 0, "missed": 0, "failures": 0,
     });
     let put = |place: Value| {
@@ -347,8 +347,18 @@ async fn a_run_goes_on_where_the_one_before_left_off() {
                            "place": { "M": to_attributes(&place) } });
         item_of(&server, item)
     };
+    let turn = |until: &str| {
+        let item = json!({ "pk": { "S": format!("SITE#{site}") }, "sk": { "S": "TURN#changed" },
+                           "by": { "S": "the one before" }, "until": { "S": until } });
+        item_of(&server, item)
+    };
     put(left.clone()).await;
     let run = json!({ "scope": "changed" });
+    // Not while that one is under way; but not for ever, should it not be heard of any more.
+    turn("2999-01-01T00:00:00.000Z").await;
+    let refused = end(&server, &start(&server, &run).await).await;
+    assert_eq!(refused, json!({ "next": "under_way" }));
+    turn("2026-01-01T00:00:00.000Z").await;
     let done = end(&server, &start(&server, &run).await).await;
     assert_eq!(
         (&done["run"]["as_of"], &done["run"]["pages"]),

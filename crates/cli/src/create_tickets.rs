@@ -335,3 +335,6 @@ fn progress(options: &Options) -> ProgressBar {
 fn now() -> anyhow::Result<Time> {
     Time::try_from(Utc::now()).context("the clock stands outside the years 1 to 9999")
 }
+
+#[cfg(test)]
+mod tests;

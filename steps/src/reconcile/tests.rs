@@ -40,6 +40,7 @@ fn jira_is_left_alone_for_as_long_as_it_asks_and_no_longer_than_a_run_has() {
 fn what_one_call_answers_the_next_one_takes() {
     let as_of: Time = "2026-11-21T08:00:00.123Z".parse().unwrap();
     let run = Run {
+        by: "x".to_owned(),
         scope: Scope::Changed,
         as_of,
         since: as_of.saturating_add(-FIRST_LOOK_MS),
@@ -82,14 +83,15 @@ fn a_run_begins_with_what_the_schedule_says() {
     let scopes: Vec<Scope> = inputs
         .into_iter()
         .filter(|input| input.get("scope").is_some())
-        .map(
-            |wanted| match serde_json::from_value(json!({ "wanted": wanted, "as_of": "2026-11-21T08:00:00.123Z" })) {
+        .map(|wanted| {
+            match serde_json::from_value(json!({ "wanted": wanted, "as_of": "2026-11-21T08:00:00.123Z", "by": "x" })) {
                 Ok(Input::Begin { wanted, .. }) => wanted.scope,
                 other => panic!("{other:?}"),
-            },
-        )
+            }
+        })
         .collect();
     assert_eq!(scopes, [Scope::Changed, Scope::Open]);
-    let misspelt = json!({ "wanted": { "scope": "changed", "form": 1 }, "as_of": "2026-11-21T08:00:00.123Z" });
+    let misspelt =
+        json!({ "wanted": { "scope": "changed", "form": 1 }, "as_of": "2026-11-21T08:00:00.123Z", "by": "x" });
     assert!(serde_json::from_value::<Input>(misspelt).is_err());
 }

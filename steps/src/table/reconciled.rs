@@ -6,17 +6,30 @@ use serde_json::Value;
 use ticket::{SiteId, Time};
 
 use super::attribute::string;
-use super::request::{Change, Reading, Write, attribute};
+use super::request::{Change, Outcome, Reading, Write, attribute};
 use super::{Error, Table};
 
 const RECONCILED: &str = "RECONCILED";
 const LEFT_OFF: &str = "LEFT_OFF";
+const TURN: &str = "TURN";
+
+/// One at a time, and whoever is not heard of any more has had its turn.
+pub(super) const TURN_GUARD: &str = "attribute_not_exists(#until) OR #until <= :now OR #by = :by";
 
 /// A later run's time is never overwritten by an earlier one that took longer.
 pub(super) const GUARD: &str = "attribute_not_exists(#reconciled_at) OR #reconciled_at < :reconciled_at";
 
 fn partition(site: &SiteId) -> String {
     format!("SITE#{site}")
+}
+
+pub(super) fn turn(site: &SiteId, kind: &str, by: &str, now: Time, turn_ms: i64) -> Change {
+    let mut change = Change::new(partition(site), format!("{TURN}#{kind}"));
+    change
+        .set("by", string(by))
+        .set("until", string(now.saturating_add(turn_ms).to_string()))
+        .condition(TURN_GUARD, [("now", string(now.to_string()))]);
+    change
 }
 
 fn left_off(kind: &str) -> String {
@@ -45,6 +58,21 @@ impl Table {
         self.transact("write when a site was reconciled", write)
             .await
             .map(|_| ())
+    }
+
+    /// Whether it is this one's turn to compare, which it then has for so long; a turn of no time ends it.
+    pub async fn take_turn(
+        &self,
+        site: &SiteId,
+        kind: &'static str,
+        by: &str,
+        now: Time,
+        turn_ms: i64,
+    ) -> Result<bool, Error> {
+        let taken = self
+            .change("take a turn to compare", turn(site, kind, by, now, turn_ms))
+            .await?;
+        Ok(taken == Outcome::Written)
     }
 
     /// Remembers where a comparison of this kind left off.
