@@ -114,6 +114,18 @@ export function Bars({ bars, ticks, axis, label, plain = false, grouped = false,
   </svg>`}</div><p class="chart-foot none">${axis}</p>`;
 }
 
+/** Of many marks that lead somewhere one is in the order of the Tab key; the arrows go to the others. */
+export function walk(/** @type {KeyboardEvent} */ event) {
+  const by = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
+  const marks = [.../** @type {Element} */ (event.currentTarget).querySelectorAll('a')];
+  const at = marks.indexOf(/** @type {any} */ (document.activeElement));
+  if (!by || at < 0) return;
+  event.preventDefault();
+  const next = Math.max(0, Math.min(marks.length - 1, at + by));
+  marks.forEach((mark, index) => mark.setAttribute('tabindex', index === next ? '0' : '-1'));
+  marks[next].focus();
+}
+
 /**
  * A chart's card: its title, its controls, and the table and CSV behind it; or what it is waiting for, or failed with.
  * What it showed before stays.

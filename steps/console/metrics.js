@@ -6,7 +6,7 @@ import {
   useEffect, useKeys, useReady, useServerTime,
 } from 'console/lib';
 import { useChanges } from 'console/live';
-import { Bars, Chart, Legend, NARROWEST, Priority, bySeverity, colour, useWidth } from './charts.js';
+import { Bars, Chart, Legend, NARROWEST, Priority, bySeverity, colour, useWidth, walk } from './charts.js';
 import { age, ticketLink } from './tickets.js';
 
 const HOUR = 3_600_000;
@@ -170,11 +170,11 @@ function Dots({ items }) {
   const inner = Math.max(0, Math.max(width, NARROWEST) - left - 12);
   const x = (at) => left + ((at - from) / (to - from)) * inner;
   const y = (ms) => top + height - ((Math.log(ms) - Math.log(low)) / (Math.log(high) - Math.log(low))) * height;
-  return html`<div class="chart-scroll" ref=${frame}>${width > 0 && html`<svg class="chart" role="group" aria-label="Lead time of each closed ticket by when it was closed" height=${top + height + 24} viewBox=${`0 0 ${inner + left + 12} ${top + height + 24}`} preserveAspectRatio="none">
+  return html`<div class="chart-scroll" ref=${frame}>${width > 0 && html`<svg class="chart" role="group" aria-label="Lead time of each closed ticket by when it was closed" onKeyDown=${walk} height=${top + height + 24} viewBox=${`0 0 ${inner + left + 12} ${top + height + 24}`} preserveAspectRatio="none">
     ${DECADES.filter((ms) => ms >= low && ms <= high).map((ms) => html`<g key=${ms}><line class="grid" x1=${left} x2=${left + inner} y1=${y(ms)} y2=${y(ms)}/><text x=${left - 8} y=${y(ms) + 4} text-anchor="end">${short(ms)}</text></g>`)}
     <line class="ground" x1=${left} x2=${left + inner} y1=${top + height} y2=${top + height}/>
     <text x=${left} y=${top + height + 17}>${day(from)}</text><text x=${left + inner} y=${top + height + 17} text-anchor="end">now</text>
-    ${items.map((ticket) => html`<a key=${ticket.id} href=${ticketLink(ticket)} aria-label=${`${ticket.key ?? ticket.id}, ${duration(ticket.duration_ms)}`}><title>${ticket.key ?? ticket.id}: ${duration(ticket.duration_ms)}</title><circle cx=${x(Date.parse(ticket.closed_at))} cy=${y(Math.max(1000, ticket.duration_ms))} r="5"/></a>`)}
+    ${[...items].sort((left, right) => Date.parse(left.closed_at) - Date.parse(right.closed_at)).map((ticket, index) => html`<a key=${ticket.id} href=${ticketLink(ticket)} tabindex=${index ? -1 : 0} aria-label=${`${ticket.key ?? ticket.id}, ${duration(ticket.duration_ms)}`}><title>${ticket.key ?? ticket.id}: ${duration(ticket.duration_ms)}</title><circle cx=${x(Date.parse(ticket.closed_at))} cy=${y(Math.max(1000, ticket.duration_ms))} r="5"/></a>`)}
   </svg>`}</div><p class="chart-foot none">x: closed at · y: lead time, logarithmic</p>`;
 }
 
@@ -209,10 +209,10 @@ function Ages({ items, names, lead }) {
   const bands = lead ? [['p50', lead.p50_ms], ['p85', lead.p85_ms], ['p95', lead.p95_ms]] : [];
   // The words of p50 and p85 stand before their lines, unless those are too near to the one before.
   const shows = (index) => index === 2 || x(bands[index][1]) - (index ? x(bands[index - 1][1]) : left - 24) > 26;
-  return html`<div class="chart-scroll" ref=${frame}>${width > 0 && html`<svg class="chart" role="group" aria-label="Age of each open ticket by priority" height=${height + 44} viewBox=${`0 0 ${inner + left + 16} ${height + 44}`} preserveAspectRatio="none">
+  return html`<div class="chart-scroll" ref=${frame}>${width > 0 && html`<svg class="chart" role="group" aria-label="Age of each open ticket by priority" onKeyDown=${walk} height=${height + 44} viewBox=${`0 0 ${inner + left + 16} ${height + 44}`} preserveAspectRatio="none">
       ${bands.map(([name, ms], index) => html`<g key=${name}><rect class="band" fill-opacity=${0.03 + index * 0.03} x=${x(ms)} y="16" width=${Math.max(0, left + inner - x(ms))} height=${height}/><line class="line" x1=${x(ms)} x2=${x(ms)} y1="12" y2=${16 + height}/>${shows(index) && html`<text x=${x(ms) + (index === 2 ? 3 : -3)} y="11" text-anchor=${index === 2 ? 'start' : 'end'}>${name}</text>`}</g>`)}
       ${names.map((name, index) => html`<g key=${name}><line class="grid" x1=${left} x2=${left + inner} y1=${16 + index * row + row / 2} y2=${16 + index * row + row / 2}/><text x="0" y=${20 + index * row + row / 2}>${name}</text></g>`)}
-      ${items.map((ticket) => html`<a key=${ticket.id} class=${colour(ticket.priority)} href=${ticketLink(ticket)} aria-label=${`${ticket.key ?? ticket.id}, ${duration(age(ticket))} old`}><title>${ticket.key ?? ticket.id}: ${duration(age(ticket))}</title><circle cx=${x(age(ticket))} cy=${16 + names.indexOf(ticket.priority ?? 'No priority') * row + row / 2} r="5"/></a>`)}
+      ${names.flatMap((name) => items.filter((ticket) => (ticket.priority ?? 'No priority') === name).sort((left, right) => age(left) - age(right))).map((ticket, index) => html`<a key=${ticket.id} class=${colour(ticket.priority)} href=${ticketLink(ticket)} tabindex=${index ? -1 : 0} aria-label=${`${ticket.key ?? ticket.id}, ${duration(age(ticket))} old`}><title>${ticket.key ?? ticket.id}: ${duration(age(ticket))}</title><circle cx=${x(age(ticket))} cy=${16 + names.indexOf(ticket.priority ?? 'No priority') * row + row / 2} r="5"/></a>`)}
       ${(inner < 420 ? [0, 0.5, 1] : [0, 0.25, 0.5, 0.75, 1]).map((share) => html`<text key=${share} x=${left + share * inner} y=${height + 34} text-anchor=${share === 1 ? 'end' : share ? 'middle' : 'start'}>${share ? duration(share * oldest) : '0'}</text>`)}
     </svg>`}</div>`;
 }

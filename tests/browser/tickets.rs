@@ -244,6 +244,16 @@ async fn numbers_stand_beside_their_targets_and_every_chart_is_a_table_and_a_fil
     world.go("metrics").await;
     let minutes = "const card = document.querySelector('section[aria-label=\"Tickets created per minute\"]'); return [card.querySelectorAll('.bar').length, card.querySelectorAll('.bar.open').length > 0]";
     assert_eq!(world.browser.run(minutes).await, json!([60, true]));
+    // Of the dots one is in the order of the Tab key, and the arrows lead on.
+    let dots = "document.querySelectorAll('section[aria-label=\"Lead time of each ticket\"] svg a[tabindex=\"0\"]')";
+    assert_eq!(world.browser.run(&format!("return {dots}.length")).await, 1);
+    world.browser.run(&format!("{dots}[0].focus()")).await;
+    let focused = "return document.activeElement.getAttribute('aria-label')";
+    let first = world.browser.run(focused).await;
+    world.browser.press(&["\u{e014}"]).await;
+    let second = world.browser.run(focused).await;
+    assert!(second.is_string() && first != second, "{first} {second}");
+    assert_eq!(world.browser.run(&format!("return {dots}.length")).await, 1);
     // One ticket stands beside what is usual for its priority.
     let (_, usual) = world.server.get("/metrics/durations?priority=Highest").await;
     assert_eq!(usual["lead"]["count"], 21);

@@ -18,7 +18,7 @@ const MARK: f64 = 14.0;
 /// Between neighbours in a layer.
 const GAP: f64 = 24.0;
 /// Between a layer of nodes and the layer of labels below it.
-const LAYER_GAP: f64 = 14.0;
+const LAYER_GAP: f64 = 16.0;
 /// A layer of labels, with and without a label in it.
 const LABEL_LAYER: f64 = 18.0;
 const EMPTY_LAYER: f64 = 8.0;
@@ -581,7 +581,8 @@ fn drawn(
     name: &impl Fn(usize) -> Option<String>,
 ) -> Drawn {
     let last = chain.items.len() - 1;
-    // Through each layer with something in it an edge runs straight down, so that it passes beside what is there.
+    // Through each layer with something in it an edge runs straight down, so that it passes beside what is there; but
+    // through its own label, which it has no need to avoid.
     let mut points: Vec<(f64, f64)> = Vec::new();
     for (at, index) in chain.items.iter().enumerate() {
         let item = &items[*index];
@@ -590,6 +591,8 @@ fn drawn(
             points.push((item.x, top_of(item) + item.height));
         } else if at == last {
             points.push((item.x, top_of(item)));
+        } else if *index == chain.labelled && 0.0 < item.height {
+            points.push((item.x, top + height / 2.0));
         } else if EMPTY_LAYER < height {
             points.push((item.x, top));
             points.push((item.x, top + height));
