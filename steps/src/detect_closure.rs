@@ -54,7 +54,7 @@ pub async fn handle(context: &DetectClosure, input: Input<store::Output>) -> Res
     for _ in 0..TRIES {
         let map = context.maps.at_least(&id.site, map_version).await?;
         let stored = context.table.stored(&id).await?;
-        let ticket = ticket::fold(&stored.facts, policy, &map);
+        let ticket = ticket::fold(&stored.facts, &policy, &map);
         let watch = stored.fold.as_ref().map(|fold| &fold.watch);
         // The facts were stored before this state was entered; a timer that fires later sees them.
         let timer = context.timers.start(&id, &ticket, watch, state.entered_time).await?;
@@ -90,7 +90,7 @@ pub async fn handle(context: &DetectClosure, input: Input<store::Output>) -> Res
                 });
             }
             // The stored fold covers more. What it covers is read and folded again; it cannot be less.
-            Outcome::Refused(_) => map_version = Some(caught_up(&context.table, policy, &id).await?.max(map.version)),
+            Outcome::Refused(_) => map_version = Some(caught_up(context, &policy, &id).await?.max(map.version)),
             Outcome::Contended => {}
         }
     }
@@ -99,8 +99,8 @@ pub async fn handle(context: &DetectClosure, input: Input<store::Output>) -> Res
 
 /// The version of the map that the stored fold was made by; an error, if its policy or its rules are later than this
 /// function's.
-async fn caught_up(table: &Table, policy: &Policy, id: &TicketId) -> Result<u64, Error> {
-    match table.fold(id).await?.map(|fold| fold.judgement) {
+async fn caught_up(context: &DetectClosure, policy: &Policy, id: &TicketId) -> Result<u64, Error> {
+    match context.table.fold(id).await?.map(|fold| fold.judgement) {
         Some(stored) if stored.is_beyond(policy) => Err(Error::PolicyOutdated {
             ticket: id.clone(),
             stored,

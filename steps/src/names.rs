@@ -12,10 +12,8 @@ pub enum Name {
     TableUnavailable,
     /// Others were quicker every time.
     TicketContended,
-    /// The ticket was folded with a later policy than this function has: a deployment is under way.
+    /// There is a later policy than this function has: a deployment is under way.
     PolicyOutdated,
-    /// The policy was changed without a greater version.
-    PolicyVersionReused,
     /// Step Functions did not start the timer of a due moment.
     TimerNotStarted,
     /// The stored ticket shows that the event cannot be.
@@ -46,11 +44,10 @@ pub enum Handling {
 }
 
 impl Name {
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 11] = [
         Self::TableUnavailable,
         Self::TicketContended,
         Self::PolicyOutdated,
-        Self::PolicyVersionReused,
         Self::TimerNotStarted,
         Self::TicketRejected,
         Self::TableRefused,
@@ -66,7 +63,6 @@ impl Name {
             Self::TableUnavailable => "TableUnavailable",
             Self::TicketContended => "TicketContended",
             Self::PolicyOutdated => "PolicyOutdated",
-            Self::PolicyVersionReused => "PolicyVersionReused",
             Self::TimerNotStarted => "TimerNotStarted",
             Self::TicketRejected => "TicketRejected",
             Self::TableRefused => "TableRefused",
@@ -84,8 +80,7 @@ impl Name {
                 Handling::Retried
             }
             Self::TicketRejected => Handling::Caught,
-            Self::PolicyVersionReused
-            | Self::TableRefused
+            Self::TableRefused
             | Self::ItemUnreadable
             | Self::ExecutionClosed
             | Self::ServiceFailed

@@ -197,7 +197,7 @@ async fn refold(context: &Recompute, map: &Categories, id: &TicketId, by: &str, 
     let policy = policy.get().await?;
     for _ in 0..TRIES {
         let stored = table.stored(id).await?;
-        let ticket = ticket::fold(&stored.facts, policy, map);
+        let ticket = ticket::fold(&stored.facts, &policy, map);
         let watch = stored.fold.as_ref().map(|fold| &fold.watch);
         let timer = timers.start(id, &ticket, watch, now).await?;
         let texts = stored.fold.as_ref().map(|fold| fold.texts).unwrap_or_default();
@@ -271,7 +271,7 @@ impl Recomputes {
     /// Starts one, if there is anything to do and none runs.
     pub(crate) async fn start(&self, now: Time) -> Result<Started, Error> {
         let policy = self.policy.get().await?;
-        if !is_due(&self.table, policy).await? {
+        if !is_due(&self.table, &policy).await? {
             return Ok(Started::Current);
         }
         let (running, _) = self.executions.list(table::Status::Running, None).await?;

@@ -83,7 +83,7 @@ pub(crate) const RECOMPUTE: Operation = Operation {
             },
         },
     ],
-    problems: &[Kind::PolicyVersionReused],
+    problems: &[Kind::PolicyReplaced],
 };
 
 /// What became of the wish for a recompute.
@@ -115,8 +115,8 @@ async fn recompute(context: &Mending) -> Result<Response, Problem> {
         .start(crate::now())
         .await
         .map_err(|error| match error {
-            recompute::Error::Policy(policy::Error::Reused(reused)) => {
-                Problem::new(409, Kind::PolicyVersionReused, reused.to_string())
+            recompute::Error::Policy(policy::Error::Replaced(replaced)) => {
+                Problem::new(409, Kind::PolicyReplaced, replaced.to_string())
             }
             error => unavailable(error),
         })?;

@@ -96,7 +96,8 @@ pub async fn handle(context: &SlaClock, input: Input) -> Result<Output, Error> {
         let stored = context.table.stored(&clock.ticket).await?;
         // Whoever started this timer has yet to store its fold.
         let Some(fold) = stored.fold else { break };
-        if fold.judgement.is_beyond(policy) {
+        if fold.judgement.is_beyond(&policy) {
+            context.policy.forget();
             return Err(Error::PolicyOutdated {
                 ticket: clock.ticket,
                 stored: fold.judgement,
@@ -105,7 +106,7 @@ pub async fn handle(context: &SlaClock, input: Input) -> Result<Output, Error> {
         }
         // Read anew at each look: what a delivery taught before it counted on this timer must be seen by it.
         let map = context.table.map(&clock.ticket.site).await?;
-        let ticket = ticket::fold(&stored.facts, policy, &map.categories);
+        let ticket = ticket::fold(&stored.facts, &policy, &map.categories);
         let watch = fold.watch;
         let is_untold =
             |breach: &&Breach| breach.recorded_by == execution.name && !clock.told.contains(&breach.clock.id());

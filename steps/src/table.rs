@@ -12,7 +12,7 @@
 //! | | `TURN#{scope}` | which reconciliation is under way |
 //! | | `LEFT_OFF#{scope}` | where a reconciliation left off that the next one goes on with |
 //! | `SITES` | `{site}` | a site of which there are tickets |
-//! | `POLICIES` | `{version}` | the first policy that had this version |
+//! | `POLICIES` | `{number}` | a policy that is or was in force |
 //! | `RECOMPUTE` | `PROGRESS` | how far the last recompute is |
 //! | `EXECUTION#{name}` | `PROGRESS` | how far an execution is |
 //! | `DELIVERY#{hash}` | `DELIVERY` | a delivery that nobody could read |
@@ -47,6 +47,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 pub use self::claim::{Answer, Claim};
 pub use self::delivery::{Body, Rejected};
 pub use self::list::{By, Entry, MONTHS, Order, Span, Walked};
+pub use self::policy::Known;
 pub use self::progress::{Failure, Progress, Record, Status, Step};
 pub use self::recompute::{Found, Job, Stale};
 pub use self::request::Outcome;

@@ -19,7 +19,7 @@ async fn post(server: &Server, body: &[u8]) -> String {
 }
 
 /// Everything that an execution did, as an SDK reads it.
-async fn history(server: &Server, name: &str) -> Vec<HistoryEvent> {
+pub(crate) async fn history(server: &Server, name: &str) -> Vec<HistoryEvent> {
     let states = server.states().await;
     let arn = format!("arn:aws:states:us-west-2:000000000000:execution:TicketLifecycle:{name}");
     let mut pages = states
@@ -51,7 +51,7 @@ fn count(history: &[HistoryEvent], kind: &HistoryEventType) -> usize {
 }
 
 /// The errors that functions failed with.
-fn errors(history: &[HistoryEvent]) -> Vec<&str> {
+pub(crate) fn errors(history: &[HistoryEvent]) -> Vec<&str> {
     let failed = history
         .iter()
         .filter_map(|event| event.lambda_function_failed_event_details());

@@ -4,11 +4,12 @@ use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, WriteRequest};
 use serde_json::{Value, json};
 
 use crate::deliveries::Issue;
+use crate::failures::{errors, history};
 use crate::project::Project;
 use crate::server::Server;
 
 /// By this policy a started ticket is done.
-const STARTED_IS_DONE: &str = r#"Policy={"version":2,"done":{"status_ids":{"TEST":["3"]}}}"#;
+const STARTED_IS_DONE: &str = r#"Policy={"done":{"status_ids":{"TEST":["3"]}}}"#;
 
 /// Tickets that a recompute has several pages of.
 const TICKETS: u32 = 900;
@@ -127,26 +128,6 @@ async fn a_new_policy_reaches_every_ticket_although_the_job_is_killed() {
         assert!(ticket["state"] == "closed" && (took - 60_000).abs() < 500, "{ticket}");
     }
     assert_eq!(post(&server, "/recompute").await["outcome"], "current");
-
-    // The older policy is refused from now on, and says so.
-    server.kill();
-    server.restart_with(&[]);
-    deliver_in_vain(&server, &Issue { number: 1 }.resolved(90_000)).await;
-}
-
-/// A step with an older policy than the stored ticket's is retried until the policy is deployed everywhere.
-async fn deliver_in_vain(server: &Server, body: &[u8]) {
-    let (_, answer) = server.post(body).await;
-    let name = answer["execution"].as_str().expect("the execution's name").to_owned();
-    server
-        .until("the step to be refused", || async {
-            let log = server.whole_log();
-            log.contains("was folded by policy 2").then_some(())
-        })
-        .await;
-    let (_, execution) = server.get(&format!("/executions/{name}")).await;
-    assert_eq!(execution["status"], "RUNNING", "{execution}");
-    assert_eq!(ticket(server, 1).await["state"], "closed");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -191,24 +172,42 @@ async fn a_status_that_another_ticket_shows_is_known_after_the_next_sweep() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_policy_changed_under_its_version_judges_nothing_and_says_so() {
+async fn another_policy_counts_at_once_and_one_that_is_put_back_waits() {
     let mut server = Server::start();
     deliver(&server, &Issue { number: 1 }.started(60_000)).await;
+    let numbered = async |server: &Server| {
+        let (_, history) = server.get("/tickets/TEST-1/history").await;
+        history["policy_version"].clone()
+    };
+    assert_eq!(numbered(&server).await, json!(1));
     // The same policy in other words is no other one.
     server.kill();
-    server.restart_with(&["--parameter", r#"Policy={"done": "category", "version": 1}"#]);
+    server.restart_with(&["--parameter", r#"Policy={"done": "category"}"#]);
     deliver(&server, &Issue { number: 2 }.started(60_000)).await;
+    let (_, job) = server.get("/recompute").await;
+    assert_eq!((&job["is_current"], &job["policy_waits"]), (&json!(true), &Value::Null));
 
     server.kill();
     server.restart_with(&["--parameter", r#"Policy={"done": "resolution"}"#]);
+    let (_, job) = server.get("/recompute").await;
+    assert_eq!(
+        (&job["is_current"], &job["policy_waits"]),
+        (&json!(false), &Value::Null)
+    );
+    deliver(&server, &Issue { number: 1 }.resolved(600_000)).await;
+    assert_eq!(ticket(&server, 1).await["state"], "closed");
+    assert_eq!(numbered(&server).await, json!(2));
+
+    // Whether it is put back or of before a deployment, only time tells.
+    server.kill();
+    server.restart_with(&[]);
     let request = server.http.post(format!("{}/recompute", server.api));
     let answer = request.send().await.expect("an answer");
     assert_eq!(answer.status(), 409);
     let problem: Value = answer.json().await.expect("JSON");
-    assert_eq!(problem["type"], "urn:ticketflow:problem:policy-version-reused");
-    let detail =
-        "the policy of version 1 was another one before (done differ): a changed policy needs a greater version";
-    assert_eq!(problem["detail"], detail);
+    assert_eq!(problem["type"], "urn:ticketflow:problem:policy-replaced");
+    let detail = problem["detail"].as_str().expect("a detail");
+    assert!(detail.contains("was replaced at"), "{detail}");
     let output = std::process::Command::new(crate::server::ticketflow())
         .args(["recompute", "--url", &server.api, "--data-dir"])
         .arg(server.data_dir())
@@ -216,25 +215,21 @@ async fn a_policy_changed_under_its_version_judges_nothing_and_says_so() {
         .expect("ticketflow runs");
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(!output.status.success() && said.contains(detail), "{said}");
-    assert!(said.contains("hint: raise `version`"), "{said}");
+    assert!(said.contains("hint: ask again then"), "{said}");
     let (_, job) = server.get("/recompute").await;
     assert_eq!(
-        (&job["is_current"], &job["policy_refused"]),
+        (&job["is_current"], &job["policy_waits"]),
         (&json!(false), &json!(detail))
     );
-    let (_, answer) = server.post(&Issue { number: 1 }.resolved(600_000)).await;
+    let (_, answer) = server.post(&Issue { number: 2 }.resolved(600_000)).await;
     let name = answer["execution"].as_str().expect("the execution's name").to_owned();
-    let execution = server.execution(&name, "FAILED").await;
-    assert_eq!(execution["error"], "PolicyVersionReused", "{execution}");
-    let cause = execution["cause"].as_str().expect("a cause");
-    assert!(cause.contains(detail), "{cause}");
-    assert_eq!(ticket(&server, 1).await["state"], "open");
-
-    server.kill();
-    server.restart_with(&["--parameter", r#"Policy={"done": "resolution", "version": 2}"#]);
-    post(&server, &format!("/executions/{name}/redrive")).await;
-    server.execution(&name, "SUCCEEDED").await;
-    assert_eq!(ticket(&server, 1).await["state"], "closed");
-    let (_, job) = server.get("/recompute").await;
-    assert_eq!(job["policy_refused"], Value::Null, "{job}");
+    let is_refused = || async {
+        errors(&history(&server, &name).await)
+            .contains(&"PolicyOutdated")
+            .then_some(())
+    };
+    server.until("the policy to be refused", is_refused).await;
+    let (_, execution) = server.get(&format!("/executions/{name}")).await;
+    assert_eq!(execution["status"], "RUNNING", "{execution}");
+    assert_eq!(ticket(&server, 2).await["state"], "open");
 }

@@ -260,7 +260,7 @@ async fn targets_that_are_tightened_reach_tickets_that_wait() {
     assert_eq!(close(&server, &id).await["due_at"], json!(text(created + 5 * DAY)));
 
     server.kill();
-    let policy = json!({"version": 2, "sla": [{"close": "2d"}]});
+    let policy = json!({"sla": [{"close": "2d"}]});
     restart(&mut server, &arguments(&project, &policy, &[]));
     let request = server.http.post(format!("{}/recompute", server.api));
     assert!(request.send().await.expect("an answer").status().is_success());
@@ -393,14 +393,13 @@ async fn clocks_that_failed_are_shown_and_go_on_and_no_breach_is_lost() {
 async fn working_hours_count_and_another_calendar_moves_the_due_moment() {
     let project = with_a_pager();
     let days = json!(["mon", "tue", "wed", "thu", "fri", "sat", "sun"]);
-    let policy = |version: u32, hours: &str| {
+    let policy = |hours: &str| {
         json!({
-            "version": version,
             "calendar": {"zone": "UTC", "days": days, "hours": [hours]},
             "sla": [{"close": "36h", "time": "business"}],
         })
     };
-    let mut server = start(&arguments(&project, &policy(1, "00:00-24:00"), &[]));
+    let mut server = start(&arguments(&project, &policy("00:00-24:00"), &[]));
     let created = now();
     let id = create(&server, "Within three working days", created).await;
     let clock = close(&server, &id).await;
@@ -412,7 +411,7 @@ async fn working_hours_count_and_another_calendar_moves_the_due_moment() {
     );
 
     server.kill();
-    let half_days = policy(2, "00:00-12:00");
+    let half_days = policy("00:00-12:00");
     restart(&mut server, &arguments(&project, &half_days, &[]));
     let request = server.http.post(format!("{}/recompute", server.api));
     assert!(request.send().await.expect("an answer").status().is_success());

@@ -96,8 +96,8 @@ fn json_or_error(status: StatusCode, body: &[u8]) -> anyhow::Result<Value> {
             "name the directory that `ticketflow up` keeps its data in with --data-dir, or set TICKETFLOW_TOKEN to a \
              token that the API takes"
         }
-        StatusCode::CONFLICT if is_about(body, "policy-version-reused") => {
-            "raise `version` in the template's parameter Policy, and start or deploy again"
+        StatusCode::CONFLICT if is_about(body, "policy-replaced") => {
+            "ask again then; the sweep, every five minutes, starts a recompute by itself"
         }
         StatusCode::NOT_FOUND | StatusCode::CONFLICT => {
             "`ticketflow executions` lists what there is, and how it stands"

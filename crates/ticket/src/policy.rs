@@ -15,7 +15,9 @@ use crate::sla::Targets;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(remote = "Self", default, deny_unknown_fields)]
 pub struct Policy {
-    /// Greater for a later policy. A stored fold is only replaced by one with a policy at least as new.
+    /// Greater for a later policy. A stored fold is only replaced by one with a policy at least as new. Whoever stores folds
+    /// gives it: it is no part of the parameter.
+    #[serde(skip)]
     pub version: u32,
     pub done: Done,
     pub started: Started,

@@ -114,7 +114,8 @@ pub(super) async fn history(read: &Read, request: &Request) -> Result<Response, 
         return Err(no_such_ticket(wanted));
     }
     let (Seen { texts, .. }, map) = read.table.seen(&id).await.map_err(unavailable)?;
-    let mut history = History::new(id, facts, texts, &read.policy, &map.categories);
+    let policy = read.policy_in_force.seen().await.map_err(unavailable)?;
+    let mut history = History::new(id, facts, texts, &policy, &map.categories);
     history.breaches = fold.map(|fold| fold.watch.breaches).unwrap_or_default();
     history.turn_to(query.place());
     history.next = query.next(history.next.as_deref());

@@ -9,6 +9,7 @@ use crate::http::{Problem, Request, Response};
 use crate::machines::Machine;
 use crate::openapi::example;
 use crate::operation::{Access, Answer, Operation};
+use crate::policy::Standing;
 use crate::recompute::is_due;
 use crate::table::Status;
 
@@ -49,8 +50,8 @@ struct View {
     failures: Vec<TicketId>,
     /// Every ticket is judged by this policy and the present categories of its site.
     is_current: bool,
-    /// Why nothing is judged by this policy: it was changed without a greater version. Null as long as all is well.
-    policy_refused: Option<String>,
+    /// Why nothing is judged by this policy yet: it was put back a moment ago. Null as long as all is well.
+    policy_waits: Option<String>,
 }
 
 impl View {
@@ -67,7 +68,7 @@ impl View {
             failed: 0,
             failures: Vec::new(),
             is_current,
-            policy_refused: None,
+            policy_waits: None,
         }
     }
 }
@@ -87,9 +88,13 @@ pub(super) async fn recompute(read: &Read, request: &Request) -> Result<Response
         }
         None => None,
     };
-    let refused = read.policy_in_force.reused().await.map_err(unavailable)?;
-    let is_current = refused.is_none() && !is_due(&read.table, &read.policy).await.map_err(unavailable)?;
-    let policy_refused = refused.map(|refused| refused.to_string());
+    let (is_current, policy_waits) = match read.policy_in_force.standing().await.map_err(unavailable)? {
+        Standing::InForce(number) | Standing::New(number) => {
+            let policy = read.policy_in_force.numbered(number);
+            (!is_due(&read.table, &policy).await.map_err(unavailable)?, None)
+        }
+        Standing::Replaced(replaced) => (false, Some(replaced.to_string())),
+    };
     let view = match job {
         Some(job) => View {
             // Step Functions forgets executions after 90 days, and none ends well before it has been through all.
@@ -103,10 +108,10 @@ pub(super) async fn recompute(read: &Read, request: &Request) -> Result<Response
             failed: job.failed,
             failures: job.failures,
             is_current,
-            policy_refused,
+            policy_waits,
         },
         None => View {
-            policy_refused,
+            policy_waits,
             ..View::never(is_current)
         },
     };

@@ -638,10 +638,9 @@ fn times_are_kept_of_so_many_statuses_and_the_rest_is_summed_up() {
 #[test]
 fn a_policy_is_a_template_parameter() {
     let policy: Policy = serde_json::from_value(json!({
-        "version": 3, "done": { "status_ids": { "SHOP": ["10010"] } }, "priorities": ["Blocker"], "categories": { "7": "done" },
+        "done": { "status_ids": { "SHOP": ["10010"] } }, "priorities": ["Blocker"], "categories": { "7": "done" },
     }))
     .expect("a policy");
-    assert_eq!(policy.version, 3);
     assert!(policy.counts("BLOCKER") && !policy.counts("High"));
     assert_eq!(
         serde_json::from_str::<Policy>("{}").expect("the default"),

@@ -11,7 +11,7 @@ const HOUR: i64 = 60 * MINUTE;
 const DAY: i64 = 24 * HOUR;
 
 fn policy(rules: Value) -> Policy {
-    serde_json::from_value(json!({ "version": 2, "sla": rules })).expect("a policy")
+    serde_json::from_value(json!({ "sla": rules })).expect("a policy")
 }
 
 /// Start within 15 minutes, close within an hour.
@@ -304,7 +304,6 @@ fn many_reopenings_leave_a_bounded_list() {
 /// Close within so much working time, by a calendar of Berlin.
 fn working(close: &str, hours: &str, holidays: &[&str]) -> Policy {
     serde_json::from_value(json!({
-        "version": 2,
         "calendar": { "zone": "Europe/Berlin", "hours": [hours], "holidays": holidays },
         "sla": [{ "close": close, "time": "business" }],
     }))
