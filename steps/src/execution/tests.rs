@@ -2,7 +2,7 @@ use aws_sdk_sfn::primitives::DateTime;
 use aws_sdk_sfn::types::{HistoryEvent, HistoryEventType, StateEnteredEventDetails};
 use ticket::{Delivery, TicketEvent, Time, jira};
 
-use super::{Description, NAME_LENGTH, failed_step, name, time};
+use super::{Description, Executions, NAME_LENGTH, failed_step, name, time, timer_of};
 use crate::table::Status;
 
 fn event(key: &str, summary: &str) -> TicketEvent {
@@ -104,4 +104,30 @@ fn a_time_on_the_wire_is_rounded_to_the_millisecond_it_was() {
     assert_eq!(time(Some(&wire)).unwrap().millis(), 1_795_263_390_382);
     let short = DateTime::from_nanos(1_795_263_390_381_999_999).unwrap();
     assert_eq!(time(Some(&short)).unwrap().millis(), 1_795_263_390_382);
+}
+
+#[test]
+fn executions_are_known_by_their_state_machine_and_by_its_versions() {
+    let config = aws_sdk_sfn::Config::builder().behavior_version(aws_sdk_sfn::config::BehaviorVersion::latest());
+    let client = aws_sdk_sfn::Client::from_conf(config.build());
+    let arn = "arn:aws:states:us-west-2:000000000000:stateMachine:SlaClock";
+    let clocks = Executions::new(client, arn).unwrap();
+    assert!(clocks.are_of(arn) && clocks.are_of(&format!("{arn}:7")) && clocks.are_of(&format!("{arn}:live")));
+    for other in [
+        format!("{arn}2"),
+        format!("{arn}-2"),
+        arn.replace("SlaClock", "Recompute"),
+        String::new(),
+    ] {
+        assert!(!clocks.are_of(&other), "{other}");
+    }
+}
+
+#[test]
+fn a_timer_is_about_its_ticket_and_nothing_else_is_a_timer() {
+    let timer = r#"{"ticket":"flat~1","run":0,"due_at":"2026-11-21T09:00:00.000Z","told":[]}"#;
+    assert_eq!(timer_of(timer).unwrap().ticket.to_string(), "flat~1");
+    for input in ["{}", r#"{"ticket":"flat~1"}"#, "", r#"{"scope":"changed"}"#] {
+        assert!(timer_of(input).is_none(), "{input}");
+    }
 }

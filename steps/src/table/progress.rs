@@ -37,7 +37,7 @@ pub(super) const FAILURE_GUARD: &str = "attribute_not_exists(#pk) OR #redrives <
 /// A redrive is recorded unless its round is known already.
 pub(super) const REDRIVE_GUARD: &str = "#redrives < :redrives";
 /// One of another state machine also where its failure is not recorded yet, so that it is not any more.
-const UNLISTED_GUARD: &str = "attribute_not_exists(#pk) OR #redrives < :redrives";
+pub(super) const UNLISTED_GUARD: &str = "attribute_not_exists(#pk) OR #redrives < :redrives";
 
 /// Where an execution is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]

@@ -287,6 +287,7 @@ fn a_value_that_cannot_be_is_named() {
         ("/issue/self", json!(null), "issue.self"),
         ("/issue/self", json!("rest/api/2/issue/1"), "issue.self"),
         ("/issue/self", json!("https:///issue/1"), "issue.self"),
+        ("/issue/self", json!("https://:8080/issue/1"), "issue.self"),
         ("/issue/self", json!("ftp://host/issue/1"), "issue.self"),
         ("/issue/self", json!("https://a~b/issue/1"), "issue.self"),
         ("/issue/key", json!("SHOP 1"), "issue.key"),

@@ -7,7 +7,7 @@ use ticket::categories::Teacher;
 use ticket::text::DESCRIPTION_BYTES;
 use ticket::{Categories, Delivery, Durations, Policy, State, TicketEvent, Time, jira};
 
-use super::super::progress::{Failure, Record, redrive_change};
+use super::super::progress::{FAILURE_GUARD, Failure, Record, UNLISTED_GUARD, redrive_change};
 use super::super::request::{Change, Write, aliases, key};
 use super::super::ticket::{FOLD_GUARD, Fold, Seen, fold_change, leave_unmeasured, measure, new_keys};
 use super::super::{Item, Map, Progress, Status, TextsSeen};
@@ -443,6 +443,16 @@ fn what_failed_beside_the_tickets_own_workflow_is_listed_until_it_is_redriven() 
         let unrecorded = applied(&redrive_change(machine, "name-1", 1, started_at, stopped_at), None);
         assert_eq!(Progress::read(&unrecorded).unwrap().machine, machine);
     }
+}
+
+#[test]
+fn a_failure_told_late_lists_no_timer_that_goes_on() {
+    let round = |redrives| Named::from([("redrives", redrives)]);
+    // A redrive is written down whether or not the failure was, and once.
+    assert!(holds(UNLISTED_GUARD, None, &round(1)) && holds(UNLISTED_GUARD, Some(&round(0)), &round(1)));
+    assert!(!holds(UNLISTED_GUARD, Some(&round(1)), &round(1)) && !holds(UNLISTED_GUARD, Some(&round(2)), &round(1)));
+    // The failure of the round before is refused from then on, that of a later one is not.
+    assert!(!holds(FAILURE_GUARD, Some(&round(1)), &round(0)) && holds(FAILURE_GUARD, Some(&round(1)), &round(1)));
 }
 
 #[test]
