@@ -3,6 +3,7 @@
 //! A line is a call, as [`fuzz::call`] reads it.
 #![no_main]
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -184,6 +185,7 @@ async fn run(text: &str) {
         clock: clock.clone(),
         tasks: world.clone(),
         status_events: world.clone(),
+        subjects: BTreeMap::new(),
     };
     let engine = Engine::open(config()).await.expect("an engine");
     let states = StepFunctions::new(engine.clone(), clock.clone());
