@@ -55,7 +55,7 @@ impl Key {
             return Ok(key);
         }
         let text = serde_json::to_vec_pretty(&draw()).expect("texts are JSON");
-        let fresh = directory.join(format!("issuer-key-{}.new", std::process::id()));
+        let fresh = directory.join(format!("issuer-key-{}.new", uuid::Uuid::new_v4()));
         let linked = write_new(&fresh, &text).and_then(|()| match fs::hard_link(&fresh, path) {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
             linked => linked,
