@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 /// Calls of one run.
 const MAX_CALLS: usize = 12;
 
-const NAME: &str = "t";
+const NAME: &str = "items";
 
 /// The operations, the letter `A` first, each with a good request. The last is EventBridge's.
 fn operations() -> Vec<(&'static str, Value)> {
@@ -79,20 +79,20 @@ fn operations() -> Vec<(&'static str, Value)> {
         ),
         (
             "ExecuteStatement",
-            json!({"Statement": "SELECT * FROM t WHERE pk = ?", "Parameters": [{"S": "a"}]}),
+            json!({"Statement": "SELECT * FROM items WHERE pk = ?", "Parameters": [{"S": "a"}]}),
         ),
         (
             "BatchExecuteStatement",
-            json!({"Statements": [{"Statement": "DELETE FROM t WHERE pk='a' AND sk='b'"}]}),
+            json!({"Statements": [{"Statement": "DELETE FROM items WHERE pk='a' AND sk='b'"}]}),
         ),
         (
             "ExecuteTransaction",
-            json!({"TransactStatements": [{"Statement": "UPDATE t SET n=1 WHERE pk='a' AND sk='b'"}]}),
+            json!({"TransactStatements": [{"Statement": "UPDATE items SET n=1 WHERE pk='a' AND sk='b'"}]}),
         ),
         ("DescribeTable", json!({"TableName": NAME})),
         (
             "CreateTable",
-            json!({"TableName": "u", "KeySchema": [{"AttributeName": "k", "KeyType": "HASH"}],
+            json!({"TableName": "others", "KeySchema": [{"AttributeName": "k", "KeyType": "HASH"}],
             "AttributeDefinitions": [{"AttributeName": "k", "AttributeType": "N"}], "BillingMode": "PAY_PER_REQUEST",
             "StreamSpecification": {"StreamEnabled": true, "StreamViewType": "NEW_IMAGE"}}),
         ),
@@ -109,7 +109,7 @@ fn operations() -> Vec<(&'static str, Value)> {
         ("ListTables", json!({"Limit": 1, "ExclusiveStartTableName": "a"})),
         (
             "TagResource",
-            json!({"ResourceArn": "arn:aws:dynamodb:dynoxide:000000000000:table/t",
+            json!({"ResourceArn": "arn:aws:dynamodb:dynoxide:000000000000:table/items",
             "Tags": [{"Key": "k", "Value": "v"}]}),
         ),
         ("ListStreams", json!({"TableName": NAME, "Limit": 1})),

@@ -5,6 +5,7 @@
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use dynoxide::DynoxideError;
+use dynoxide::actions::create_table::{CreateTableRequest, CreateTableResponse};
 use dynoxide::actions::{self, vector_lifecycle::VectorIndexLifecycle};
 use dynoxide::storage::Storage;
 use dynoxide::types::ConsumedCapacity;
@@ -188,7 +189,7 @@ pub(super) fn prepare(operation: &str, body: &[u8], now: DateTime<Utc>) -> Optio
             work.and_then(|work| once(operation, body, now, work))
         }
         "BatchExecuteStatement" => metered(operation, OwnTransactions, body, run!(batch_execute_statement)),
-        "CreateTable" => plain(operation, Schema, body, run!(create_table)),
+        "CreateTable" => plain(operation, Schema, body, create_table),
         "DeleteTable" => plain(operation, Schema, body, run!(delete_table, vectors)),
         "UpdateTable" => plain(operation, Schema, body, run!(update_table, vectors)),
         "UpdateTimeToLive" => plain(operation, Schema, body, run!(update_time_to_live)),
@@ -260,6 +261,34 @@ fn once(operation: &str, body: &[u8], now: DateTime<Utc>, work: Work) -> Result<
     let kind = work.kind;
     let perform = Box::new(move |storage: &Storage| tokens::once(storage, &token, now, || work.perform(storage)));
     Ok(Work { kind, perform })
+}
+
+pub(super) fn create_table(
+    storage: &Storage,
+    request: CreateTableRequest,
+) -> Result<CreateTableResponse, DynoxideError> {
+    refuse_what_sqlite_cannot_name(storage, &request.table_name)?;
+    pollster::block_on(actions::create_table::execute(storage, request))
+}
+
+/// Refuses names that are DynamoDB's, and not SQLite's: dynoxide gives each table one of the same name there.
+fn refuse_what_sqlite_cannot_name(storage: &Storage, name: &str) -> Result<(), DynoxideError> {
+    let is_reserved = name.starts_with('_') || name.get(..7).is_some_and(|start| start.eq_ignore_ascii_case("sqlite_"));
+    if is_reserved {
+        return Err(DynoxideError::ValidationException(format!(
+            "TableName {name}: names that begin with _ or sqlite_ are not supported here"
+        )));
+    }
+    let names = storage.list_table_names()?;
+    match names
+        .iter()
+        .find(|other| *other != name && other.eq_ignore_ascii_case(name))
+    {
+        None => Ok(()),
+        Some(other) => Err(DynoxideError::ValidationException(format!(
+            "TableName {name}: there is a table {other}, and names that differ in case only are not supported here"
+        ))),
+    }
 }
 
 /// A GetItem of an item that is not there.

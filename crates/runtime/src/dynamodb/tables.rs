@@ -1,7 +1,7 @@
 //! The tables of the template: created when missing, compared when there.
 
 use dynoxide::DynoxideError;
-use dynoxide::actions::create_table::{self, CreateTableRequest};
+use dynoxide::actions::create_table::CreateTableRequest;
 use dynoxide::actions::update_time_to_live::{self, TimeToLiveSpecification, UpdateTimeToLiveRequest};
 use dynoxide::actions::{delete_table, vector_lifecycle::VectorIndexLifecycle};
 use dynoxide::storage::{Storage, TableMetadata};
@@ -74,7 +74,7 @@ pub(super) fn ensure(storage: &Storage, tables: &[Table]) -> Result<(), Error> {
 }
 
 fn create(storage: &Storage, table: &Table, request: CreateTableRequest) -> Result<(), DynoxideError> {
-    pollster::block_on(create_table::execute(storage, request))?;
+    operation::create_table(storage, request)?;
     if let Some(attribute) = &table.ttl_attribute {
         let request = UpdateTimeToLiveRequest {
             table_name: table.name().to_owned(),

@@ -277,6 +277,19 @@ async fn a_table_that_could_not_be_made_leaves_no_trace() {
 }
 
 #[tokio::test]
+async fn a_table_whose_name_sqlite_cannot_hold_is_refused_by_its_name() {
+    let store = Store::new();
+    for name in ["sqlite_tickets", "SQLite_tickets", "_tables", "__tickets", "Tickets"] {
+        let mut create = tickets().create;
+        create["TableName"] = json!(name);
+        let (status, answer) = store.ask("CreateTable", create).await;
+        let message = answer["message"].as_str().unwrap_or_default();
+        assert!(status == 400 && message.contains(name), "{name}: {answer}");
+    }
+    store.done("PutItem", put("a")).await;
+}
+
+#[tokio::test]
 async fn expired_items_are_deleted_from_table_and_index_and_others_stay() {
     let store = Store::new();
     for n in 0..600 {
