@@ -28,6 +28,12 @@ export function Priority({ name }) {
   return name ? html`<span class="priority ${colour(name)}"><i aria-hidden="true"/>${name}</span>` : html`<span class="none">–</span>`;
 }
 
+/** A choice of priorities. One that a link asks for is there even where it is a site's own. */
+export function Priorities({ value, onChange }) {
+  const names = value && !SEVERITY.includes(value) ? [...SEVERITY, value] : SEVERITY;
+  return html`<select value=${value} onChange=${(event) => onChange(event.currentTarget.value)}><option value="">All priorities</option>${names.map((name) => html`<option key=${name} value=${name}>${name}</option>`)}</select>`;
+}
+
 /** The width of an element, known before the first paint. */
 export function useWidth() {
   const element = useRef(/** @type {HTMLElement | null} */ (null));
@@ -133,7 +139,11 @@ export function walk(/** @type {KeyboardEvent} */ event) {
 export function Chart({ title, controls = null, sentence = null, table = null, name = '', children = null, legend = null, answer = null }) {
   const [asTable, set] = useState(false);
   const csv = () => {
-    const cell = (value) => (/[",\n]/.test(String(value)) ? `"${String(value).replace(/"/g, '""')}"` : String(value));
+    const cell = (value) => {
+      // A spreadsheet takes a text that begins like this for a formula, and keys and statuses come from elsewhere.
+      const text = typeof value === 'string' && /^[=+\-@\t\r]/.test(value) ? `'${value}` : String(value);
+      return /[",\r\n]/.test(text) ? `"${text.replace(/"/g, '""')}"` : text;
+    };
     const text = [table.head, ...table.rows].map((row) => row.map(cell).join(',')).join('\r\n');
     const link = document.createElement('a');
     link.href = URL.createObjectURL(new Blob([text + '\r\n'], { type: 'text/csv' }));

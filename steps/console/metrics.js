@@ -6,18 +6,24 @@ import {
   useEffect, useKeys, useReady, useServerTime,
 } from 'console/lib';
 import { useChanges } from 'console/live';
-import { Bars, Chart, Legend, NARROWEST, Priority, bySeverity, colour, useWidth, walk } from './charts.js';
+import { Bars, Chart, Legend, NARROWEST, Priorities, Priority, bySeverity, colour, useWidth, walk } from './charts.js';
 import { age, ticketLink } from './tickets.js';
 
 const HOUR = 3_600_000;
 /** With fewer closed tickets a percentile says little. */
 const ENOUGH = 20;
 
+/** A moment of the address, if it is one that a clock can show. */
+function moment(/** @type {string | null} */ text) {
+  const at = Date.parse(text ?? '');
+  return at >= Date.UTC(1970, 0) && at < Date.UTC(9999, 0) ? at : null;
+}
+
 const iso = (/** @type {number} */ at) => `${new Date(at).toISOString().slice(0, 16)}Z`;
 
 export default function Metrics() {
   const { query } = route.value;
-  const hour = Date.parse(query.get('hour') ?? '') || Math.floor(now() / HOUR) * HOUR;
+  const hour = Math.floor((moment(query.get('hour')) ?? now()) / HOUR) * HOUR;
   const by = query.get('by') === 'closed' ? 'closed' : 'created';
   const chart = query.get('chart') === 'hist' ? 'hist' : 'bars';
   const priority = query.get('priority') ?? '';
@@ -35,8 +41,7 @@ export default function Metrics() {
   const move = (by) => set({ hour: iso(hour + by * HOUR) });
   useKeys([['[', 'Hour before', () => move(-1)], [']', 'Next hour', () => hour + HOUR <= now() && move(1)]]);
   return html`<main id="main" tabindex="-1">
-    <div class="filters"><h1>Metrics</h1><div class="fields"><label><span class="unseen">Priority</span><select value=${priority} onChange=${(event) => set({ priority: event.currentTarget.value })}>
-      <option value="">All priorities</option>${['Highest', 'High', 'Medium', 'Low', 'Lowest'].map((name) => html`<option key=${name} value=${name}>${name}</option>`)}</select></label></div></div>
+    <div class="filters"><h1>Metrics</h1><div class="fields"><label><span class="unseen">Priority</span><${Priorities} value=${only.priority ?? ''} onChange=${(priority) => set({ priority })}/></label></div></div>
     <${Figures} durations=${durations} aging=${aging}/>
     <${PerMinute} answer=${minutes} hour=${hour} by=${by} chart=${chart} set=${set} move=${move}/>
     <${Lead} durations=${durations} closed=${closed}/>

@@ -6,10 +6,9 @@ import {
   useAnswer, useEffect, useKeys, useReady, useRef, useState, useServerTime,
 } from 'console/lib';
 import { useChanges } from 'console/live';
-import { Priority } from './charts.js';
+import { Priority, Priorities } from './charts.js';
 
 const STATES = [['open', 'Open'], ['closed', 'Closed'], ['unknown', 'Unknown'], ['deleted', 'Deleted'], ['all', 'All']];
-const PRIORITIES = ['Highest', 'High', 'Medium', 'Low', 'Lowest'];
 /** Nobody types more to find a ticket. */
 const MOST_CHARACTERS = 200;
 /** The work on a ticket, as the engine's statuses show it. */
@@ -56,15 +55,16 @@ export default function Tickets({ about }) {
     setMore((more) => ({ ...more, loading: true, error: null }));
     try {
       const page = await ask(`../tickets?${wanted}&cursor=${encodeURIComponent(next)}`);
-      setMore((more) => ({ wanted, rows: [...more.rows, ...page.items], next: page.next, loading: false, error: null }));
+      // Of another filter by now, it is not wanted any more.
+      setMore((more) => (more.wanted === wanted ? { wanted, rows: [...more.rows, ...page.items], next: page.next, loading: false, error: null } : more));
     } catch (error) {
-      setMore((more) => ({ ...more, loading: false, error }));
+      setMore((more) => (more.wanted === wanted ? { ...more, loading: false, error } : more));
     }
   };
   const first = list.data?.items ?? [];
   const known = new Set(first.map((ticket) => ticket.id));
   const rows = [...first, ...(more.wanted === wanted ? more.rows : []).filter((ticket) => !known.has(ticket.id))];
-  const next = more.next === undefined ? list.data?.next : more.next;
+  const next = more.wanted !== wanted || more.next === undefined ? list.data?.next : more.next;
   const p85 = aging.data?.closed.lead.p85_ms ?? null;
   const enough = (aging.data?.closed.lead.count ?? 0) >= 20;
   const [typed, type] = useState(text);
@@ -89,7 +89,7 @@ export default function Tickets({ about }) {
     <p class="sentence">${aging.data ? html`<a href=${address(['tickets'])} data-filter>${number(aging.data.open)}</a> open${enough ? html`; ${aging.data.older_than.p85 > 0 && html`<${Icon} status="caught"/> `}<strong>${number(aging.data.older_than.p85)}</strong> of them older than ${duration(p85)}, in which 85 % were closed.` : '. Too few were closed lately to say which are late.'}` : ' '}</p>
     <div class="filters"><div class="chips">${STATES.map(([name, words]) => html`<button key=${name} type="button" class="toggle" aria-pressed=${String(state === name)} onClick=${() => set({ state: name === 'open' && !text ? '' : name })}>${words}</button>`)}</div>
       <div class="fields">
-        <label><span class="unseen">Priority</span><select value=${priority} onChange=${(event) => set({ priority: event.currentTarget.value })}><option value="">All priorities</option>${PRIORITIES.map((name) => html`<option key=${name} value=${name}>${name}</option>`)}</select></label>
+        <label><span class="unseen">Priority</span><${Priorities} value=${priority} onChange=${(priority) => set({ priority })}/></label>
         <label><span class="unseen">Order</span><select value=${sort} onChange=${(event) => set({ sort: event.currentTarget.value === '-age' ? '' : event.currentTarget.value })}><option value="-age">Oldest first</option><option value="age">Newest first</option></select></label>
         <form class="grow" role="search" onSubmit=${enter}><label><span class="unseen">Key or words of the summary</span><input id="filter" type="search" placeholder="Key or words of the summary" value=${typed} onInput=${find} onKeyDown=${(event) => { if (event.key === 'Escape') event.currentTarget.blur(); }}/></label></form>
       </div></div>

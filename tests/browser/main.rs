@@ -5,6 +5,7 @@
 mod browser;
 mod elsewhere;
 mod executions;
+mod hostile;
 mod inspector;
 mod keys;
 mod live;

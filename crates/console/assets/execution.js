@@ -3,7 +3,7 @@
 
 import {
   Choice, Copy, Dialog, Failure, Icon, Pages, Skeleton, Status, Time, address, ask, authorized, base, dateTime, duration, go, here, html,
-  listed, now, number, plural, route, say, tick, ticking, unlisted, useAnswer, useEffect, useKeys, useReady, useRef, useState, useServerTime,
+  listed, now, number, plural, requestToken, route, say, tick, ticking, unlisted, useAnswer, useEffect, useKeys, useReady, useRef, useState, useServerTime,
 } from 'console/lib';
 import { useChanges } from 'console/live';
 import { Graph, Legend } from './graph.js';
@@ -144,7 +144,7 @@ function Alert({ execution, onSelect }) {
   }[execution.status];
   return html`<section class="alert s-${execution.status}" aria-label="What went wrong"><${Icon} status=${execution.status}/><div>
     <p><strong>${what}</strong> ${failure.error && html`<code class="error">${failure.error}</code>`}</p>
-    ${cause && html`<p class="cause">${shown}${long && !all ? '…' : ''} ${long && html`<button type="button" class="small" onClick=${() => setAll(!all)}>${all ? 'Show less' : 'Show all'}</button>`}</p>`}
+    ${cause && html`<p class="cause"><span>${shown}${long && !all ? '…' : ''}</span> ${long && html`<button type="button" class="small" onClick=${() => setAll(!all)}>${all ? 'Show less' : 'Show all'}</button>`}</p>`}
     <p class="keeps">${redrive.refused ? `It cannot be redriven: ${redrive.refused}.` : keeps(redrive)}</p>
   </div></section>`;
 }
@@ -184,9 +184,12 @@ function Runs({ runs, chosen }) {
     ${runs.map(({ from, to }, index) => link(index + 1, `Run ${index + 1}`, `${dateTime(from)}${to === null ? '' : `, ${duration(to - from)}`}`))}</nav>`;
 }
 
+/** A whole number of an address; anything else is the beginning. */
+const whole = (/** @type {string | null} */ text) => (/^\d{1,9}$/.test(text ?? '') ? Number(text) : 0);
+
 function Events({ execution, path, newest }) {
   const { query } = route.value;
-  const [state, failed, from] = [query.get('of') ?? '', query.get('failed') === 'true', Number(query.get('from') ?? 0)];
+  const [state, failed, from] = [query.get('of') ?? '', query.get('failed') === 'true', whole(query.get('from'))];
   const wanted = new URLSearchParams({ from: String(from), state, failed: String(failed), reverse: String(newest) });
   const page = useAnswer(`${path}/events?${wanted}`);
   const known = useRef(execution.events);
@@ -275,7 +278,7 @@ function Whole({ document, path }) {
 
 function Redrive({ execution, path, onClose, onDone }) {
   const [state, set] = useState(/** @type {any} */ ({ busy: false, error: null }));
-  const token = useRef(crypto.randomUUID());
+  const token = useRef(requestToken());
   const { kept, again } = execution.redrive;
   const redrive = async () => {
     set({ busy: true, error: null });
@@ -283,7 +286,7 @@ function Redrive({ execution, path, onClose, onDone }) {
       await ask(`${path}/redrive`, { body: { token: token.current } });
       say('Redriven');
       // The page follows the new run.
-      go(here({ state: '', from: '' }), { replace: true });
+      go(here({ state: '', run: '', from: '' }), { replace: true });
       onDone();
     } catch (error) {
       set({ busy: false, error });

@@ -3,7 +3,7 @@
 
 import {
   Copy, Dialog, Empty, Failure, Icon, Skeleton, Status, Time, WORDS, address, ago, ask, duration, go, here, html, now, number,
-  plural, route, say, tick, ticking, useAnswer, useEffect, useKeys, useMemo, useReady, useRef, useState, useServerTime,
+  plural, requestToken, route, say, tick, ticking, useAnswer, useEffect, useKeys, useMemo, useReady, useRef, useState, useServerTime,
 } from 'console/lib';
 import { useChanges } from 'console/live';
 
@@ -48,6 +48,7 @@ export default function Executions({ about }) {
   const inside = useRef(false);
   const anchor = useRef(/** @type {string | null} */ (null));
   const previous = useRef(/** @type {any} */ ({ wanted: null, rows: new Map() }));
+  const paged = useRef(/** @type {any[]} */ ([]));
   useChanges(() => { list.reload(); summary.reload(); });
   useEffect(() => { document.title = 'Executions · Ticketflow'; }, []);
   useServerTime(list.data?.now);
@@ -76,12 +77,19 @@ export default function Executions({ about }) {
     });
   }, [fresh]);
   useEffect(() => { setOlder({ wanted, rows: [], next: undefined, loading: false, error: null }); setChosen(new Set()); }, [wanted]);
+  useEffect(() => {
+    // What new rows push off the first page belongs to the older ones, once there are any.
+    const last = fresh?.[fresh.length - 1];
+    const pushed = last ? paged.current.filter((row) => row.id < last.id) : [];
+    paged.current = fresh ?? [];
+    if (pushed.length) setOlder((older) => (older.wanted === wanted && older.next !== undefined ? { ...older, rows: [...pushed, ...older.rows] } : older));
+  }, [fresh]);
 
   const first = shown ?? fresh ?? [];
   const known = new Set(first.map(id));
   const waiting = (fresh ?? []).filter((row) => !known.has(id(row))).length;
   const rows = useMemo(() => [...first, ...(older.wanted === wanted ? older.rows : []).filter((row) => !known.has(id(row)))], [first, older, wanted]);
-  const next = older.next === undefined ? list.data?.next : older.next;
+  const next = older.wanted !== wanted || older.next === undefined ? list.data?.next : older.next;
   const ready = Boolean(list.data && list.fresh && (summary.data || summary.error));
   useReady(ready || Boolean(list.error));
 
@@ -89,9 +97,10 @@ export default function Executions({ about }) {
     setOlder((older) => ({ ...older, loading: true, error: null }));
     try {
       const page = await ask(`api/executions?${wanted}&before=${next}`);
-      setOlder((older) => ({ wanted, rows: [...older.rows, ...page.executions], next: page.next, loading: false, error: null }));
+      // Of another filter by now, it is not wanted any more.
+      setOlder((older) => (older.wanted === wanted ? { wanted, rows: [...older.rows, ...page.executions], next: page.next, loading: false, error: null } : older));
     } catch (error) {
-      setOlder((older) => ({ ...older, loading: false, error }));
+      setOlder((older) => (older.wanted === wanted ? { ...older, loading: false, error } : older));
     }
   };
 
@@ -123,6 +132,14 @@ export default function Executions({ about }) {
       for (const one of range) on ? changed.add(one) : changed.delete(one);
       return changed;
     });
+  };
+  const done = () => {
+    setAsks(false);
+    setChosen(new Set());
+    // Older rows that were redriven are not what they were: they are loaded anew when they are asked for.
+    setOlder({ wanted, rows: [], next: undefined, loading: false, error: null });
+    list.reload();
+    summary.reload();
   };
   const hold = (holds) => () => {
     inside.current = holds || Boolean(area.current?.contains(document.activeElement));
@@ -156,7 +173,7 @@ export default function Executions({ about }) {
       ${older.error && html`<${Failure} what="Older executions could not be loaded" error=${older.error} retry=${more}/>`}
       ${list.data && next && html`<div class="more"><button type="button" onClick=${more} disabled=${older.loading}>${older.loading ? 'Loading…' : query.get('q') && rows.length % 50 ? 'Search older' : 'Load older'}</button></div>`}
     </section>
-    ${asks && html`<${Redrive} rows=${chosenRows} onClose=${() => setAsks(false)} onDone=${() => { setAsks(false); setChosen(new Set()); list.reload(); summary.reload(); }}/>`}
+    ${asks && html`<${Redrive} rows=${chosenRows} onClose=${() => setAsks(false)} onDone=${done}/>`}
   </main>`;
 }
 
@@ -247,7 +264,7 @@ function None({ about }) {
 
 function Redrive({ rows, onClose, onDone }) {
   const [state, set] = useState(/** @type {any} */ ({ busy: false, error: null, refused: null }));
-  const token = useRef(crypto.randomUUID());
+  const token = useRef(requestToken());
   const redrive = async () => {
     set({ busy: true, error: null, refused: null });
     try {

@@ -1,13 +1,13 @@
 // @ts-check
 // What all views share: the address, requests, times and numbers in words, icons, and the states of a card.
 
-import { h, Fragment, render } from 'preact';
+import { h, Component, Fragment, render } from 'preact';
 import { useCallback, useEffect, useId, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { batch, computed, signal } from '@preact/signals';
 import htm from 'htm';
 
 export const html = htm.bind(h);
-export { Fragment, render, signal, computed, batch };
+export { Component, Fragment, render, signal, computed, batch };
 export { useCallback, useEffect, useId, useLayoutEffect, useMemo, useRef, useState };
 
 // ---------------------------------------------------------------- the address
@@ -15,14 +15,17 @@ export { useCallback, useEffect, useId, useLayoutEffect, useMemo, useRef, useSta
 /** Where the console stands: `/console/`, or what a stage puts before it. */
 export const base = new URL('./', document.baseURI);
 
+/** A text without percent signs; one whose signs are no codes, as it is. */
+function decoded(/** @type {string} */ text) {
+  try { return decodeURIComponent(text); } catch { return text; }
+}
+
 /** The address below the console: its path in segments, and its query. */
 export const route = signal(read());
 
 function read() {
   const path = location.pathname.startsWith(base.pathname) ? location.pathname.slice(base.pathname.length) : '';
-  const segments = path.split('/').filter(Boolean).map((part) => {
-    try { return decodeURIComponent(part); } catch { return part; }
-  });
+  const segments = path.split('/').filter(Boolean).map(decoded);
   return { path, segments, query: new URLSearchParams(location.search) };
 }
 
@@ -45,9 +48,7 @@ export function address(segments, query = {}) {
 export const listed = (/** @type {string} */ name) => name.replace(/[%,]/g, encodeURIComponent);
 
 /** The parts between commas, as they were before [`listed`]. */
-export const unlisted = (/** @type {string} */ text) => text.split(',').filter(Boolean).map((part) => {
-  try { return decodeURIComponent(part); } catch { return part; }
-});
+export const unlisted = (/** @type {string} */ text) => text.split(',').filter(Boolean).map(decoded);
 
 /** Opens an address; what only filters replaces the one it came from. */
 export function go(/** @type {string} */ to, { replace = false } = {}) {
@@ -95,30 +96,64 @@ const TOKEN = 'ticketflow-token';
 /** Whether a token is asked for; a sentence says why. */
 export const wantsToken = signal(/** @type {string | null} */ (null));
 
+/** What was shown when the question for a token was answered with "no": it is not asked again there. */
+let declined = '';
+
+/** Asks for a token, since the one there is, if any, was refused. */
+export function refused() {
+  if (declined !== location.pathname) wantsToken.value = token.get() ? 'The token is not valid, or no longer.' : 'This needs a token.';
+}
+
+export function decline() {
+  declined = location.pathname;
+  wantsToken.value = null;
+}
+
 export const token = {
   get: () => sessionStorage.getItem(TOKEN),
-  /** Kept for this tab only. */
-  set: (/** @type {string} */ value) => { sessionStorage.setItem(TOKEN, value); },
+  /** Kept for this tab only; without the line ends that come with one that is pasted, and if a header can hold it. */
+  set: (/** @type {string} */ value) => {
+    const bare = value.replace(/\s/g, '');
+    if (/^[!-~]+$/.test(bare)) sessionStorage.setItem(TOKEN, bare);
+  },
   drop: () => { sessionStorage.removeItem(TOKEN); },
 };
 
 // A link may bring a token behind its `#`, which no server sees; it does not stay in the address.
 const brought = /^#token=(.+)$/.exec(location.hash);
 if (brought) {
-  token.set(decodeURIComponent(brought[1]));
+  token.set(decoded(brought[1]));
   history.replaceState(null, '', location.pathname + location.search);
 }
 
 class RequestError extends Error {
-  constructor(/** @type {number} */ status, /** @type {string} */ message) {
+  constructor(/** @type {number} */ status, /** @type {string} */ message, mended = false) {
     super(message);
     this.status = status;
+    /** Whether another token mends it. */
+    this.mended = mended;
   }
 }
 
 export function authorized(/** @type {Record<string, string>} */ headers = {}) {
   const known = token.get();
   return known ? { ...headers, authorization: `Bearer ${known}` } : headers;
+}
+
+/** What a token lacks, in words, where that is why something was refused. */
+function lacking(/** @type {Response} */ response) {
+  const challenge = response.headers.get('www-authenticate') ?? '';
+  if (response.status !== 403 || !challenge.includes('insufficient_scope')) return null;
+  const wanted = /scope="([^"]+)"/.exec(challenge)?.[1].split(' ').join(' or ');
+  return `The token does not allow this${wanted ? `: it lacks ${wanted}` : ''}.`;
+}
+
+/**
+ * What makes the same request twice do its work once. `crypto.randomUUID` would be shorter and is there only where the
+ * page came by HTTPS or from this machine.
+ */
+export function requestToken() {
+  return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, '0')).join('');
 }
 
 /** Asks an address, relative to the console, and reads its JSON. */
@@ -139,12 +174,11 @@ export async function ask(/** @type {string} */ path, /** @type {any} */ { body,
   const text = await response.text();
   let answer;
   try { answer = text ? JSON.parse(text) : {}; } catch { answer = {}; }
-  if (response.status === 401) {
-    wantsToken.value = token.get() ? 'The token is not valid, or no longer.' : 'This needs a token.';
-  }
+  if (response.status === 401) refused();
   if (!response.ok) {
     const said = answer.detail || answer.message || answer.title || `The answer was ${response.status}.`;
-    throw new RequestError(response.status, said);
+    const lacks = lacking(response);
+    throw new RequestError(response.status, lacks ?? said, lacks !== null || response.status === 401);
   }
   return answer;
 }
@@ -256,7 +290,8 @@ export function ago(/** @type {number} */ at) {
   if (ms < 3_600_000) return `${Math.floor(ms / 60_000)} min ago`;
   if (ms < 86_400_000) return `${Math.floor(ms / 3_600_000)} h ago`;
   if (ms < 7 * 86_400_000) return `${Math.floor(ms / 86_400_000)} d ago`;
-  return day(at);
+  const year = new Date(at).getFullYear();
+  return year === new Date(now()).getFullYear() ? day(at) : `${day(at)} ${year}`;
 }
 
 export const plural = (/** @type {number} */ count, /** @type {string} */ one, many = one + 's') => `${number(count)} ${count === 1 ? one : many}`;
@@ -323,6 +358,7 @@ export function Failure({ error, what, retry }) {
   return html`<div class="failure" role="alert">
     <${Icon} status="failed"/>
     <div><strong>${what}</strong><p>${error.message}</p></div>
+    ${error.mended && html`<button type="button" onClick=${() => { wantsToken.value = error.message; }}>Use another token</button>`}
     ${retry && html`<button type="button" onClick=${retry}>Retry</button>`}
   </div>`;
 }
@@ -331,14 +367,23 @@ export function Empty({ title, children }) {
   return html`<div class="empty"><p class="empty-title">${title}</p>${children}</div>`;
 }
 
+async function write(/** @type {string} */ text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 export function Copy({ text, label = 'Copy' }) {
-  const [done, set] = useState(false);
+  const [said, set] = useState('');
   const copy = async () => {
-    await navigator.clipboard.writeText(text());
-    set(true);
-    setTimeout(() => set(false), 1500);
+    // There is no clipboard for a page that came over the network without TLS.
+    set(await write(text()) ? 'Copied' : 'Select it and copy');
+    setTimeout(() => set(''), 2500);
   };
-  return html`<button type="button" class="small" onClick=${copy}>${done ? 'Copied' : label}</button>`;
+  return html`<button type="button" class="small" onClick=${copy}>${said || label}</button>`;
 }
 
 /** One of a few, as buttons in a row. */
@@ -398,7 +443,9 @@ export const allKeys = () => [...handlers.values()].flatMap((handler) => handler
 let before = '';
 document.addEventListener('keydown', (event) => {
   const target = /** @type {HTMLElement} */ (event.target);
-  if (event.metaKey || event.ctrlKey || event.altKey || event.defaultPrevented) return;
+  // Where `[` is typed with AltGr, some systems say Ctrl and Alt as well.
+  const modified = event.metaKey || ((event.ctrlKey || event.altKey) && !event.getModifierState('AltGraph'));
+  if (modified || event.defaultPrevented) return;
   if (target.closest('input, textarea, select, [contenteditable]') || document.querySelector('dialog[open]')) return;
   const pair = before === 'g' ? `g ${event.key}` : event.key;
   before = event.key === 'g' && before !== 'g' ? 'g' : '';

@@ -2,7 +2,7 @@
 // Changes as they happen: one stream a tab, closed while the tab is hidden and resumed where it was; polling where
 // there is none.
 
-import { authorized, base, signal, useEffect, useRef } from 'console/lib';
+import { authorized, base, refused, signal, useEffect, useRef } from 'console/lib';
 
 /** `live`, `polling`, `reconnecting` or `paused`; and when something was last heard. */
 export const live = signal({ mode: 'reconnecting', at: Date.now() });
@@ -16,6 +16,8 @@ const listeners = new Set();
 /** Whether there is an engine that tells of its changes. */
 let streams = false;
 let mark = '';
+/** Whether something may have changed, before the first stream began, that none tells of. */
+let missed = false;
 let stopped = new AbortController();
 
 /** Tells everyone which executions changed; `null` is anything. */
@@ -27,10 +29,19 @@ const key = (/** @type {string} */ machine, /** @type {string} */ name) => `${ma
 
 function heard(mode = live.value.mode) { live.value = { mode, at: Date.now() }; }
 
+/** The server answers and has no stream for this tab, as when too many are watching. */
+class NoStream extends Error {}
+/** It wants a token first; with another the page is loaded again. */
+class NoToken extends Error {}
+
 async function listen(/** @type {AbortSignal} */ signal) {
   const headers = authorized(mark ? { 'last-event-id': mark } : {});
   const response = await fetch(new URL('api/stream', base), { headers, signal, credentials: 'omit', cache: 'no-store' });
-  if (!response.ok || !response.body) throw new Error(String(response.status));
+  if (response.status === 401) {
+    refused();
+    throw new NoToken();
+  }
+  if (!response.ok || !response.body) throw new NoStream();
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   heard('live');
   let rest = '';
@@ -56,14 +67,15 @@ function take(/** @type {string} */ event) {
   }
   if (!data) return;
   const { changed, everything } = JSON.parse(data);
-  // The first of all says only where the stream begins: what is shown was asked for after it, or is asked for now.
-  if (everything) tell(null);
+  // The first of all says only where the stream begins: what is shown was asked for after it, unless it began late.
+  if (everything || (!known && missed)) tell(null);
   else if (known && changed.length) tell(new Set(changed.map(([machine, name]) => key(machine, name))));
 }
 
 const pause = (/** @type {number} */ ms, /** @type {AbortSignal} */ signal) => new Promise((done) => {
-  const timer = setTimeout(done, ms);
-  signal.addEventListener('abort', () => { clearTimeout(timer); done(undefined); });
+  const end = () => { clearTimeout(timer); signal.removeEventListener('abort', end); done(undefined); };
+  const timer = setTimeout(end, ms);
+  signal.addEventListener('abort', end);
 });
 
 async function run() {
@@ -73,14 +85,28 @@ async function run() {
   let wait = 500;
   while (!signal.aborted) {
     if (streams) {
+      let polls = false;
       try {
         await listen(signal);
         wait = 500;
-      } catch { /* told below */ }
+      } catch (error) {
+        if (error instanceof NoToken) {
+          live.value = { mode: 'paused', at: live.value.at };
+          return;
+        }
+        polls = error instanceof NoStream;
+      }
       if (signal.aborted) return;
-      live.value = { mode: 'reconnecting', at: live.value.at };
+      missed = true;
+      if (polls) {
+        heard('polling');
+        wait = POLL;
+      } else {
+        live.value = { mode: 'reconnecting', at: live.value.at };
+      }
       await pause(wait, signal);
       wait = Math.min(wait * 2, POLL);
+      if (polls && !signal.aborted) tell(null);
     } else {
       heard('polling');
       await pause(POLL, signal);
@@ -94,6 +120,7 @@ export function start(/** @type {boolean} */ engine) {
   streams = engine;
   const shown = () => {
     if (document.hidden) {
+      missed = true;
       stopped.abort();
       live.value = { mode: 'paused', at: live.value.at };
     } else {

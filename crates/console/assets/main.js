@@ -2,7 +2,7 @@
 // The frame around every view: where one can go, whether what is shown is live, the theme, the keys, the token.
 
 import {
-  Dialog, Failure, address, allKeys, announcement, ask, base, clock, computed, go, html, render, route, signal, tick,
+  Component, Dialog, Failure, address, allKeys, announcement, ask, base, clock, computed, decline, go, html, render, route, signal, tick,
   token, useEffect, useKeys, useState, wantsToken,
 } from 'console/lib';
 import { live, start } from 'console/live';
@@ -82,6 +82,26 @@ function Live() {
 
 // ---------------------------------------------------------------- views
 
+/** A view that cannot be drawn leaves the frame around it standing. */
+class Guarded extends Component {
+  constructor() {
+    super();
+    this.state = { error: /** @type {any} */ (null) };
+  }
+
+  componentDidCatch(error) {
+    console.error(error);
+    document.documentElement.dataset.ready = 'true';
+    this.setState({ error });
+  }
+
+  render({ children }, { error }) {
+    return error
+      ? html`<main id="main" tabindex="-1"><div class="card"><${Failure} what="This view could not be drawn" error=${error} retry=${() => location.reload()}/></div></main>`
+      : children;
+  }
+}
+
 /** @type {Map<string, any>} */
 const loaded = new Map();
 
@@ -106,7 +126,8 @@ function View() {
     return html`<main id="main" tabindex="-1"><div class="card"><${Failure} what="There is no such view" error=${new Error(`Nothing is at ${route.value.path}.`)}/></div></main>`;
   }
   const Shown = loaded.get(module);
-  return Shown ? html`<${Shown} key=${segments.slice(0, 3).join('/')} about=${about.value}/>` : html`<main id="main" tabindex="-1"/>`;
+  const key = segments.slice(0, 3).join('/');
+  return Shown ? html`<${Guarded} key=${key}><${Shown} about=${about.value}/><//>` : html`<main id="main" tabindex="-1"/>`;
 }
 
 function Keys({ onClose }) {
@@ -122,20 +143,19 @@ function Keys({ onClose }) {
 
 function Token() {
   const [value, set] = useState('');
-  const close = () => { wantsToken.value = null; };
   const keep = (event) => {
     event.preventDefault();
     if (!value.trim()) return;
-    token.set(value.trim());
+    token.set(value);
     // Everything that was refused is asked again.
     location.reload();
   };
-  return html`<${Dialog} title="A token is needed" onClose=${close}>
+  return html`<${Dialog} title="A token is needed" onClose=${decline}>
     <form onSubmit=${keep}>
       <p>${wantsToken.value} On this machine <code>ticketflow console</code> opens the console with one; elsewhere paste yours. It is kept for this tab only.</p>
       <label for="token">Token</label>
       <textarea id="token" rows="4" spellcheck=${false} autocomplete="off" value=${value} onInput=${(event) => set(event.currentTarget.value)}/>
-      <div class="actions"><button type="button" onClick=${close}>Cancel</button><button class="primary">Use it</button></div>
+      <div class="actions"><button type="button" onClick=${decline}>Cancel</button><button class="primary">Use it</button></div>
     </form>
   <//>`;
 }
@@ -150,6 +170,9 @@ function App() {
     // `/console/` itself is the first view, and so are the executions where there is no engine.
     const known = route.value.segments.length && (current.value || route.value.segments[0] !== 'executions');
     if (views.value.length && !known) go(address([views.value[0].path]), { replace: true });
+    // A state machine's address, with no execution behind it, is the list of its executions.
+    const [first, machine, name] = route.value.segments;
+    if (first === 'executions' && machine && !name) go(address([first], { machine }), { replace: true });
   }, [views.value, route.value]);
   const skip = (event) => {
     event.preventDefault();

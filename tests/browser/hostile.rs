@@ -1,0 +1,138 @@
+//! What a page does with addresses that nobody meant, texts that nobody expected, and browsers that grant less.
+
+use serde_json::{Value, json};
+
+use crate::world::World;
+
+/// A page that came over the network without TLS has neither.
+const INSECURE: &str = "delete Crypto.prototype.randomUUID;
+    Object.defineProperty(Navigator.prototype, 'clipboard', {get: () => undefined});";
+
+/// A tab that was opened behind the one that is looked at.
+const BEHIND: &str = "Object.defineProperty(document, 'hidden', {value: true, configurable: true});";
+
+const NAMES: &str = "return [...document.querySelectorAll('a.name')].map((name) => name.innerText)";
+
+/// How much wider than the window the page is.
+const OVERFLOW: &str = "return document.documentElement.scrollWidth - innerWidth";
+
+async fn one_state(world: &World, name: &str, state: Value) {
+    let definition = json!({"StartAt": "Only", "States": {"Only": state}});
+    world.machine(name, &definition).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_came_without_tls_redrives_and_says_that_it_cannot_copy() {
+    let world = World::open().await;
+    world.failing().await;
+    world.mend().await;
+    world.browser.before_pages(INSECURE).await;
+    world.go("executions/ticket-sync/OPS-4312-closed-7?run=1").await;
+    world.browser.click(".document button").await;
+    world.browser.sees("Select it and copy").await;
+    world.browser.click(".head-actions button.primary").await;
+    world.browser.click("dialog button.primary").await;
+    world.until("ticket-sync", "OPS-4312-closed-7", "succeeded").await;
+    // The run that was looked at is not the one that goes on.
+    let query = "return location.search === '' && document.querySelectorAll('nav.runs a').length === 3";
+    world.browser.until("both runs", query).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_only_reads_is_told_what_it_lacks_and_can_be_replaced() {
+    let world = World::open().await;
+    world.failing().await;
+    let mut command = std::process::Command::new(crate::server::ticketflow());
+    command.args(["token", "--scope", "ticketflow/tickets.read", "--data-dir"]);
+    let minted = command.arg(world.server.data_dir()).output().expect("ticketflow runs");
+    let token = String::from_utf8(minted.stdout).expect("a token is text");
+    let page = format!("{}/console/executions/ticket-sync/OPS-4312-closed-7", world.server.api);
+    world.browser.go(&format!("{page}#token={}", token.trim())).await;
+    world.browser.click(".head-actions button.primary").await;
+    world.browser.click("dialog button.primary").await;
+    world.browser.sees("it lacks ticketflow/executions.redrive").await;
+    world.browser.click("dialog .failure button").await;
+    world.browser.sees("A token is needed").await;
+    assert_eq!(world.browser.violations().await, json!([]));
+
+    // One that no header can hold is none, and is asked for again; no percent sign breaks the page.
+    world.browser.run("sessionStorage.clear()").await;
+    for broken in ["%", "%E0%A4%A", "%C3%A9", "expired"] {
+        world.browser.visit("about:blank").await;
+        world.browser.visit(&format!("{page}#token={broken}")).await;
+        world.browser.sees("A token is needed").await;
+    }
+    // Who says no is not asked again by every change, and can still change their mind.
+    world.browser.click("dialog .actions button").await;
+    world.browser.sees("Use another token").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_that_was_opened_behind_or_paged_loses_no_row() {
+    let world = World::open().await;
+    one_state(&world, "quick", json!({"Type": "Succeed"})).await;
+    let started = |from: usize, to: usize| (from..to).map(|number| format!("run-{number:03}"));
+    for name in started(0, 80) {
+        world.start("quick", &name, &json!({})).await;
+    }
+    world.go("executions?machine=quick").await;
+    world.browser.click(".more button").await;
+    world.browser.until("all", &format!("{NAMES}.length === 80")).await;
+    for name in started(80, 87) {
+        world.start("quick", &name, &json!({})).await;
+    }
+    let pushed = "document.querySelector('a.name').innerText === 'run-086'";
+    world.browser.run("document.activeElement.blur()").await;
+    world.browser.until("the newest", &format!("return {pushed}")).await;
+    let expected: Vec<_> = started(0, 87).rev().collect();
+    assert_eq!(world.browser.run(NAMES).await, json!(expected));
+
+    world.browser.before_pages(BEHIND).await;
+    world.go("executions?machine=quick").await;
+    world.browser.sees("run-086").await;
+    world.start("quick", "while-away", &json!({})).await;
+    world.until("quick", "while-away", "succeeded").await;
+    world.browser.hide(false).await;
+    world.browser.sees("while-away").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nonsense_in_an_address_and_endless_words_leave_a_page_that_can_be_read() {
+    let world = World::open().await;
+    let turned = "\u{202e}turned \u{5e9}\u{5dc}\u{5d5}\u{5dd}";
+    let wide = "W".repeat(80);
+    let definition = json!({"StartAt": turned, "States": {
+        (turned): {"Type": "Pass", "Next": wide.clone()},
+        (wide.clone()): {"Type": "Fail", "Error": "E".repeat(200), "Cause": format!("{turned} {}", "Q".repeat(3_000))}}});
+    world.machine("endless", &definition).await;
+    let input = json!({"word": "x".repeat(100_000)});
+    world.start("endless", &"n".repeat(80), &input).await;
+    world.until("endless", &"n".repeat(80), "failed").await;
+    let one = format!("executions/endless/{}", "n".repeat(80));
+    for width in [1440, 390] {
+        world.browser.look_at(width, 1000, false).await;
+        for view in [
+            "executions".to_owned(),
+            one.clone(),
+            format!("{one}?view=events&from=garbage&run=99&items=%25,%"),
+        ] {
+            world.go(&view).await;
+            let overflow = world.browser.run(OVERFLOW).await;
+            assert!(
+                overflow.as_i64().is_some_and(|more| more <= 0),
+                "{view} at {width}: {overflow}"
+            );
+        }
+    }
+    world.browser.sees("1–5 of 5").await;
+
+    world.go("executions/endless").await;
+    let listed = "return location.pathname + location.search === '/console/executions?machine=endless'";
+    world.browser.until("the machine's executions", listed).await;
+    world.go("metrics?hour=2026-11-20T14:37Z&priority=Blocker").await;
+    let shown = "return [document.querySelector('input[type=datetime-local]').value.slice(-2), document.querySelector('select').value]";
+    assert_eq!(world.browser.run(shown).await, json!(["00", "Blocker"]));
+    world.go("metrics?hour=%2B275760-09-13T00:00Z").await;
+    let failures = "return document.querySelectorAll('.failure').length";
+    assert_eq!(world.browser.run(failures).await, 0);
+}
