@@ -3,7 +3,7 @@
 
 import {
   Copy, Empty, Failure, Icon, Skeleton, Status, Time, address, ago, ask, base, duration, go, here, html, now, number, route, tick,
-  useAnswer, useEffect, useKeys, useReady, useRef, useState, useServerTime,
+  useAnswer, useEffect, useKeys, useReady, useRef, useState, useServerTime, whereabouts,
 } from 'console/lib';
 import { useChanges } from 'console/live';
 import { Priority, Priorities } from './charts.js';
@@ -117,6 +117,20 @@ function None() {
   <//>`;
 }
 
+/**
+ * Opens an execution, whose state machine is asked for when somebody wants to go there: a list would have to ask for
+ * each of its rows. In a tab of its own, the link leads to the search for its name.
+ */
+async function visit(/** @type {MouseEvent} */ event, /** @type {string} */ name) {
+  if (event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
+  event.preventDefault();
+  const { href } = await ask(`../executions/${encodeURIComponent(name)}`).then(
+    ({ arn }) => whereabouts(arn, true),
+    () => ({ href: address(['executions'], { q: name }) }),
+  );
+  go(href);
+}
+
 function Row({ ticket, p85, engine }) {
   const old = age(ticket);
   const late = ticket.state === 'open' && p85 !== null && old !== null && old > p85;
@@ -130,7 +144,7 @@ function Row({ ticket, p85, engine }) {
     <td class="num ${late ? 'age-over' : ''}">${late && html`<${Icon} status="caught" size=${13}/> `}${duration(old)}</td>
     <td class="num">${ticket.state === 'open' ? duration(since) : html`<span class="none">–</span>`}</td>
     <td class="last">${ticket.workflow_status && (engine && ticket.last_execution
-      ? html`<a class="plain" href=${address(['executions'], { q: ticket.last_execution })} title=${ticket.last_execution}><${Status} status=${WORKFLOW[ticket.workflow_status]}/></a>`
+      ? html`<a class="plain" href=${address(['executions'], { q: ticket.last_execution })} title=${ticket.last_execution} onClick=${(event) => visit(event, ticket.last_execution)}><${Status} status=${WORKFLOW[ticket.workflow_status]}/></a>`
       : html`<${Status} status=${WORKFLOW[ticket.workflow_status]}/>`)} ${ticket.updated_at && html`<span class="none"><${Time} at=${Date.parse(ticket.updated_at)} show=${ago}/></span>`}</td>
   </tr>`;
 }

@@ -86,6 +86,32 @@ async fn a_server_that_starts_again_is_found_again_and_nothing_is_lost() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_tab_beyond_those_that_may_watch_looks_from_time_to_time() {
+    let world = World::open().await;
+    let stream = || {
+        world
+            .server
+            .http
+            .get(format!("{}/console/api/stream", world.server.api))
+    };
+    let mut watching = Vec::new();
+    let refused = loop {
+        let response = stream().send().await.expect("an answer");
+        if response.status() != 200 {
+            break response.status();
+        }
+        watching.push(response);
+    };
+    assert_eq!((refused.as_u16(), watching.len()), (503, 64));
+    world.go("executions").await;
+    world.browser.sees("Updates every 10 s").await;
+    let name = posted(&world, "POLL-1", 921).await;
+    world.browser.sees(&name).await;
+    drop(watching);
+    world.browser.sees("Live").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn new_rows_wait_while_somebody_points_at_the_list_and_changed_ones_are_marked() {
     let world = World::open().await;
     world

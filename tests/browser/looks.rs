@@ -11,7 +11,7 @@ const WIDTHS: [u32; 3] = [1440, 1000, 390];
 const NARROWEST: u32 = 360;
 
 /// How long tickets may take here.
-const POLICY: &str = r#"Policy={"version": 2, "sla": [{"close": "1d 12h", "first_start": "4h"}]}"#;
+const POLICY: &str = r#"Policy={"sla": [{"close": "1d 12h", "first_start": "4h"}]}"#;
 
 /// A redriven execution that failed again, one that waits, and a machine that leads in many directions.
 async fn further(world: &World) {

@@ -29,7 +29,7 @@ const key = (/** @type {string} */ machine, /** @type {string} */ name) => `${ma
 
 function heard(mode = live.value.mode) { live.value = { mode, at: Date.now() }; }
 
-/** The server answers and has no stream for this tab, as when too many are watching. */
+/** The engine has no stream for this tab: as many are watching as can be. */
 class NoStream extends Error {}
 /** It wants a token first; with another the page is loaded again. */
 class NoToken extends Error {}
@@ -41,7 +41,9 @@ async function listen(/** @type {AbortSignal} */ signal) {
     refused();
     throw new NoToken();
   }
-  if (!response.ok || !response.body) throw new NoStream();
+  // What stands before the engine answers for it while it is away, but not in JSON.
+  if (response.status === 503 && response.headers.get('content-type') === 'application/json') throw new NoStream();
+  if (!response.ok || !response.body) throw new Error(String(response.status));
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   heard('live');
   let rest = '';
