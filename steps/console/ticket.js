@@ -80,7 +80,7 @@ export default function TicketView({ about }) {
     </section>
     ${ticket.sla?.length > 0 && html`<${Targets} targets=${ticket.sla}/>`}
     ${history.data && html`<section class="card flush" aria-labelledby="evidence-title"><div class="card-head pad"><h2 id="evidence-title">Transitions</h2>${history.data.gaps > 0 && html`<span class="none">at least ${plural(history.data.gaps, 'change')} no delivery told of</span>`}</div>
-      <${Transitions} stays=${history.data.history}/></section>`}
+      <${Transitions} stays=${history.data.history} tellings=${history.data.tellings} engine=${Boolean(about)}/></section>`}
     <section class="card flush" aria-labelledby="executions-title"><div class="card-head pad"><h2 id="executions-title">Executions</h2></div>
       ${executions.error && html`<${Failure} what="Its executions could not be loaded" error=${executions.error} retry=${executions.reload}/>`}
       ${executions.data && html`<${Runs} executions=${executions.data.executions} engine=${Boolean(about)}/>`}
@@ -141,15 +141,28 @@ function Way({ ticket, stays, lead }) {
     <div class="dates"><span>created <${Time} at=${from}/></span><span class=${x(to) < width - 1 ? 'at' : ''} style=${x(to) < width - 1 ? { left: `${Math.max(x(to), 260)}px` } : {}}>${closed ? html`closed <${Time} at=${to}/>` : 'now'}</span></div>`;
 }
 
-function Transitions({ stays }) {
-  return html`<div class="scroll" tabindex="0"><table><thead><tr><th>Time</th><th>From</th><th>To</th><th class="num">Stayed</th><th>Known from</th></tr></thead>
+/** After so long something is told late: JIRA's first retry comes after five minutes, its last after an hour or so. */
+const LATE_MS = 15 * 60_000;
+
+/** Who told of a transition, as a link to the execution. */
+function Told({ telling, engine }) {
+  if (!telling) return html`<span class="none">by nobody</span>`;
+  const marked = telling.late_ms >= LATE_MS || telling.is_out_of_order;
+  return html`${marked && html`<${Icon} status="caught" size=${13}/> `}<a ...${whereabouts(telling.arn, engine)}>${duration(telling.late_ms)} later</a>${telling.is_out_of_order && ', out of order'}`;
+}
+
+function Transitions({ stays, tellings, engine }) {
+  const late = tellings.some((telling) => telling?.late_ms >= LATE_MS);
+  const disordered = tellings.some((telling) => telling?.is_out_of_order);
+  return html`${(late || disordered) && html`<p class="sentence pad">${late && 'Some of it was told late. '}${disordered && 'What is out of order happened before something that was told of earlier. '}The times are JIRA’s own, so no number is wrong by it.</p>`}
+    <div class="scroll" tabindex="0"><table><thead><tr><th>Time</th><th>From</th><th>To</th><th class="num">Stayed</th><th>Known from</th><th>Told</th></tr></thead>
     <tbody>${stays.map((stay, index) => {
       const before = stays[index - 1];
       const next = stays[index + 1];
       const inferred = typeof stay.origin === 'object' && stay.origin.inferred !== undefined;
       const length = next ? Date.parse(next.at) - Date.parse(stay.at) : sort(stay) === 'closed' ? null : now() - Date.parse(stay.at);
       return html`<tr key=${index}><td><${Time} at=${Date.parse(stay.at)}/></td><td>${before ? before.status?.name ?? 'unknown' : html`<span class="none">–</span>`}</td><td><strong>${stay.status?.name ?? 'unknown'}</strong></td><td class="num">${duration(length)}</td>
-        <td>${inferred && html`<${Icon} status="caught" size=${13}/> `}${origin(stay)}</td></tr>`;
+        <td>${inferred && html`<${Icon} status="caught" size=${13}/> `}${origin(stay)}</td><td><${Told} telling=${tellings[index]} engine=${engine}/></td></tr>`;
     })}</tbody></table></div>`;
 }
 

@@ -2,7 +2,7 @@
 //!
 //! | partition | sort key | what |
 //! |---|---|---|
-//! | `TICKET#{id}` | `FACT#{fact id}` | a fact; never changed, never deleted |
+//! | `TICKET#{id}` | `FACT#{fact id}` | a fact, and who told of it first; never changed, never deleted |
 //! | | `FOLD` | what the facts come to, by the latest step that folded them, and which breaches of its targets were told |
 //! | | `SEEN` | the newest texts, and the key that has an alias |
 //! | `MONTHS` | `{month}` | a month by which tickets are found: one was created or closed in it |
@@ -54,7 +54,7 @@ pub use self::request::Outcome;
 pub use self::site::{Map, Maps};
 pub use self::sla::Watch;
 pub use self::started::Page;
-pub use self::ticket::{Fold, Judgement, Seen, Stored, TextsSeen};
+pub use self::ticket::{Fold, Judgement, Seen, Stored, TextsSeen, Told};
 
 use crate::names::{ErrorName, Name};
 

@@ -474,7 +474,7 @@ const ASKED: [(&str, usize); 21] = [
     ("/tickets?q=many-12&limit=5", 1 + 1 + 1 + 6),
     ("/tickets/{id}", 3),
     // And the categories of its site's statuses.
-    ("/tickets/{id}/history", 2),
+    ("/tickets/{id}/history", 3),
     ("/tickets/{id}/executions", 2),
     // A query for each status and shard.
     ("/executions?limit=5", 6 * 4 + 1),

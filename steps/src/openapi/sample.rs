@@ -43,3 +43,8 @@ pub(crate) fn delivery() -> TicketEvent {
     event.facts.sort();
     event
 }
+
+/// Of one of its executions.
+pub(crate) fn execution_arn(name: &str) -> String {
+    format!("arn:aws:states:eu-central-1:123456789012:execution:TicketLifecycle:{name}")
+}

@@ -156,7 +156,7 @@ impl View {
         };
         let name = crate::execution::name(&event);
         Self {
-            arn: format!("arn:aws:states:eu-central-1:123456789012:execution:TicketLifecycle:{name}"),
+            arn: sample::execution_arn(&name),
             name,
             machine: Machine::TicketLifecycle,
             ticket: Some(event.ticket()),

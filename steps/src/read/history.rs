@@ -1,5 +1,6 @@
 //! `GET /tickets/{id}/history`: the evidence behind each number.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use schemars::{JsonSchema, SchemaGenerator};
@@ -14,9 +15,10 @@ use ticket::{Categories, Durations, Fact, Flag, Policy, Texts, Ticket, TicketId,
 use super::ticket::ID;
 use super::{Read, no_such_ticket, resolve, unavailable};
 use crate::http::{Kind, Problem, Request, Response};
+use crate::machines::Machine;
 use crate::openapi::{example, sample};
 use crate::operation::{Access, Answer, CURSOR, Operation};
-use crate::table::{Seen, Stored};
+use crate::table::{Seen, Told};
 
 /// Facts shown: about two megabytes, and as much again for the stays that they come to. Only a ticket that some automation changes all day has more.
 const FACTS: usize = 5_000;
@@ -37,12 +39,15 @@ pub(crate) const HISTORY: Operation = Operation {
         schema: SchemaGenerator::subschema_for::<History>,
         example: || {
             let event = sample::delivery();
+            let (by, at) = (crate::execution::name(&event), event.observed);
+            let told = |fact| (fact, Some(Told { by: by.clone(), at }));
             example(&History::new(
                 event.ticket(),
-                event.facts,
+                event.facts.into_iter().map(told).collect(),
                 event.texts,
                 &Policy::default(),
                 &Categories::default(),
+                sample::execution_arn,
             ))
         },
     }],
@@ -63,6 +68,8 @@ struct History {
     texts: Texts,
     /// Where it was, from when on, the oldest first.
     history: Vec<Stay>,
+    /// Who told of the beginning of each stay of `history`; null where nobody did.
+    tellings: Vec<Option<Telling>>,
     /// The moments that the ticket's numbers lie between, by the name of the ticket's own field.
     moments: BTreeMap<&'static str, Evidence>,
     /// The ticket's durations, by the name of the ticket's own field.
@@ -83,8 +90,25 @@ struct History {
 #[derive(Debug, Serialize, JsonSchema)]
 struct Said {
     id: String,
+    /// The execution that told of it first. Null of what an earlier release stored.
+    told_by: Option<String>,
+    /// When that execution began.
+    told_at: Option<Time>,
     #[serde(flatten)]
     fact: Fact,
+}
+
+/// The first that was heard of a stay's beginning.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+struct Telling {
+    execution: String,
+    arn: String,
+    /// When the execution began.
+    at: Time,
+    /// How long after it happened, in whole milliseconds, never negative.
+    late_ms: i64,
+    /// What happened later was told of before.
+    is_out_of_order: bool,
 }
 
 /// Where a moment comes from.
@@ -109,13 +133,14 @@ pub(super) async fn history(read: &Read, request: &Request) -> Result<Response, 
     let query = HISTORY.query(request)?;
     let wanted = request.path_parameter(ID.name);
     let id = resolve(&read.table, wanted).await?;
-    let Stored { facts, fold } = read.table.stored(&id).await.map_err(unavailable)?;
+    let (facts, fold) = read.table.told(&id).await.map_err(unavailable)?;
     if facts.is_empty() {
         return Err(no_such_ticket(wanted));
     }
     let (Seen { texts, .. }, map) = read.table.seen(&id).await.map_err(unavailable)?;
     let policy = read.policy_in_force.seen().await.map_err(unavailable)?;
-    let mut history = History::new(id, facts, texts, &policy, &map.categories);
+    let arn = |name: &str| read.machines.execution_arn(Machine::TicketLifecycle, name);
+    let mut history = History::new(id, facts, texts, &policy, &map.categories, arn);
     history.breaches = fold.map(|fold| fold.watch.breaches).unwrap_or_default();
     history.turn_to(query.place());
     history.next = query.next(history.next.as_deref());
@@ -123,11 +148,29 @@ pub(super) async fn history(read: &Read, request: &Request) -> Result<Response, 
 }
 
 impl History {
-    fn new(id: TicketId, facts: Vec<Fact>, texts: Texts, policy: &Policy, map: &Categories) -> Self {
-        let ticket = ticket::fold(&facts, policy, map);
+    /// `arn` is that of the execution of a name.
+    fn new(
+        id: TicketId,
+        told: Vec<(Fact, Option<Told>)>,
+        texts: Texts,
+        policy: &Policy,
+        map: &Categories,
+        arn: impl Fn(&str) -> String,
+    ) -> Self {
+        let facts: Vec<&Fact> = told.iter().map(|(fact, _)| fact).collect();
+        let ticket = ticket::fold(facts.iter().copied(), policy, map);
         let (moments, durations) = (moments(&ticket, &facts, policy), durations(&ticket));
-        let said = |fact: Fact| Said { id: fact.id(), fact };
-        let mut facts: Vec<Said> = facts.into_iter().map(said).collect();
+        let tellings = tellings(&ticket.history, &told, arn);
+        let said = |(fact, told): (Fact, Option<Told>)| {
+            let (told_by, told_at) = told.map(|told| (told.by, told.at)).unzip();
+            Said {
+                id: fact.id(),
+                told_by,
+                told_at,
+                fact,
+            }
+        };
+        let mut facts: Vec<Said> = told.into_iter().map(said).collect();
         facts.sort_unstable_by(|a, b| a.id.cmp(&b.id));
         Self {
             ticket: id,
@@ -136,6 +179,7 @@ impl History {
             next: None,
             texts,
             history: ticket.history,
+            tellings,
             moments,
             durations,
             gaps: ticket.gaps,
@@ -163,8 +207,57 @@ impl History {
     }
 }
 
-fn moments(ticket: &Ticket, facts: &[Fact], policy: &Policy) -> BTreeMap<&'static str, Evidence> {
-    let said = |is_it: &dyn Fn(&Fact) -> bool| facts.iter().filter(|fact| is_it(fact)).map(Fact::id).collect();
+/// Who told of the beginning of each stay.
+fn tellings(history: &[Stay], told: &[(Fact, Option<Told>)], arn: impl Fn(&str) -> String) -> Vec<Option<Telling>> {
+    let mut of_changes: BTreeMap<Cow<'_, str>, &Told> = BTreeMap::new();
+    let mut of_creation: Option<&Told> = None;
+    for (fact, told) in told {
+        let Some(told) = told else { continue };
+        let (changelog, is_creation) = match fact {
+            Fact::Created { .. } => (None, true),
+            Fact::Change(change) if matches!(change.field, Field::Status | Field::Resolution) => {
+                (Some(Cow::Borrowed(change.changelog.as_str())), change.initial)
+            }
+            Fact::Completion { said, .. } => (Some(Cow::Owned(said.to_string())), false),
+            _ => continue,
+        };
+        if is_creation {
+            of_creation = Some(of_creation.map_or(told, |first| earlier(first, told)));
+        }
+        if let Some(changelog) = changelog {
+            let first = of_changes.entry(changelog).or_insert(told);
+            *first = earlier(first, told);
+        }
+    }
+    let of = |stay: &Stay| match &stay.origin {
+        Origin::Created => of_creation,
+        Origin::Recorded(changelog) => of_changes.get(changelog.as_str()).copied(),
+        Origin::Inferred(_) => None,
+    };
+    let mut first_of_later: Option<Time> = None;
+    let from_the_end = history.iter().rev().map(|stay| {
+        let told = of(stay)?;
+        let is_out_of_order = first_of_later.is_some_and(|later| later < told.at);
+        first_of_later = Some(first_of_later.map_or(told.at, |later| later.min(told.at)));
+        Some(Telling {
+            execution: told.by.clone(),
+            arn: arn(&told.by),
+            at: told.at,
+            late_ms: told.at.since(stay.at).max(0),
+            is_out_of_order,
+        })
+    });
+    let mut tellings: Vec<Option<Telling>> = from_the_end.collect();
+    tellings.reverse();
+    tellings
+}
+
+fn earlier<'a>(one: &'a Told, other: &'a Told) -> &'a Told {
+    if other.at < one.at { other } else { one }
+}
+
+fn moments(ticket: &Ticket, facts: &[&Fact], policy: &Policy) -> BTreeMap<&'static str, Evidence> {
+    let said = |is_it: &dyn Fn(&Fact) -> bool| facts.iter().filter(|fact| is_it(fact)).map(|fact| fact.id()).collect();
     let entered = |at: Time, is_it: &dyn Fn(&Stay) -> bool| {
         let stay = ticket.history.iter().position(|stay| stay.at == at && is_it(stay));
         let facts = match stay.map(|index| &ticket.history[index].origin) {

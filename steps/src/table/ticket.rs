@@ -21,6 +21,7 @@ use super::request::{BATCH, Change, Outcome, PARTITION, Reading, SORT, Write, at
 use super::site::{Map, map_key};
 use super::sla::{Watch, set_clocks};
 use super::{Error, Item, Table, failed};
+use crate::step::Execution;
 
 const FACT_PREFIX: &str = "FACT#";
 const FOLD: &str = "FOLD";
@@ -125,6 +126,15 @@ pub struct Seen {
 pub struct Stored {
     pub facts: Vec<Fact>,
     pub fold: Option<Fold>,
+}
+
+/// Who told of a fact first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// The execution's name.
+    pub by: String,
+    /// When that execution began.
+    pub at: Time,
 }
 
 fn partition(id: &TicketId) -> String {
@@ -335,10 +345,14 @@ pub(super) fn new_keys(event: &TicketEvent, seen: &Seen) -> BTreeSet<IssueKey> {
         .collect()
 }
 
-fn fact_item(id: &TicketId, fact: &Fact) -> Item {
-    let mut item = key(partition(id), format!("{FACT_PREFIX}{}", fact.id()));
-    item.insert("fact".to_owned(), attribute(fact));
-    item
+/// A fact, and who told of it first.
+fn fact_change(id: &TicketId, fact: &Fact, execution: &Execution) -> Change {
+    let mut change = Change::new(partition(id), format!("{FACT_PREFIX}{}", fact.id()));
+    change
+        .set("fact", attribute(fact))
+        .keep("told_by", string(&execution.name))
+        .keep("told_at", string(execution.start_time.to_string()));
+    change
 }
 
 impl Table {
@@ -410,10 +424,37 @@ impl Table {
 
     /// Facts and fold of a ticket, as of now.
     pub async fn stored(&self, id: &TicketId) -> Result<Stored, Error> {
-        let mut stored = Stored {
-            facts: Vec::new(),
-            fold: None,
+        let mut facts = Vec::new();
+        let fact = |reading: &Reading<'_>| {
+            facts.push(reading.required("fact")?);
+            Ok(())
         };
+        let fold = self.facts_and_fold(id, fact).await?;
+        Ok(Stored { facts, fold })
+    }
+
+    /// Facts and fold of a ticket, as of now, and who told of each fact.
+    pub async fn told(&self, id: &TicketId) -> Result<(Vec<(Fact, Option<Told>)>, Option<Fold>), Error> {
+        let mut facts = Vec::new();
+        let fact = |reading: &Reading<'_>| {
+            let told = match (reading.optional("told_by")?, reading.optional("told_at")?) {
+                (Some(by), Some(at)) => Some(Told { by, at }),
+                _ => None,
+            };
+            facts.push((reading.required("fact")?, told));
+            Ok(())
+        };
+        let fold = self.facts_and_fold(id, fact).await?;
+        Ok((facts, fold))
+    }
+
+    /// Reads a ticket's fold, and gives the item of each of its facts to `fact`.
+    async fn facts_and_fold(
+        &self,
+        id: &TicketId,
+        mut fact: impl FnMut(&Reading<'_>) -> Result<(), Error>,
+    ) -> Result<Option<Fold>, Error> {
+        let mut fold = None;
         let mut pages = self
             .client
             .query()
@@ -432,13 +473,13 @@ impl Table {
                 let reading = Reading(item);
                 let sort: String = reading.required(SORT)?;
                 if sort == FOLD {
-                    stored.fold = Some(Fold::read(item)?);
+                    fold = Some(Fold::read(item)?);
                 } else {
-                    stored.facts.push(reading.required("fact")?);
+                    fact(&reading)?;
                 }
             }
         }
-        Ok(stored)
+        Ok(fold)
     }
 
     /// How many facts a ticket has, as of now.
@@ -465,7 +506,7 @@ impl Table {
 
     /// Adds an event's facts and texts, and the step's own record.
     ///
-    /// A fact's key is its content, so that putting it again changes nothing. `seen` is what the texts were when they
+    /// A fact's key is its content, so that telling of it again changes nothing. `seen` is what the texts were when they
     /// were read; if they are no longer, [`Outcome::Refused`] is of another item than the first.
     pub async fn store(&self, event: &TicketEvent, seen: &Seen, record: &Record<'_>) -> Result<Outcome, Error> {
         let id = event.ticket();
@@ -474,7 +515,8 @@ impl Table {
             writes.push(Write::Change(merged.change(&id, seen.revision)));
         }
         writes.extend(new_keys(event, seen).iter().map(|key| Write::Put(alias(key, &id))));
-        writes.extend(event.facts.iter().map(|fact| Write::Put(fact_item(&id, fact))));
+        let fact = |fact| Write::Change(fact_change(&id, fact, record.execution));
+        writes.extend(event.facts.iter().map(fact));
         self.transact("store an event", writes).await
     }
 

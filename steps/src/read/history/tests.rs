@@ -2,6 +2,80 @@ use ticket::flat;
 
 use super::*;
 
+/// Facts as an earlier release stored them.
+fn untold(facts: Vec<Fact>) -> Vec<(Fact, Option<Told>)> {
+    facts.into_iter().map(|fact| (fact, None)).collect()
+}
+
+#[test]
+fn every_stay_says_who_told_of_it_first_and_whether_in_order() {
+    let event = sample::delivery();
+    let at = |ms: i64| event.observed.saturating_add(ms);
+    let told = |by: &str, ms: i64| {
+        Some(Told {
+            by: by.to_owned(),
+            at: at(ms),
+        })
+    };
+    // The last change came first; the creation was told of twice, as the body's and as the changelog's.
+    let facts: Vec<_> = event
+        .facts
+        .iter()
+        .map(|fact| {
+            let told = match fact {
+                Fact::Created { .. } => told("created", 9_000),
+                Fact::Change(change) if change.field != Field::Status => told("other", 0),
+                Fact::Change(change) if change.initial => told("created-again", 9_500),
+                Fact::Change(change) if change.to.as_ref().is_some_and(|to| to.id.as_deref() == Some("10002")) => {
+                    told("closed", 1_000)
+                }
+                Fact::Change(_) => told("started", 2_000),
+                _ => told("other", 0),
+            };
+            (fact.clone(), told)
+        })
+        .collect();
+    let (policy, map) = (Policy::default(), Categories::default());
+    let history = History::new(
+        event.ticket(),
+        facts,
+        Texts::default(),
+        &policy,
+        &map,
+        sample::execution_arn,
+    );
+    let told: Vec<_> = history
+        .tellings
+        .iter()
+        .map(|telling| {
+            let telling = telling.as_ref().expect("somebody told of it");
+            (telling.execution.as_str(), telling.at, telling.is_out_of_order)
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("created", at(9_000), true),
+            ("started", at(2_000), true),
+            ("closed", at(1_000), false)
+        ]
+    );
+    for (telling, stay) in history.tellings.iter().flatten().zip(&history.history) {
+        assert_eq!(telling.late_ms, telling.at.since(stay.at).max(0));
+        assert!(telling.arn.ends_with(&telling.execution), "{telling:?}");
+    }
+    // Nobody knows of what an earlier release stored.
+    let history = History::new(
+        event.ticket(),
+        untold(event.facts),
+        Texts::default(),
+        &policy,
+        &map,
+        sample::execution_arn,
+    );
+    assert_eq!(history.tellings, vec![None; 3]);
+}
+
 #[test]
 fn every_number_names_the_facts_that_it_comes_from() {
     named(&Policy::default(), 1);
@@ -18,7 +92,7 @@ fn every_number_names_the_facts_that_it_comes_from() {
 fn named(policy: &Policy, start: usize) {
     let event = sample::delivery();
     let (id, facts, map) = (event.ticket(), event.facts.clone(), Categories::default());
-    let history = History::new(id, facts, Texts::default(), policy, &map);
+    let history = History::new(id, untold(facts), Texts::default(), policy, &map, sample::execution_arn);
     let ticket = ticket::fold(&event.facts, policy, &map);
     assert_eq!(history.moments["started_at"].stay, Some(start));
     let ids: Vec<String> = event.facts.iter().map(Fact::id).collect();
@@ -44,10 +118,11 @@ fn a_completion_is_the_evidence_of_a_flat_tickets_closing() {
     let event = event.unwrap();
     let history = History::new(
         event.ticket(),
-        event.facts,
+        untold(event.facts),
         Texts::default(),
         &Policy::default(),
         &Categories::default(),
+        sample::execution_arn,
     );
     let closing = &history.moments["closed_at"];
     assert_eq!(closing.facts.len(), 1);
@@ -64,7 +139,15 @@ fn the_pages_of_a_history_are_all_its_facts_once() {
     let facts: Vec<Fact> = many.collect();
     let whole = || {
         let (policy, map) = (Policy::default(), Categories::default());
-        History::new(event.ticket(), facts.clone(), Texts::default(), &policy, &map)
+        let facts = untold(facts.clone());
+        History::new(
+            event.ticket(),
+            facts,
+            Texts::default(),
+            &policy,
+            &map,
+            sample::execution_arn,
+        )
     };
     let (mut seen, mut place, mut sizes) = (Vec::new(), None::<String>, Vec::new());
     loop {
