@@ -41,7 +41,7 @@ async fn further(world: &World) {
 }
 
 /// A ticket goes from one status to another at a time of the sample's day.
-async fn moved(world: &World, (key, id): (&str, u32), changelog: u32, from: &Value, to: &Value, at: &str) {
+pub(crate) async fn moved(world: &World, (key, id): (&str, u32), changelog: u32, from: &Value, to: &Value, at: &str) {
     let mut body: Value = serde_json::from_slice(&delivery(key, id, "Closed, and opened again")).expect("JSON");
     let at: chrono::DateTime<chrono::Utc> = format!("2026-11-21T{at}:00Z").parse().expect("a time");
     body["webhookEvent"] = "jira:issue_updated".into();

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::looks::moved;
 use crate::world::{World, delivery};
 
 /// The hour in which the sample ticket was created.
@@ -380,6 +381,46 @@ async fn tickets_are_found_by_words_and_keys_and_lead_to_their_last_execution() 
             "its execution",
             "return /^\\/console\\/executions\\/TicketLifecycle\\/FIND-2-/.test(location.pathname)",
         )
+        .await;
+    world.browser.sees("StoreTicket").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_transition_says_who_told_of_it_and_what_came_late_or_out_of_order_is_marked() {
+    let world = World::open().await;
+    let status =
+        |id: &str, name: &str, category: &str| json!({"id": id, "name": name, "statusCategory": {"key": category}});
+    let (new, work, done) = (
+        status("10000", "To Do", "new"),
+        status("3", "In Progress", "indeterminate"),
+        status("10001", "Done", "done"),
+    );
+    // The closing comes first, the start after it.
+    moved(&world, ("LATE-1", 901), 40_002, &work, &done, "11:10").await;
+    moved(&world, ("LATE-1", 901), 40_001, &new, &work, "09:40").await;
+    let (_, history) = world.server.get("/tickets/LATE-1/history").await;
+    world.go("tickets/LATE-1").await;
+    world.browser.sees("told late").await;
+    world.browser.sees("What is out of order").await;
+    let rows = "const card = document.querySelector('[aria-labelledby=evidence-title]');
+        return [...card.querySelectorAll('tbody tr')].map((row) => [row.children[2].textContent,
+            row.children[5].textContent.includes('out of order'), !!row.children[5].querySelector('svg')])";
+    let expected = json!([
+        ["To Do", false, true],
+        ["In Progress", true, true],
+        ["Done", false, true]
+    ]);
+    assert_eq!(world.browser.run(rows).await, expected);
+    let links = "const card = document.querySelector('[aria-labelledby=evidence-title]');
+        return [...card.querySelectorAll('tbody a')].map((link) => decodeURIComponent(link.pathname.split('/').pop()))";
+    let told = history["tellings"].as_array().expect("who told");
+    let names: Vec<&Value> = told.iter().map(|telling| &telling["execution"]).collect();
+    assert_eq!(world.browser.run(links).await, json!(names));
+    assert_ne!(names[1], names[2]);
+    assert_eq!(world.browser.violations().await, json!([]));
+    world
+        .browser
+        .click("[aria-labelledby=evidence-title] tbody tr:last-child a")
         .await;
     world.browser.sees("StoreTicket").await;
 }
