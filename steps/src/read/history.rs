@@ -68,7 +68,7 @@ struct History {
     texts: Texts,
     /// Where it was, from when on, the oldest first.
     history: Vec<Stay>,
-    /// Who told of the beginning of each stay of `history`; null where nobody did.
+    /// Who told of the beginning of each stay of `history`; null where nobody did, or an earlier release stored it.
     tellings: Vec<Option<Telling>>,
     /// The moments that the ticket's numbers lie between, by the name of the ticket's own field.
     moments: BTreeMap<&'static str, Evidence>,
@@ -90,10 +90,6 @@ struct History {
 #[derive(Debug, Serialize, JsonSchema)]
 struct Said {
     id: String,
-    /// The execution that told of it first. Null of what an earlier release stored.
-    told_by: Option<String>,
-    /// When that execution began.
-    told_at: Option<Time>,
     #[serde(flatten)]
     fact: Fact,
 }
@@ -161,16 +157,8 @@ impl History {
         let ticket = ticket::fold(facts.iter().copied(), policy, map);
         let (moments, durations) = (moments(&ticket, &facts, policy), durations(&ticket));
         let tellings = tellings(&ticket.history, &told, arn);
-        let said = |(fact, told): (Fact, Option<Told>)| {
-            let (told_by, told_at) = told.map(|told| (told.by, told.at)).unzip();
-            Said {
-                id: fact.id(),
-                told_by,
-                told_at,
-                fact,
-            }
-        };
-        let mut facts: Vec<Said> = told.into_iter().map(said).collect();
+        let said = |fact: Fact| Said { id: fact.id(), fact };
+        let mut facts: Vec<Said> = told.into_iter().map(|(fact, _)| said(fact)).collect();
         facts.sort_unstable_by(|a, b| a.id.cmp(&b.id));
         Self {
             ticket: id,
