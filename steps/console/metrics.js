@@ -147,7 +147,7 @@ function Lead({ durations, closed }) {
   const items = (closed.data?.items ?? []).filter((ticket) => ticket.duration_ms !== null && ticket.closed_at);
   const sentence = lead.count ? html`<strong>${number(lead.count)}</strong> tickets closed in the last 30 days took between <strong>${duration(lead.min_ms)}</strong> and <strong>${duration(lead.max_ms)}</strong>.` : 'No ticket was closed in the last 30 days.';
   const dots = { head: ['Ticket', 'Priority', 'Closed', 'Lead time', 'Milliseconds'], rows: items.map((ticket) => [ticket.key ?? ticket.id, ticket.priority ?? '', ticket.closed_at, duration(ticket.duration_ms), ticket.duration_ms]) };
-  const drawn = closed.data?.next ? `The ${number(items.length)} that closed last, each a dot.` : `Each of ${number(items.length)} a dot.`;
+  const drawn = !items.length ? 'None to draw.' : closed.data?.next ? `The ${number(items.length)} that closed last, each a dot.` : `Each of ${number(items.length)} a dot.`;
   return html`<div class="pair">
     <${Chart} title="Lead time" answer=${durations} sentence=${sentence} table=${table} name="lead-time">
       <${Bars} bars=${bars} plain=${true} marks=${marks} label="Histogram of lead times" axis="x: lead time · y: tickets" ticks=${(index) => label(lead.histogram[index])}/><//>

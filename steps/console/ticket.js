@@ -64,7 +64,7 @@ export default function TicketView({ about }) {
   const flags = ticket.flags ?? [];
   return html`<main id="main" tabindex="-1">
     <div class="head"><div>${crumbs}
-      <div class="title"><h1>${ticket.key ?? ticket.id}</h1>${ticket.workflow_status && html`<${Status} status=${WORKFLOW[ticket.workflow_status]} chip=${true}/>`}</div>
+      <div class="title"><h1>${ticket.key ?? ticket.id}</h1></div>
       <p class="sentence">${ticket.summary ?? html`<span class="none">no summary</span>`}</p>
       <dl class="facts">
         <div><dt>State</dt><dd>${ticket.state}${ticket.status ? `, ${ticket.status}` : ''}</dd></div>
@@ -72,6 +72,7 @@ export default function TicketView({ about }) {
         <div><dt>${ticket.state === 'closed' ? 'Lead time' : 'Age'}</dt><dd><strong>${duration(ticket.state === 'closed' ? ticket.duration_ms : ticket.created_at && now() - Date.parse(ticket.created_at))}</strong></dd></div>
         ${ticket.cycle_time_ms !== null && html`<div><dt>Cycle time</dt><dd>${duration(ticket.cycle_time_ms)}</dd></div>`}
         ${ticket.reopen_count > 0 && html`<div><dt>Reopened</dt><dd>${plural(ticket.reopen_count, 'time')}</dd></div>`}
+        ${ticket.workflow_status && html`<div><dt>Executions</dt><dd><${Status} status=${WORKFLOW[ticket.workflow_status]}/></dd></div>`}
       </dl></div></div>
     ${flags.length > 0 && html`<ul class="flags" aria-label="What to know about its numbers">${flags.map((flag) => html`<li key=${flag}><${Icon} status="caught" size=${14}/>${FLAGS[flag] ?? flag}</li>`)}</ul>`}
     <section class="card" aria-labelledby="way-title"><div class="card-head"><h2 id="way-title">Where its time went</h2></div>

@@ -71,6 +71,8 @@ async fn a_token_that_only_reads_is_told_what_it_lacks_and_can_be_replaced() {
 async fn a_list_that_was_opened_behind_or_paged_loses_no_row() {
     let world = World::open().await;
     one_state(&world, "quick", json!({"Type": "Succeed"})).await;
+    one_state(&world, "slow", json!({"Type": "Wait", "Seconds": 600, "End": true})).await;
+    world.start("slow", "the-oldest", &json!({})).await;
     let started = |from: usize, to: usize| (from..to).map(|number| format!("run-{number:03}"));
     for name in started(0, 80) {
         world.start("quick", &name, &json!({})).await;
@@ -86,6 +88,22 @@ async fn a_list_that_was_opened_behind_or_paged_loses_no_row() {
     world.browser.until("the newest", &format!("return {pushed}")).await;
     let expected: Vec<_> = started(0, 87).rev().collect();
     assert_eq!(world.browser.run(NAMES).await, json!(expected));
+
+    // One that was loaded later changes like any other.
+    world.go("executions").await;
+    world.browser.click(".more button").await;
+    world.browser.sees("the-oldest").await;
+    let arn = "arn:aws:states:us-west-2:000000000000:execution:slow:the-oldest";
+    world.states("StopExecution", json!({ "executionArn": arn })).await;
+    let row = "return [...document.querySelectorAll('tbody tr')].at(-1).innerText.replace(/\\s+/g, ' ').includes('Aborted the-oldest')";
+    world.browser.until("its end", row).await;
+    assert_eq!(
+        world
+            .browser
+            .run(&format!("return (() => {{ {NAMES} }})().length"))
+            .await,
+        88
+    );
 
     world.browser.before_pages(BEHIND).await;
     world.go("executions?machine=quick").await;
@@ -133,6 +151,10 @@ async fn nonsense_in_an_address_and_endless_words_leave_a_page_that_can_be_read(
     let shown = "return [document.querySelector('input[type=datetime-local]').value.slice(-2), document.querySelector('select').value]";
     assert_eq!(world.browser.run(shown).await, json!(["00", "Blocker"]));
     world.go("metrics?hour=%2B275760-09-13T00:00Z").await;
+    // The hour there is now instead is not over: what is not known yet is outlined.
+    let fills =
+        "return [...new Set([...document.querySelectorAll('.pending')].map((bar) => getComputedStyle(bar).fill))]";
+    assert_eq!(world.browser.run(fills).await, json!(["none"]));
     let failures = "return document.querySelectorAll('.failure').length";
     assert_eq!(world.browser.run(failures).await, 0);
 }

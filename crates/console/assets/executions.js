@@ -5,7 +5,7 @@ import {
   Copy, Dialog, Empty, Failure, Icon, Skeleton, Status, Time, WORDS, address, ago, ask, duration, go, here, html, now, number,
   plural, requestToken, route, say, tick, ticking, useAnswer, useEffect, useKeys, useMemo, useReady, useRef, useState, useServerTime,
 } from 'console/lib';
-import { useChanges } from 'console/live';
+import { key, useChanges } from 'console/live';
 
 const KINDS = ['failed', 'timed_out', 'retrying', 'running', 'succeeded', 'aborted'];
 const RANGES = [['', 'Any time'], ['-1h', 'Last hour'], ['-24h', 'Last 24 hours'], ['-7d', 'Last 7 days']];
@@ -49,7 +49,12 @@ export default function Executions({ about }) {
   const anchor = useRef(/** @type {string | null} */ (null));
   const previous = useRef(/** @type {any} */ ({ wanted: null, rows: new Map() }));
   const paged = useRef(/** @type {any[]} */ ([]));
-  useChanges(() => { list.reload(); summary.reload(); });
+  const again = useRef({ runs: false, wanted: false });
+  useChanges((changed) => {
+    list.reload();
+    summary.reload();
+    if (older.rows.some((row) => changed === null || changed.has(key(row.machine, row.name)))) refresh();
+  });
   useEffect(() => { document.title = 'Executions · Ticketflow'; }, []);
   useServerTime(list.data?.now);
 
@@ -101,6 +106,35 @@ export default function Executions({ about }) {
       setOlder((older) => (older.wanted === wanted ? { wanted, rows: [...older.rows, ...page.executions], next: page.next, loading: false, error: null } : older));
     } catch (error) {
       setOlder((older) => (older.wanted === wanted ? { ...older, loading: false, error } : older));
+    }
+  };
+
+  // The older rows, as they are now; what was loaded or pushed there meanwhile stays around them.
+  const refresh = async () => {
+    again.current.wanted = true;
+    if (again.current.runs) return;
+    again.current.runs = true;
+    try {
+      while (again.current.wanted) {
+        again.current.wanted = false;
+        const [top, last] = [older.rows[0].id, older.rows[older.rows.length - 1].id];
+        const fetched = [];
+        let next = top + 1;
+        while (next && next > last) {
+          const page = await ask(`api/executions?${wanted}&before=${next}`);
+          fetched.push(...page.executions);
+          next = page.next;
+        }
+        setOlder((older) => {
+          if (older.wanted !== wanted || older.next === undefined) return older;
+          const below = older.rows.filter((row) => next && row.id < next);
+          return { ...older, rows: [...older.rows.filter((row) => row.id > top), ...fetched, ...below], next: below.length ? older.next : next };
+        });
+      }
+    } catch {
+      // What is shown stays; the list itself says what is wrong.
+    } finally {
+      again.current.runs = false;
     }
   };
 

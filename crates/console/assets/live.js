@@ -25,7 +25,8 @@ function tell(/** @type {Set<string> | null} */ changed) {
   for (const listener of listeners) listener(changed);
 }
 
-const key = (/** @type {string} */ machine, /** @type {string} */ name) => `${machine}\n${name}`;
+/** An execution among those that changed. */
+export const key = (/** @type {string} */ machine, /** @type {string} */ name) => `${machine}\n${name}`;
 
 function heard(mode = live.value.mode) { live.value = { mode, at: Date.now() }; }
 
@@ -134,14 +135,14 @@ export function start(/** @type {boolean} */ engine) {
   shown();
 }
 
-/** Calls `react` when something changed; of an execution only when that did. */
-export function useChanges(/** @type {() => void} */ react, /** @type {[string, string] | null} */ execution = null) {
+/** Calls `react` when something changed, with what; of an execution only when that did. */
+export function useChanges(/** @type {(changed: Set<string> | null) => void} */ react, /** @type {[string, string] | null} */ execution = null) {
   const latest = useRef(react);
   latest.current = react;
   const wanted = execution && key(...execution);
   useEffect(() => {
     const listener = (/** @type {Set<string> | null} */ changed) => {
-      if (changed === null || wanted === null || changed.has(wanted)) latest.current();
+      if (changed === null || wanted === null || changed.has(wanted)) latest.current(changed);
     };
     listeners.add(listener);
     return () => { listeners.delete(listener); };
