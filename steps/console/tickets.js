@@ -86,7 +86,7 @@ export default function Tickets({ about }) {
   const chosen = query.get('state') !== null || priority || text;
   return html`<main id="main" tabindex="-1" class="list">
     <h1>Tickets</h1>
-    <p class="sentence">${aging.data ? html`<a href=${address(['tickets'])} data-filter>${number(aging.data.open)}</a> open${enough ? html`; ${aging.data.older_than.p85 > 0 && html`<${Icon} status="caught"/> `}<strong>${number(aging.data.older_than.p85)}</strong> of them older than ${duration(p85)}, in which 85 % were closed.` : '. Too few were closed lately to say which are late.'}` : ' '}</p>
+    <p class="sentence">${aging.data ? html`<a href=${address(['tickets'])} data-filter>${number(aging.data.open)}</a> open${enough ? html`; ${aging.data.older_than.p85 > 0 && html`<${Icon} status="caught"/> `}<strong>${number(aging.data.older_than.p85)}</strong> of them older than ${duration(p85)}, in which 85\u00a0% were closed.` : '. Too few were closed lately to say which are late.'}` : ' '}</p>
     <div class="filters"><div class="chips">${STATES.map(([name, words]) => html`<button key=${name} type="button" class="toggle" aria-pressed=${String(state === name)} onClick=${() => set({ state: name === 'open' && !text ? '' : name })}>${words}</button>`)}</div>
       <div class="fields">
         <label><span class="unseen">Priority</span><${Priorities} value=${priority} onChange=${(priority) => set({ priority })}/></label>

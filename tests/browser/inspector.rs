@@ -37,6 +37,7 @@ async fn executions_that_start_others_lead_to_them_and_back_and_callbacks_tell_t
         .browser
         .sees("Waiting for a callback. Its token was given out")
         .await;
+    world.browser.sees("none yet").await;
     world.browser.sees("it times out in 1 h 59 min").await;
     let sub = "return document.querySelector('button[data-state=Ask] .node-sub')?.innerText";
     assert_eq!(world.browser.run(sub).await, "Waiting for callback");

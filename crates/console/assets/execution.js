@@ -254,7 +254,7 @@ function State({ data, path, execution }) {
     ${data.visits > 1 && html`<p class="none">It was entered ${number(data.visits)} times; this is the last.</p>`}
     <div class="documents">
       <${Document} title="Input" document=${data.input} path=${path} missing="none"/>
-      <${Document} title="Output" document=${data.output} path=${path} missing="none – the state did not complete"/>
+      <${Document} title="Output" document=${data.output} path=${path} missing=${data.status === 'running' || data.status === 'retrying' ? 'none yet' : 'none – the state did not complete'}/>
     </div>
     ${failed.length > 0 && html`<div><h3>Attempts that failed</h3><ol class="attempts">${failed.map((attempt) => html`<li key=${attempt.number}>
       <span class="none">#${attempt.number} at +${duration((attempt.to ?? attempt.from) - execution.started)}${execution.runs.length > 1 ? `, run ${attempt.run + 1}` : ''}</span>

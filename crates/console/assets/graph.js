@@ -34,9 +34,10 @@ export function Graph({ graph, execution, selected, onSelect, onOpen }) {
   const taken = new Map(ways.map(([from, to, caught]) => [`${from}\n${to}`, caught]));
   const shown = useRef(/** @type {string | null} */ (null));
   useEffect(() => {
-    // Once for each state that is chosen, it is brought into view.
-    if (!selected || !width || shown.current === selected) return;
-    shown.current = selected;
+    // Once for each state that is chosen, and for each width, it is brought into view.
+    const view = `${width} ${selected}`;
+    if (!selected || !width || shown.current === view) return;
+    shown.current = view;
     const element = frame.current;
     const node = graph.nodes.find((node) => node.name === selected);
     if (!element || !node) return;
