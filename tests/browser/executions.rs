@@ -213,7 +213,10 @@ async fn a_state_is_chosen_by_mouse_and_by_keyboard_and_the_address_holds_it() {
         .await;
     world.browser.press(&["?"]).await;
     world.browser.sees("Redrive from failure").await;
-    world.browser.press(&["\u{e00c}", "g", "e"]).await;
+    world.browser.press(&["\u{e00c}"]).await;
+    let closed = "return !document.querySelector('dialog[open]')";
+    world.browser.until("the list of keys to close", closed).await;
+    world.browser.press(&["g", "e"]).await;
     world
         .browser
         .until("the list", "return location.pathname.endsWith('/console/executions')")
