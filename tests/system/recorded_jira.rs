@@ -138,6 +138,8 @@ async fn recorded_deliveries_of_one_life_give_one_ticket_in_any_order() {
         for step in order {
             let body = of_issue(&life[step], number);
             assert!(deliver(&server, &format!("{order:?}, {step}"), &body).await);
+            // Until its execution has ended, which is after its last step, the same again is answered as at first.
+            server.settled().await;
             let (status, answer) = server.post(&body).await;
             assert_eq!((status, &answer["outcome"]), (200, &json!("duplicate")), "{answer}");
         }

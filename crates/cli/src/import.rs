@@ -3,6 +3,7 @@
 //! The same line again is the same event, which is known: so an import may be killed and repeated at any time. Its place
 //! is kept only to save the time.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -162,6 +163,7 @@ fn bodies(line: &str) -> anyhow::Result<Vec<Value>> {
         source: Source::Copy,
         facts: Vec::new(),
         texts: Texts::default(),
+        authors: BTreeMap::new(),
     };
     let events = canonical::events(&like, &exported.facts, &exported.texts);
     Ok(events.iter().map(canonical::body).collect())

@@ -36,6 +36,7 @@ pub(crate) fn read(value: &Value) -> Result<TicketEvent, Error> {
     event.source = Source::Copy;
     // In the order and number of a set, so that the same facts are the same event.
     event.facts = event.facts.into_iter().collect::<BTreeSet<_>>().into_iter().collect();
+    event.authors = event.authors_of(&event.facts);
     let is_bounded = event.facts.len() <= MAX_FACTS
         && event.facts.iter().all(|fact| fact.id().len() <= MAX_FACT_ID_BYTES)
         && serde_json::to_vec(&event).is_ok_and(|json| json.len() <= MAX_EVENT_BYTES);
@@ -51,10 +52,9 @@ pub(crate) fn read(value: &Value) -> Result<TicketEvent, Error> {
 pub fn events(like: &TicketEvent, facts: &[Fact], texts: &Texts) -> Vec<TicketEvent> {
     let mut events: Vec<TicketEvent> = facts
         .chunks(MAX_FACTS)
-        .map(|facts| TicketEvent {
-            facts: facts.iter().cloned().collect::<BTreeSet<_>>().into_iter().collect(),
-            texts: Texts::default(),
-            ..like.clone()
+        .map(|facts| {
+            let facts: BTreeSet<_> = facts.iter().cloned().collect();
+            like.telling(facts.into_iter().collect(), Texts::default())
         })
         .collect();
     if let Some(last) = events.last_mut() {

@@ -1,10 +1,12 @@
 //! The canonical event: what is left of a delivery, whatever its shape and size.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
-use crate::fact::{Fact, sha256_hex};
+use crate::fact::{ChangelogId, Fact, sha256_hex};
 use crate::ids::{IssueId, IssueKey, SiteId, TicketId};
-use crate::text::Texts;
+use crate::text::{AUTHOR_BYTES, Texts, beginning};
 use crate::time::Time;
 
 /// No event is larger than this as JSON. A Step Functions payload ends at 256 KiB, and a state may add its own.
@@ -37,6 +39,12 @@ pub struct TicketEvent {
     pub facts: Vec<Fact>,
     #[serde(default)]
     pub texts: Texts,
+    /// Who made the changes among the facts, by changelog: names as Jira shows them, and [`ChangelogId::creation`]'s for
+    /// the issue's own.
+    ///
+    /// They stand beside the facts, not in them: people are renamed, and one source names them where another does not.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub authors: BTreeMap<ChangelogId, String>,
 }
 
 /// Where an event comes from.
@@ -61,6 +69,35 @@ impl TicketEvent {
             site: self.site.clone(),
             issue: self.issue.clone(),
         }
+    }
+
+    /// An event like this one that tells something else of its ticket.
+    #[must_use]
+    pub fn telling(&self, facts: Vec<Fact>, texts: Texts) -> Self {
+        Self {
+            site: self.site.clone(),
+            issue: self.issue.clone(),
+            key: self.key.clone(),
+            observed: self.observed,
+            source: self.source,
+            authors: self.authors_of(&facts),
+            facts,
+            texts,
+        }
+    }
+
+    /// The authors of these facts, with no name that is longer than one may be, and none that is blank.
+    pub(crate) fn authors_of(&self, facts: &[Fact]) -> BTreeMap<ChangelogId, String> {
+        let author = |fact: &Fact| {
+            let name = beginning(self.author(fact)?.trim(), AUTHOR_BYTES);
+            (!name.is_empty()).then_some((fact.changelog()?, name.to_owned()))
+        };
+        facts.iter().filter_map(author).collect()
+    }
+
+    /// Who made the change that a fact tells of, as far as the event says.
+    pub fn author(&self, fact: &Fact) -> Option<&str> {
+        self.authors.get(&fact.changelog()?).map(String::as_str)
     }
 
     /// The event as received at `at`, for one that has no time of its own: the flat payload, of which two that
@@ -99,7 +136,8 @@ impl TicketEvent {
 
     /// SHA-256 in hex of what the event says about which ticket.
     ///
-    /// The same delivery again has the same hash, and so has the same content by another way: the source is not in it.
+    /// The same delivery again has the same hash, and so has the same content by another way: neither the source is in
+    /// it nor who made the changes.
     pub fn hash(&self) -> String {
         sha256_hex(&(&self.site, &self.issue, &self.facts, &self.texts))
     }

@@ -101,6 +101,11 @@ pub enum Clock {
 pub struct ChangelogId(pub(crate) String);
 
 impl ChangelogId {
+    /// What stands for the changelog of an issue's creation, which a history does not show. Jira's own ids are numbers.
+    pub fn creation() -> Self {
+        Self("creation".to_owned())
+    }
+
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -212,6 +217,19 @@ impl Fact {
             Self::Deleted { at } => format!("deleted#{at}"),
             Self::Sought { at, found: true } => format!("sought#{at}#found"),
             Self::Sought { at, found: false } => format!("sought#{at}#missing"),
+        }
+    }
+
+    /// The changelog that the fact is from, if it tells of something that a person did.
+    pub(crate) fn changelog(&self) -> Option<ChangelogId> {
+        match self {
+            Self::Created { .. } => Some(ChangelogId::creation()),
+            Self::Change(change) => Some(change.changelog.clone()),
+            Self::Snapshot(_)
+            | Self::Category { .. }
+            | Self::Completion { .. }
+            | Self::Deleted { .. }
+            | Self::Sought { .. } => None,
         }
     }
 

@@ -6,7 +6,7 @@
 //! No changelog numbers its changes. Its completion is therefore what was said of it last, and saying another time
 //! corrects it; only saying that it is not completed, and then that it is, completes it anew.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -142,6 +142,7 @@ fn event(ticket: TicketId, observed: Time, mut facts: Vec<Fact>, texts: Texts) -
         source: Source::Api,
         facts,
         texts,
+        authors: BTreeMap::new(),
     }
 }
 

@@ -25,9 +25,6 @@ use crate::wire::{self, Object, Path, Shaped, leaf};
 
 pub use crate::wire::{Error, Kind};
 
-/// What stands for the changelog of a creation, of which a history does not tell. Jira's own ids are numbers.
-const CREATION: &str = "creation";
-
 /// A body in any of the shapes. What a leaf may be is decided where it is read, so that the error can name it.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -36,6 +33,7 @@ struct Body {
     timestamp: Option<Value>,
     issue: Option<Shaped<Object<Issue>>>,
     changelog: Option<Shaped<Object<Changelog>>>,
+    user: Option<Value>,
     id: Option<Value>,
     key: Option<Value>,
     #[serde(rename = "self")]
@@ -65,6 +63,7 @@ struct Fields {
     statuscategorychangedate: Option<Value>,
     resolutiondate: Option<Value>,
     project: Option<Value>,
+    creator: Option<Value>,
     #[serde(default, deserialize_with = "wire::said")]
     resolution: Option<Value>,
     #[serde(default, deserialize_with = "wire::said")]
@@ -88,6 +87,7 @@ struct Changelog {
 #[derive(Deserialize)]
 struct History {
     id: Option<Value>,
+    author: Option<Value>,
     created: Option<Value>,
     items: Option<Items>,
 }
@@ -175,7 +175,9 @@ pub fn read(bytes: &[u8]) -> Result<Delivery, Error> {
         ..issue
     };
     let reading = Reading::of(prefix, issue, delivered_at(body.timestamp.as_ref())?)?;
-    reading.event(source, happening, changelogs).map(Delivery::Event)
+    reading
+        .event(source, happening, changelogs, body.user)
+        .map(Delivery::Event)
 }
 
 /// Reads an issue as Jira's REST API shows it, with its whole history, in as many events as that takes; what the issue is
@@ -194,32 +196,37 @@ pub fn read_issue(bytes: &[u8], categories: &BTreeMap<String, Category>) -> Resu
     };
     let changelog = body.changelog.map(|changelog| changelog.object(top("changelog")));
     let reading = Reading::of("", issue, None)?;
-    let mut changes = Vec::new();
+    let mut changes = Changes::default();
     let mut is_cut = false;
     let mut edited = None;
     if let Some(changelog) = changelog.transpose()? {
         is_cut = changelog.is_cut();
         edited = changelog.edited();
-        reading.read_changelog("changelog", changelog, false, &mut changes)?;
+        reading.read_changelog("changelog", changelog, false, None, &mut changes)?;
     }
-    changes.sort_by(|a, b| a.order().cmp(&b.order()));
+    let Changes { mut all, authors } = changes;
+    all.sort_by(|a, b| a.order().cmp(&b.order()));
     if !is_cut {
-        changes.splice(..0, reading.beginning(&changes)?);
+        all.splice(..0, reading.beginning(&all)?);
     }
-    let of_status = changes.iter().filter(|change| change.field == Field::Status);
+    let of_status = all.iter().filter(|change| change.field == Field::Status);
     let statuses: BTreeSet<String> = of_status
         .flat_map(|change| [&change.from, &change.to])
         .flatten()
         .map(|status| status.identity().to_owned())
         .collect();
     let created = reading.created;
-    let mut now = reading.event_of(Source::Issue, Happening::Changed, Vec::new(), is_cut)?;
+    let now = Changes {
+        all: Vec::new(),
+        authors,
+    };
+    let mut now = reading.event_of(Source::Issue, Happening::Changed, now, is_cut)?;
     if !is_cut && let Some((seen, written)) = now.texts.description.as_mut().zip(edited.or(created)) {
         // Webhooks may write it in another markup, so that the two cannot be compared; and a comment makes the whole
         // issue newer, but no text. Whatever a webhook wrote since it was last edited is this text.
         seen.observed = seen.observed.min(written);
     }
-    let mut facts: Vec<Fact> = changes.into_iter().map(Fact::Change).collect();
+    let mut facts: Vec<Fact> = all.into_iter().map(Fact::Change).collect();
     facts.extend(statuses.into_iter().filter_map(|status| {
         Some(Fact::Category {
             category: *categories.get(&status)?,
@@ -315,28 +322,35 @@ impl<'a> Reading<'a> {
         source: Source,
         happening: Happening,
         changelogs: Vec<(&str, Changelog)>,
+        user: Option<Value>,
     ) -> Result<TicketEvent, Error> {
-        let mut changes = Vec::new();
+        let mut changes = Changes::default();
+        let is_creation = happening == Happening::Created;
         for (path, changelog) in changelogs {
-            self.read_changelog(path, changelog, happening == Happening::Created, &mut changes)?;
+            self.read_changelog(path, changelog, is_creation, user.as_ref(), &mut changes)?;
         }
         // Of a history too long for one event the newest part is kept: it tells where the ticket is.
-        let changes_cut = MAX_CHANGES < changes.len();
+        let changes_cut = MAX_CHANGES < changes.all.len();
         if changes_cut {
-            changes.sort_by(|a, b| a.order().cmp(&b.order()));
-            changes.drain(..changes.len() - MAX_CHANGES);
+            changes.all.sort_by(|a, b| a.order().cmp(&b.order()));
+            changes.all.drain(..changes.all.len() - MAX_CHANGES);
         }
-        self.event_of(source, happening, changes, changes_cut)
+        let mut event = self.event_of(source, happening, changes, changes_cut)?;
+        event.authors = event.authors_of(&event.facts);
+        Ok(event)
     }
 
     fn event_of(
         self,
         source: Source,
         happening: Happening,
-        changes: Vec<Change>,
+        changes: Changes,
         changes_cut: bool,
     ) -> Result<TicketEvent, Error> {
-        let mut facts: Vec<Fact> = changes.into_iter().map(Fact::Change).collect();
+        let Changes { all, mut authors } = changes;
+        let creator = self.fields.creator.as_ref().and_then(person);
+        authors.extend(creator.map(|name| (ChangelogId::creation(), name)));
+        let mut facts: Vec<Fact> = all.into_iter().map(Fact::Change).collect();
         facts.push(Fact::Snapshot(self.snapshot(changes_cut)?));
         facts.extend(self.created.map(|at| Fact::Created { at }));
         if happening == Happening::Deleted {
@@ -355,6 +369,7 @@ impl<'a> Reading<'a> {
             observed: self.observed,
             source,
             facts,
+            authors,
         })
     }
 
@@ -371,7 +386,7 @@ impl<'a> Reading<'a> {
         };
         Ok(to.map(|to| Change {
             field: Field::Status,
-            changelog: ChangelogId(CREATION.to_owned()),
+            changelog: ChangelogId::creation(),
             item: 0,
             from: None,
             to: Some(to),
@@ -434,13 +449,14 @@ impl<'a> Reading<'a> {
         Ok(Texts { summary, description })
     }
 
-    /// Adds the changes that are facts, of a webhook's changelog and of histories alike.
+    /// Adds the changes that are facts, of a webhook's changelog, which its `user` made, and of histories alike.
     fn read_changelog(
         &self,
         path: &str,
         changelog: Changelog,
         initial: bool,
-        changes: &mut Vec<Change>,
+        user: Option<&Value>,
+        changes: &mut Changes,
     ) -> Result<(), Error> {
         let (at, clock) = match (self.delivered, self.updated) {
             (Some(at), _) => (at, Clock::Timestamp),
@@ -449,10 +465,11 @@ impl<'a> Reading<'a> {
         };
         let edit = History {
             id: changelog.id,
+            author: user.cloned(),
             created: None,
             items: changelog.items,
         };
-        changes.extend(self.read_history(&format!("{path}."), edit, (at, clock), initial)?);
+        changes.add(self.read_history(&format!("{path}."), edit, (at, clock), initial)?);
         let histories = match changelog.histories {
             Some(histories) => histories.list(leaf(&format!("{path}."), "histories"))?,
             None => Vec::new(),
@@ -463,7 +480,7 @@ impl<'a> Reading<'a> {
             let prefix = &format!("{path}.");
             let created = wire::time(leaf(prefix, "created"), history.created.as_ref())?;
             let dated = created.map_or((at, clock), |created| (created, Clock::History));
-            changes.extend(self.read_history(prefix, history, dated, false)?);
+            changes.add(self.read_history(prefix, history, dated, false)?);
         }
         Ok(())
     }
@@ -474,7 +491,7 @@ impl<'a> Reading<'a> {
         history: History,
         (at, clock): (Time, Clock),
         initial: bool,
-    ) -> Result<Vec<Change>, Error> {
+    ) -> Result<(Vec<Change>, Option<String>), Error> {
         let id = leaf(prefix, "id");
         // A changelog's id is made like an issue's.
         let id: Option<IssueId> = wire::id(id, history.id.as_ref(), "a changelog id: digits")?;
@@ -518,7 +535,25 @@ impl<'a> Reading<'a> {
             let hash = ChangelogId(sha256_hex(&(&self.issue, &changes)));
             changes.iter_mut().for_each(|change| change.changelog = hash.clone());
         }
-        Ok(changes)
+        Ok((changes, history.author.as_ref().and_then(person)))
+    }
+}
+
+/// The changes that a body tells of.
+#[derive(Default)]
+struct Changes {
+    all: Vec<Change>,
+    /// Who made them.
+    authors: BTreeMap<ChangelogId, String>,
+}
+
+impl Changes {
+    /// Adds those of one changelog, which one person made.
+    fn add(&mut self, (changes, author): (Vec<Change>, Option<String>)) {
+        if let (Some(change), Some(name)) = (changes.first(), author) {
+            self.authors.insert(change.changelog.clone(), name);
+        }
+        self.all.extend(changes);
     }
 }
 
@@ -621,6 +656,14 @@ fn category(status: &Value) -> Option<Category> {
         (Some("done"), _) | (None, Some(3)) => Some(Category::Done),
         _ => None,
     }
+}
+
+/// What a person is called: Data Center's `name` where no other is shown. Nothing else is taken of a person, and what is
+/// none is nobody: no delivery is refused for it.
+fn person(value: &Value) -> Option<String> {
+    let text = |field| value.get(field).and_then(Value::as_str);
+    let mut names = ["displayName", "name"].into_iter().filter_map(text).map(str::trim);
+    names.find(|name| !name.is_empty()).map(str::to_owned)
 }
 
 fn name(text: &str) -> String {

@@ -15,11 +15,7 @@ use crate::time::Time;
 impl TicketEvent {
     /// That its issue was sought, and found or not.
     pub fn sought(&self, at: Time, found: bool) -> Self {
-        Self {
-            facts: vec![Fact::Sought { at, found }],
-            texts: Texts::default(),
-            ..self.clone()
-        }
+        self.telling(vec![Fact::Sought { at, found }], Texts::default())
     }
 
     /// The event without what `facts` and `texts` of its ticket tell already; `None` if that is everything.
@@ -40,14 +36,12 @@ impl TicketEvent {
             Fact::Category { status, category, .. } => facts.iter().any(|fact| says(fact, status, *category)),
             Fact::Created { .. } | Fact::Completion { .. } | Fact::Sought { .. } => facts.contains(fact),
         };
-        let event = Self {
-            facts: self.facts.iter().filter(|fact| !is_known(fact)).cloned().collect(),
-            texts: Texts {
-                summary: newer(&self.texts.summary, &texts.summary),
-                description: newer(&self.texts.description, &texts.description),
-            },
-            ..self.clone()
+        let texts = Texts {
+            summary: newer(&self.texts.summary, &texts.summary),
+            description: newer(&self.texts.description, &texts.description),
         };
+        let facts = self.facts.iter().filter(|fact| !is_known(fact)).cloned().collect();
+        let event = self.telling(facts, texts);
         (!event.facts.is_empty() || event.texts != Texts::default()).then_some(event)
     }
 }

@@ -14,6 +14,8 @@ pub const SUMMARY_BYTES: usize = 2 * 1024;
 pub const DESCRIPTION_BYTES: usize = 32 * 1024;
 /// Longest name of a status, priority, resolution or project, in bytes of JSON: Jira's own limits are lower.
 pub(crate) const NAME_BYTES: usize = 255;
+/// Longest name of a person, in bytes of JSON: so many changes as an event may have can each have another author.
+pub(crate) const AUTHOR_BYTES: usize = 128;
 /// How much of a wrong value an error message quotes.
 const EXCERPT_BYTES: usize = 80;
 

@@ -9,16 +9,17 @@ const ISSUE: &str = r#"{
     "self": "https://example.atlassian.net/rest/api/2/issue/10001",
     "key": "SHOP-1",
     "changelog": { "histories": [
-        { "id": "20001", "created": "2026-11-21T07:30:00.000+0000", "items": [
+        { "id": "20001", "author": { "displayName": "Ada Example" }, "created": "2026-11-21T07:30:00.000+0000", "items": [
             { "field": "status", "fieldId": "status", "from": "10000", "fromString": "To Do",
               "to": "10001", "toString": "In Progress" }] },
-        { "id": "20002", "created": "2026-11-21T11:54:00.000+0000", "items": [
+        { "id": "20002", "author": { "displayName": "Grace Example" }, "created": "2026-11-21T11:54:00.000+0000", "items": [
             { "field": "status", "fieldId": "status", "from": "10001", "fromString": "In Progress",
               "to": "10002", "toString": "Done" }] }
     ] },
     "fields": {
         "summary": "The basket forgets its last item",
         "description": "Reload the page, and it is gone.",
+        "creator": { "displayName": "Ada Example" },
         "created": "2026-11-21T07:00:00.000+0000",
         "updated": "2026-11-21T11:54:00.000+0000",
         "project": { "id": "10000", "key": "SHOP", "name": "Shop" },

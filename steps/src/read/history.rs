@@ -40,10 +40,15 @@ pub(crate) const HISTORY: Operation = Operation {
         example: || {
             let event = sample::delivery();
             let (by, at) = (crate::execution::name(&event), event.observed);
-            let told = |fact| (fact, Some(Told { by: by.clone(), at }));
+            let told = |fact: &Fact| {
+                let author = event.author(fact).map(str::to_owned);
+                let by = by.clone();
+                (fact.clone(), Some(Told { by, at, author }))
+            };
+            let facts = event.facts.iter().map(told).collect();
             example(&History::new(
                 event.ticket(),
-                event.facts.into_iter().map(told).collect(),
+                facts,
                 event.texts,
                 &Policy::default(),
                 &Categories::default(),
@@ -97,6 +102,8 @@ struct Said {
 /// The first that was heard of a stay's beginning.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 struct Telling {
+    /// Who began it, as JIRA names them; null where no delivery says so.
+    author: Option<String>,
     execution: String,
     arn: String,
     /// When the execution began.
@@ -197,10 +204,12 @@ impl History {
 
 /// Who told of the beginning of each stay.
 fn tellings(history: &[Stay], told: &[(Fact, Option<Told>)], arn: impl Fn(&str) -> String) -> Vec<Option<Telling>> {
-    let mut of_changes: BTreeMap<Cow<'_, str>, &Told> = BTreeMap::new();
-    let mut of_creation: Option<&Told> = None;
+    let mut of_changes: BTreeMap<Cow<'_, str>, First<'_>> = BTreeMap::new();
+    let mut of_creation: Option<First<'_>> = None;
     for (fact, told) in told {
-        let Some(told) = told else { continue };
+        let Some(told) = told.as_ref().map(First::of) else {
+            continue;
+        };
         let (changelog, is_creation) = match fact {
             Fact::Created { .. } => (None, true),
             Fact::Change(change) if matches!(change.field, Field::Status | Field::Resolution) => {
@@ -210,11 +219,11 @@ fn tellings(history: &[Stay], told: &[(Fact, Option<Told>)], arn: impl Fn(&str) 
             _ => continue,
         };
         if is_creation {
-            of_creation = Some(of_creation.map_or(told, |first| earlier(first, told)));
+            of_creation = Some(of_creation.map_or(told, |first| first.and(told)));
         }
         if let Some(changelog) = changelog {
             let first = of_changes.entry(changelog).or_insert(told);
-            *first = earlier(first, told);
+            *first = first.and(told);
         }
     }
     let of = |stay: &Stay| match &stay.origin {
@@ -224,10 +233,11 @@ fn tellings(history: &[Stay], told: &[(Fact, Option<Told>)], arn: impl Fn(&str) 
     };
     let mut first_of_later: Option<Time> = None;
     let from_the_end = history.iter().rev().map(|stay| {
-        let told = of(stay)?;
+        let First { told, author } = of(stay)?;
         let is_out_of_order = first_of_later.is_some_and(|later| later < told.at);
         first_of_later = Some(first_of_later.map_or(told.at, |later| later.min(told.at)));
         Some(Telling {
+            author: author.map(str::to_owned),
             execution: told.by.clone(),
             arn: arn(&told.by),
             at: told.at,
@@ -240,8 +250,29 @@ fn tellings(history: &[Stay], told: &[(Fact, Option<Told>)], arn: impl Fn(&str) 
     tellings
 }
 
-fn earlier<'a>(one: &'a Told, other: &'a Told) -> &'a Told {
-    if other.at < one.at { other } else { one }
+/// Of all who told of the same the first, and the first name that was given with it.
+#[derive(Clone, Copy)]
+struct First<'a> {
+    told: &'a Told,
+    author: Option<&'a str>,
+}
+
+impl<'a> First<'a> {
+    fn of(told: &'a Told) -> Self {
+        let author = told.author.as_deref();
+        Self { told, author }
+    }
+
+    fn and(self, other: Self) -> Self {
+        let (earlier, later) = match other.told.at < self.told.at {
+            true => (other, self),
+            false => (self, other),
+        };
+        Self {
+            told: earlier.told,
+            author: earlier.author.or(later.author),
+        }
+    }
 }
 
 fn moments(ticket: &Ticket, facts: &[&Fact], policy: &Policy) -> BTreeMap<&'static str, Evidence> {

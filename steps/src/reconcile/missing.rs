@@ -84,5 +84,6 @@ fn not_found(entry: &Entry) -> TicketEvent {
         source: Source::Issue,
         facts: vec![Fact::Sought { at: now, found: false }],
         texts: Texts::default(),
+        authors: BTreeMap::new(),
     }
 }

@@ -128,13 +128,15 @@ pub struct Stored {
     pub fold: Option<Fold>,
 }
 
-/// Who told of a fact first.
+/// Who told of a fact first, and who made the change that it tells of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Told {
     /// The execution's name.
     pub by: String,
     /// When that execution began.
     pub at: Time,
+    /// As Jira named them to whoever did so first.
+    pub author: Option<String>,
 }
 
 fn partition(id: &TicketId) -> String {
@@ -345,9 +347,12 @@ pub(super) fn new_keys(event: &TicketEvent, seen: &Seen) -> BTreeSet<IssueKey> {
         .collect()
 }
 
-/// A fact, and who told of it first.
-fn fact_change(id: &TicketId, fact: &Fact, execution: &Execution) -> Change {
+/// A fact of an event, and who told of it first.
+fn fact_change(id: &TicketId, event: &TicketEvent, fact: &Fact, execution: &Execution) -> Change {
     let mut change = Change::new(partition(id), format!("{FACT_PREFIX}{}", fact.id()));
+    if let Some(author) = event.author(fact) {
+        change.keep("author", string(author));
+    }
     change
         .set("fact", attribute(fact))
         .keep("told_by", string(&execution.name))
@@ -438,7 +443,10 @@ impl Table {
         let mut facts = Vec::new();
         let fact = |reading: &Reading<'_>| {
             let told = match (reading.optional("told_by")?, reading.optional("told_at")?) {
-                (Some(by), Some(at)) => Some(Told { by, at }),
+                (Some(by), Some(at)) => {
+                    let author = reading.optional("author")?;
+                    Some(Told { by, at, author })
+                }
                 _ => None,
             };
             facts.push((reading.required("fact")?, told));
@@ -515,7 +523,7 @@ impl Table {
             writes.push(Write::Change(merged.change(&id, seen.revision)));
         }
         writes.extend(new_keys(event, seen).iter().map(|key| Write::Put(alias(key, &id))));
-        let fact = |fact| Write::Change(fact_change(&id, fact, record.execution));
+        let fact = |fact| Write::Change(fact_change(&id, event, fact, record.execution));
         writes.extend(event.facts.iter().map(fact));
         self.transact("store an event", writes).await
     }

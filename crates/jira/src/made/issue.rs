@@ -187,6 +187,7 @@ impl Issue {
                 "statuscategorychangedate": jira_time(self.category_changed),
                 "resolution": self.resolved.map(|_| json!({ "id": RESOLUTION.0, "name": RESOLUTION.1 })),
                 "resolutiondate": self.resolved.map(jira_time),
+                "creator": somebody(),
                 "created": jira_time(self.created),
                 "updated": jira_time(self.updated),
             },
@@ -197,7 +198,8 @@ impl Issue {
     pub fn histories(&self) -> impl Iterator<Item = Value> {
         self.histories.iter().map(|history| {
             let items: Vec<Value> = history.items.iter().map(Item::json).collect();
-            json!({ "id": history.id.to_string(), "created": jira_time(history.at), "items": items })
+            let (id, created) = (history.id.to_string(), jira_time(history.at));
+            json!({ "id": id, "author": somebody(), "created": created, "items": items })
         })
     }
 
@@ -225,7 +227,7 @@ impl Issue {
             "timestamp": self.updated.millis(),
             "webhookEvent": event,
             "issue_event_type_name": kind,
-            "user": { "accountId": "made-up", "displayName": "Made Up", "active": true },
+            "user": somebody(),
             "issue": self.rest(base),
             "changelog": { "id": id.to_string(), "items": items },
         })
@@ -249,6 +251,11 @@ impl Item {
             "toString": name(&self.to),
         })
     }
+}
+
+/// The one person who does everything.
+fn somebody() -> Value {
+    json!({ "accountId": "made-up", "displayName": "Made Up", "active": true })
 }
 
 /// As JIRA writes times: an offset without a colon.

@@ -137,7 +137,8 @@ fn a_history_longer_than_an_event_is_told_in_several() {
     let histories: Vec<Value> = (0..changes)
         .map(|index| {
             let (from, to) = if index % 2 == 0 { ("10000", "3") } else { ("3", "10000") };
-            json!({ "id": (500 + index).to_string(), "created": at(index), "items": [status_item(Some(from), to)] })
+            json!({ "id": (500 + index).to_string(), "created": at(index), "author": { "displayName": format!("Somebody {index}") },
+                "items": [status_item(Some(from), to)] })
         })
         .collect();
     let mut issue = webhook("updated", at(changes), "3")["issue"].clone();
@@ -154,6 +155,17 @@ fn a_history_longer_than_an_event_is_told_in_several() {
     assert!(ticket.flags.is_empty(), "{:?}", ticket.flags);
     for event in &events {
         assert!(serde_json::to_vec(event).expect("JSON").len() <= crate::event::MAX_EVENT_BYTES);
+        let of_changes = event
+            .facts
+            .iter()
+            .filter(|fact| matches!(fact, Fact::Change(change) if !change.initial));
+        let authors: Vec<Option<&str>> = of_changes.map(|fact| event.author(fact)).collect();
+        assert!(authors.iter().all(Option::is_some));
+        assert_eq!(
+            event.authors.len(),
+            authors.len(),
+            "of its own changes, and of no others"
+        );
     }
 }
 
@@ -171,6 +183,14 @@ fn a_canonical_event_keeps_the_bounds_of_the_door() {
         (0..count).map(fact).collect::<Vec<_>>()
     };
     assert!(body(&|event| event["facts"] = facts(MAX_FACTS).into()).is_ok());
+    let named = body(&|event| event["authors"] = json!({ "creation": "é".repeat(1_000), "404": "Nobody Asked" }));
+    let Ok(Delivery::Event(named)) = named else {
+        panic!("{named:?}")
+    };
+    let names: Vec<&str> = named.authors.values().map(String::as_str).collect();
+    assert_eq!(names, ["é".repeat(64)], "cut, and of its own facts alone");
+    let blank = body(&|event| event["authors"] = json!({ "creation": " \n" }));
+    assert!(matches!(blank, Ok(Delivery::Event(read)) if read.authors.is_empty()));
     for wrong in [
         body(&|event| event["facts"] = facts(MAX_FACTS + 1).into()),
         body(&|event| event["site"] = json!("NOT A HOST")),

@@ -17,6 +17,8 @@ fn read(body: &Value) -> Result<Delivery, jira::Error> {
 
 fn with(pointer: &str, value: Value) -> Value {
     let mut body = change(T0 + MINUTE, 501, "10000", "3");
+    body["user"] = json!({ "displayName": "Ada Example" });
+    body["issue"]["fields"]["creator"] = body["user"].clone();
     *body.pointer_mut(pointer).expect("a field to set") = value;
     body
 }
@@ -436,6 +438,75 @@ fn changes_without_a_changelog_id_are_known_by_their_content() {
 }
 
 #[test]
+fn whoever_made_a_change_is_named_beside_it() {
+    let nobody = event(&change(T0 + MINUTE, 501, "10000", "3"));
+    let by = |user: Value| {
+        let mut body = change(T0 + MINUTE, 501, "10000", "3");
+        body["user"] = user;
+        event(&body)
+    };
+    let person = json!({ "accountId": "5b10", "emailAddress": "ada@example.com", "displayName": "Ada Example" });
+    let ada = by(person.clone());
+    let authors = |event: &TicketEvent| -> Vec<_> {
+        event
+            .facts
+            .iter()
+            .map(|fact| event.author(fact))
+            .map(|name| name.map(str::to_owned))
+            .collect()
+    };
+    assert_eq!(
+        authors(&ada),
+        [None, Some("Ada Example".to_owned()), None],
+        "creation, change, snapshot"
+    );
+    // Who it was is no part of what was said.
+    assert_eq!((ada.hash(), &ada.facts), (nobody.hash(), &nobody.facts));
+    let json = serde_json::to_string(&ada).expect("JSON");
+    assert!(!json.contains("5b10") && !json.contains("ada@"), "{json}");
+
+    // Data Center's name, where there is no other; and nobody, where there is none.
+    assert_eq!(
+        authors(&by(json!({ "name": "ada", "displayName": " " })))[1].as_deref(),
+        Some("ada")
+    );
+    for none in [
+        json!(null),
+        json!("ada"),
+        json!([1]),
+        json!({ "displayName": 7 }),
+        json!({ "active": "true" }),
+    ] {
+        assert_eq!(by(none.clone()), nobody, "{none}");
+    }
+    let long = by(json!({ "displayName": "é".repeat(1_000) }));
+    assert_eq!(authors(&long)[1].as_deref(), Some("é".repeat(64).as_str()));
+
+    // The creation is its creator's in every body, and each history its own author's: not that of the delivery.
+    let mut body = change(T0 + 2 * MINUTE, 502, "3", "10001");
+    body["user"] = person;
+    body["issue"]["fields"]["creator"] = json!({ "displayName": "Grace Example" });
+    let of = |id: u32, author: Value| {
+        json!({ "id": id, "created": jira_time(T0 + MINUTE + i64::from(id)), "author": author,
+        "items": [status_item(Some("10000"), "3")] })
+    };
+    body["changelog"]["histories"] = json!([of(7, json!({ "displayName": "Linus Example" })), of(8, json!(null))]);
+    let expected = [(8, None), (7, Some("Linus Example")), (502, Some("Ada Example"))];
+    let event = event(&body);
+    for (changelog, name) in expected {
+        let is_it =
+            |fact: &&Fact| matches!(fact, Fact::Change(change) if change.changelog.as_str() == changelog.to_string());
+        let fact = event.facts.iter().find(is_it).expect("its change");
+        assert_eq!(event.author(fact), name, "{changelog}");
+    }
+    assert_eq!(event.author(&event.facts[0]), Some("Grace Example"));
+    assert_eq!(
+        event.telling(event.facts[..1].to_vec(), Texts::default()).authors.len(),
+        1
+    );
+}
+
+#[test]
 fn a_document_becomes_text() {
     let text = |text: &str| json!({ "type": "text", "text": text });
     let paragraph = |content: Value| json!({ "type": "paragraph", "content": content });
@@ -494,10 +565,12 @@ fn an_event_stays_small_whatever_comes() {
     }
     body["issue"]["fields"]["description"] = json!("\u{1f41b}\"\n".repeat(200_000));
     body["issue"]["fields"]["project"]["key"] = json!(hostile);
+    body["issue"]["fields"]["creator"] = json!({ "displayName": hostile });
     body["issue"]["key"] = json!("K".repeat(255));
     let name = "\u{1}".repeat(300);
     body["changelog"] = json!({ "histories": (0..3_000).map(|id| json!({
         "id": format!("{id:0255}"), "created": T0 + id,
+        "author": { "displayName": name },
         "items": [{ "field": "resolution", "from": name, "fromString": name, "to": name, "toString": name }],
     })).collect::<Vec<_>>() });
     let event = event(&body);
@@ -515,6 +588,7 @@ fn an_event_stays_small_whatever_comes() {
         .filter(|fact| matches!(fact, Fact::Change(_)))
         .count();
     assert_eq!(changes, MAX_CHANGES);
+    assert_eq!(event.authors.len(), 1 + MAX_CHANGES, "the creator's, too");
     let ticket = fold(&event.facts, &Policy::default(), &Categories::default());
     assert!(ticket.flags.contains(&crate::Flag::Incomplete));
     let view = TicketView::new(&event.ticket(), &ticket, &event.texts);
@@ -735,7 +809,7 @@ proptest! {
         "/issue/fields/status/statusCategory", "/issue/fields/resolution", "/issue/fields/resolutiondate",
         "/issue/fields/priority", "/issue/fields/project", "/issue/fields/summary", "/issue/fields/description",
         "/changelog", "/changelog/id", "/changelog/items", "/changelog/items/0", "/changelog/items/0/field",
-        "/changelog/items/0/from", "/changelog/items/0/to",
+        "/changelog/items/0/from", "/changelog/items/0/to", "/user", "/issue/fields/creator",
     ])) {
         let body = with(pointer, value);
         match read(&body) {

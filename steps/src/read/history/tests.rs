@@ -1,6 +1,13 @@
+use ticket::fact::Clock;
 use ticket::flat;
 
 use super::*;
+
+/// What is made of these facts.
+fn history(id: TicketId, facts: Vec<(Fact, Option<Told>)>, policy: &Policy) -> History {
+    let (texts, map) = (Texts::default(), Categories::default());
+    History::new(id, facts, texts, policy, &map, sample::execution_arn)
+}
 
 /// Facts as an earlier release stored them.
 fn untold(facts: Vec<Fact>) -> Vec<(Fact, Option<Told>)> {
@@ -8,56 +15,55 @@ fn untold(facts: Vec<Fact>) -> Vec<(Fact, Option<Told>)> {
 }
 
 #[test]
-fn every_stay_says_who_told_of_it_first_and_whether_in_order() {
+fn every_stay_says_who_began_it_and_who_told_of_it_first_and_whether_in_order() {
     let event = sample::delivery();
     let at = |ms: i64| event.observed.saturating_add(ms);
-    let told = |by: &str, ms: i64| {
+    let told = |by: &str, ms: i64, author: Option<&str>| {
         Some(Told {
             by: by.to_owned(),
             at: at(ms),
+            author: author.map(str::to_owned),
         })
     };
-    // The last change came first; the creation was told of twice, as the body's and as the changelog's.
-    let facts: Vec<_> = event
+    // The last change came first; the one before it was told of again, by somebody who knew whose it was.
+    let mut facts: Vec<_> = event
         .facts
         .iter()
         .map(|fact| {
             let told = match fact {
-                Fact::Created { .. } => told("created", 9_000),
-                Fact::Change(change) if change.field != Field::Status => told("other", 0),
-                Fact::Change(change) if change.initial => told("created-again", 9_500),
+                Fact::Created { .. } => told("created", 9_000, Some("Ada")),
+                Fact::Change(change) if change.field != Field::Status => told("other", 0, Some("Nobody")),
                 Fact::Change(change) if change.to.as_ref().is_some_and(|to| to.id.as_deref() == Some("10002")) => {
-                    told("closed", 1_000)
+                    told("closed", 1_000, Some("Grace"))
                 }
-                Fact::Change(_) => told("started", 2_000),
-                _ => told("other", 0),
+                Fact::Change(_) => told("started", 2_000, None),
+                _ => told("other", 0, Some("Nobody")),
             };
             (fact.clone(), told)
         })
         .collect();
-    let (policy, map) = (Policy::default(), Categories::default());
-    let history = History::new(
-        event.ticket(),
-        facts,
-        Texts::default(),
-        &policy,
-        &map,
-        sample::execution_arn,
-    );
+    let mut again = event.facts.iter().find_map(|fact| match fact {
+        Fact::Change(change) if change.changelog.as_str() == "20001" => Some(change.clone()),
+        _ => None,
+    });
+    again.as_mut().expect("the start").clock = Clock::Timestamp;
+    facts.extend(again.map(|change| (Fact::Change(change), told("started-again", 3_000, Some("Linus")))));
+    let history = self::history(event.ticket(), facts, &Policy::default());
     let told: Vec<_> = history
         .tellings
         .iter()
         .map(|telling| {
             let telling = telling.as_ref().expect("somebody told of it");
-            (telling.execution.as_str(), telling.at, telling.is_out_of_order)
+            let author = telling.author.as_deref();
+            (telling.execution.as_str(), telling.at, telling.is_out_of_order, author)
         })
         .collect();
     assert_eq!(
         told,
         [
-            ("created", at(9_000), true),
-            ("started", at(2_000), true),
-            ("closed", at(1_000), false)
+            ("created", at(9_000), true, Some("Ada")),
+            ("started", at(2_000), true, Some("Linus")),
+            ("closed", at(1_000), false, Some("Grace"))
         ]
     );
     for (telling, stay) in history.tellings.iter().flatten().zip(&history.history) {
@@ -65,14 +71,7 @@ fn every_stay_says_who_told_of_it_first_and_whether_in_order() {
         assert!(telling.arn.ends_with(&telling.execution), "{telling:?}");
     }
     // Nobody knows of what an earlier release stored.
-    let history = History::new(
-        event.ticket(),
-        untold(event.facts),
-        Texts::default(),
-        &policy,
-        &map,
-        sample::execution_arn,
-    );
+    let history = self::history(event.ticket(), untold(event.facts), &Policy::default());
     assert_eq!(history.tellings, vec![None; 3]);
 }
 
@@ -92,7 +91,7 @@ fn every_number_names_the_facts_that_it_comes_from() {
 fn named(policy: &Policy, start: usize) {
     let event = sample::delivery();
     let (id, facts, map) = (event.ticket(), event.facts.clone(), Categories::default());
-    let history = History::new(id, untold(facts), Texts::default(), policy, &map, sample::execution_arn);
+    let history = self::history(id, untold(facts), policy);
     let ticket = ticket::fold(&event.facts, policy, &map);
     assert_eq!(history.moments["started_at"].stay, Some(start));
     let ids: Vec<String> = event.facts.iter().map(Fact::id).collect();
@@ -116,14 +115,7 @@ fn a_completion_is_the_evidence_of_a_flat_tickets_closing() {
     let event =
         flat::read(br#"{"summary":"Disk full","created":"2026-11-21T07:00:00Z","completed":"2026-11-21T08:00:00Z"}"#);
     let event = event.unwrap();
-    let history = History::new(
-        event.ticket(),
-        untold(event.facts),
-        Texts::default(),
-        &Policy::default(),
-        &Categories::default(),
-        sample::execution_arn,
-    );
+    let history = self::history(event.ticket(), untold(event.facts), &Policy::default());
     let closing = &history.moments["closed_at"];
     assert_eq!(closing.facts.len(), 1);
     assert!(closing.facts[0].starts_with("completion#"), "{closing:?}");
@@ -137,18 +129,7 @@ fn the_pages_of_a_history_are_all_its_facts_once() {
         at: Time::from_millis(ms).unwrap(),
     });
     let facts: Vec<Fact> = many.collect();
-    let whole = || {
-        let (policy, map) = (Policy::default(), Categories::default());
-        let facts = untold(facts.clone());
-        History::new(
-            event.ticket(),
-            facts,
-            Texts::default(),
-            &policy,
-            &map,
-            sample::execution_arn,
-        )
-    };
+    let whole = || history(event.ticket(), untold(facts.clone()), &Policy::default());
     let (mut seen, mut place, mut sizes) = (Vec::new(), None::<String>, Vec::new());
     loop {
         let mut page = whole();
