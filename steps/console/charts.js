@@ -10,7 +10,8 @@ if (!document.querySelector('link[href$="views/views.css"]')) {
   document.head.append(link);
 }
 
-const SEVERITY = ['Highest', 'High', 'Medium', 'Low', 'Lowest'];
+/** JIRA's own priorities, the most severe first. */
+export const SEVERITY = ['Highest', 'High', 'Medium', 'Low', 'Lowest'];
 
 /** Names of priorities, the most severe first. */
 export function bySeverity(/** @type {string[]} */ names) {
@@ -21,7 +22,7 @@ export function bySeverity(/** @type {string[]} */ names) {
 /** The class that gives a priority its colour. */
 export function colour(/** @type {string | null} */ name) {
   const at = SEVERITY.indexOf(name ?? '');
-  return `p-${at < 0 ? 3 : Math.min(at, 3)}`;
+  return `p-${at < 0 ? 3 : at}`;
 }
 
 export function Priority({ name }) {
@@ -84,9 +85,8 @@ export function Bars({ bars, ticks, axis, label, plain = false, grouped = false,
   const longest = Math.max(0, ...bars.map((_, index) => ticks(index)?.length ?? 0)) * 5.9 + 4;
   const apart = Math.max(1, bars.findIndex((_, index) => index > 0 && ticks(index)));
   const thin = apart * Math.max(1, Math.ceil(longest / (each * apart || 1)));
-  // The first mark's words stand before it where the others' lines would cross them, the last one's where the chart ends.
-  const wide = 96;
-  const before = (index) => marks[index].at * each > wide && (marks[index].at * each + wide > inner || (index === 0 && marks.length > 1 && (marks[1].at - marks[0].at) * each < wide));
+  // A mark's words stand before it where the chart ends.
+  const before = ({ at }) => at * each + 96 > inner;
   const arrows = (event) => {
     const by = { ArrowRight: 1, ArrowLeft: -1, Home: -bars.length, End: bars.length }[event.key];
     if (!by) return;
@@ -116,7 +116,7 @@ export function Bars({ bars, ticks, axis, label, plain = false, grouped = false,
       </g>`;
     })}
     ${bars.map((bar, index) => { const tick = index % thin ? null : ticks(index); return tick && html`<text key=${bar.key} x=${LEFT + index * each + (grouped || plain ? each / 2 : 0)} y=${TOP + HEIGHT + 17} text-anchor=${grouped || plain ? 'middle' : 'start'}>${tick}</text>`; })}
-    ${marks.map(({ at, text }, index) => html`<g key=${text}><line class="line" x1=${LEFT + at * each} x2=${LEFT + at * each} y1=${TOP} y2=${TOP + HEIGHT}/><text class="over" x=${LEFT + at * each + (before(index) ? -5 : 5)} y=${TOP + 10 + index * 14} text-anchor=${before(index) ? 'end' : 'start'}>${text}</text></g>`)}
+    ${marks.map(({ at, text }, index) => html`<g key=${text}><line class="line" x1=${LEFT + at * each} x2=${LEFT + at * each} y1=${TOP + index * 14} y2=${TOP + HEIGHT}/><text class="over" x=${LEFT + at * each + (before({ at }) ? -5 : 5)} y=${TOP + 10 + index * 14} text-anchor=${before({ at }) ? 'end' : 'start'}>${text}</text></g>`)}
   </svg>`}</div><p class="chart-foot none">${axis}</p>`;
 }
 

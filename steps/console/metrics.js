@@ -6,7 +6,7 @@ import {
   useEffect, useKeys, useReady, useServerTime,
 } from 'console/lib';
 import { useChanges } from 'console/live';
-import { Bars, Chart, Legend, NARROWEST, Priorities, Priority, bySeverity, colour, useWidth, walk } from './charts.js';
+import { Bars, Chart, Legend, NARROWEST, Priorities, Priority, SEVERITY, bySeverity, colour, useWidth, walk } from './charts.js';
 import { age, ticketLink } from './tickets.js';
 
 const HOUR = 3_600_000;
@@ -27,15 +27,18 @@ export default function Metrics() {
   const by = query.get('by') === 'closed' ? 'closed' : 'created';
   const chart = query.get('chart') === 'hist' ? 'hist' : 'bars';
   const priority = query.get('priority') ?? '';
-  const only = priority && priority !== 'all' ? { priority } : {};
+  const all = priority === 'all';
+  const only = priority && !all ? { priority } : {};
+  // Unless another is asked for, minutes are counted of what cannot wait.
+  const counted = all ? { priority: SEVERITY.join(',') } : only;
   const durations = useAnswer(`../metrics/durations?${new URLSearchParams(only)}`);
-  const minutes = useAnswer(`../metrics/tickets-per-minute?${new URLSearchParams({ hour: new Date(hour).toISOString(), by, ...only })}`);
+  const minutes = useAnswer(`../metrics/tickets-per-minute?${new URLSearchParams({ hour: new Date(hour).toISOString(), by, ...counted })}`);
   const aging = useAnswer(`../metrics/aging?${new URLSearchParams({ limit: '200', ...only })}`);
   const closed = useAnswer(`../tickets?${new URLSearchParams({ closed_from: new Date(Math.floor(now() / HOUR) * HOUR - 30 * 24 * HOUR).toISOString(), limit: '200', ...only })}`);
-  const all = [durations, minutes, aging, closed];
-  useChanges(() => all.forEach((answer) => answer.reload()));
+  const answers = [durations, minutes, aging, closed];
+  useChanges(() => answers.forEach((answer) => answer.reload()));
   useEffect(() => { document.title = 'Metrics · Ticketflow'; }, []);
-  useReady(all.every((answer) => (answer.data && answer.fresh) || answer.error));
+  useReady(answers.every((answer) => (answer.data && answer.fresh) || answer.error));
   useServerTime(aging.data?.as_of);
   const set = (change) => go(here(change), { replace: true });
   const move = (by) => set({ hour: iso(hour + by * HOUR) });
@@ -43,7 +46,7 @@ export default function Metrics() {
   return html`<main id="main" tabindex="-1">
     <div class="filters"><h1>Metrics</h1><div class="fields"><label><span class="unseen">Priority</span><${Priorities} value=${only.priority ?? ''} onChange=${(priority) => set({ priority })}/></label></div></div>
     <${Figures} durations=${durations} aging=${aging}/>
-    <${PerMinute} answer=${minutes} hour=${hour} by=${by} chart=${chart} set=${set} move=${move}/>
+    <${PerMinute} answer=${minutes} hour=${hour} by=${by} chart=${chart} priority=${priority} set=${set} move=${move}/>
     <${Lead} durations=${durations} closed=${closed}/>
     <${Aging} answer=${aging}/>
   </main>`;
@@ -79,7 +82,7 @@ function rules(/** @type {any[]} */ rules) {
 
 // ---------------------------------------------------------------- tickets per minute
 
-function PerMinute({ answer, hour, by, chart, set, move }) {
+function PerMinute({ answer, hour, by, chart, priority, set, move }) {
   const { data } = answer;
   const names = data ? bySeverity(Object.keys(data.totals)) : [];
   const later = hour + HOUR <= now();
@@ -94,7 +97,9 @@ function PerMinute({ answer, hour, by, chart, set, move }) {
   if (!data) return html`<${Chart} title=${title} controls=${controls} answer=${answer}/>`;
   const counted = data.minutes.filter((one) => !one.provisional);
   const busiest = data.minutes.reduce((best, one) => (one.count > best.count ? one : best), data.minutes[0]);
-  const sentence = html`<strong>${number(data.total)}</strong> tickets${names.length > 1 ? html`, <strong>${number(data.totals[names[0]])}</strong> of them ${names[0]}` : ''}. ${busiest.count > 0 ? html`Busiest minute <strong>${minute(Date.parse(busiest.minute))}</strong> with <strong>${number(busiest.count)}</strong>.` : 'Every minute of the hour is empty.'} ${data.others > 0 ? `${number(data.others)} of other priorities are not counted.` : ''}`;
+  const sentence = html`<strong>${number(data.total)}</strong> tickets${names.length > 1 ? html`, <strong>${number(data.totals[names[0]])}</strong> of them ${names[0]}` : ''}. ${busiest.count > 0 ? html`Busiest minute <strong><${Time} at=${Date.parse(busiest.minute)} show=${minute}/></strong> with <strong>${number(busiest.count)}</strong>.` : 'Every minute of the hour is empty.'} ${data.others > 0 && `${number(data.others)} of other priorities are not counted. `}${priority === 'all'
+    ? html`<a href=${here({ priority: '' })} data-filter>Count Highest and High only</a>`
+    : !priority && data.others > 0 && html`<a href=${here({ priority: 'all' })} data-filter>Count all</a>`}`;
   const legend = html`<${Legend} names=${names}/>`;
   if (chart === 'hist') {
     const most = Math.max(1, ...counted.flatMap((one) => names.map((name) => one.counts[name])));

@@ -2,7 +2,7 @@
 // One ticket: where did its time go, and what is that known from?
 
 import {
-  Failure, Icon, Skeleton, Status, Time, address, dayTime, duration, html, now, number, plural, route, tick, useAnswer,
+  Failure, Icon, Skeleton, Status, Time, address, dayTime, duration, go, html, now, number, plural, route, tick, useAnswer,
   useEffect, useReady, whereabouts, useServerTime,
 } from 'console/lib';
 import { useChanges } from 'console/live';
@@ -43,7 +43,31 @@ function sort(stay) {
 }
 
 export default function TicketView({ about }) {
-  const key = route.value.segments[1];
+  const [, key, execution] = route.value.segments;
+  return execution
+    ? html`<${Execution} ticket=${key} name=${execution} engine=${Boolean(about)}/>`
+    : html`<${Ticket} name=${key} engine=${Boolean(about)}/>`;
+}
+
+/** On the way to one of its executions, whose name alone is known: on to wherever that is looked at. */
+function Execution({ ticket, name, engine }) {
+  const answer = useAnswer(`../executions/${encodeURIComponent(name)}`);
+  useEffect(() => {
+    if (!answer.data) return;
+    const { href } = whereabouts(answer.data.arn, engine);
+    if (engine) go(href, { replace: true });
+    else location.replace(href);
+  }, [answer.data]);
+  useEffect(() => { document.title = `${name} · Ticketflow`; }, [name]);
+  useReady(Boolean(answer.error));
+  const missing = answer.error?.status === 404;
+  return html`<main id="main" tabindex="-1"><div class="head"><div><p class="crumbs"><a href=${address(['tickets'])}>Tickets</a> <span aria-hidden="true">/</span> <a href=${address(['tickets', ticket])}>${ticket}</a></p><h1>${name}</h1></div></div>
+    <div class="card">${answer.error
+      ? html`<${Failure} what=${missing ? `There is no execution ${name}` : 'The execution could not be loaded'} error=${answer.error} retry=${missing ? null : answer.reload}/>`
+      : html`<${Skeleton} rows=${8}/>`}</div></main>`;
+}
+
+function Ticket({ name: key, engine }) {
   const path = `../tickets/${encodeURIComponent(key)}`;
   const answer = useAnswer(path);
   const history = useAnswer(answer.data ? `${path}/history` : null);
@@ -81,10 +105,10 @@ export default function TicketView({ about }) {
     </section>
     ${ticket.sla?.length > 0 && html`<${Targets} targets=${ticket.sla}/>`}
     ${history.data && html`<section class="card flush" aria-labelledby="evidence-title"><div class="card-head pad"><h2 id="evidence-title">Transitions</h2>${history.data.gaps > 0 && html`<span class="none">at least ${plural(history.data.gaps, 'change')} no delivery told of</span>`}</div>
-      <${Transitions} stays=${history.data.history} tellings=${history.data.tellings} engine=${Boolean(about)}/></section>`}
+      <${Transitions} stays=${history.data.history} tellings=${history.data.tellings} engine=${engine}/></section>`}
     <section class="card flush" aria-labelledby="executions-title"><div class="card-head pad"><h2 id="executions-title">Executions</h2></div>
       ${executions.error && html`<${Failure} what="Its executions could not be loaded" error=${executions.error} retry=${executions.reload}/>`}
-      ${executions.data && html`<${Runs} executions=${executions.data.executions} engine=${Boolean(about)}/>`}
+      ${executions.data && html`<${Runs} executions=${executions.data.executions} engine=${engine}/>`}
     </section>
     ${ticket.description && html`<section class="card" aria-labelledby="text-title"><div class="card-head"><h2 id="text-title">Description</h2></div><p class="text-body" tabindex="0">${ticket.description}</p></section>`}
   </main>`;
@@ -156,14 +180,14 @@ function Transitions({ stays, tellings, engine }) {
   const late = tellings.some((telling) => telling?.late_ms >= LATE_MS);
   const disordered = tellings.some((telling) => telling?.is_out_of_order);
   return html`${(late || disordered) && html`<p class="sentence pad">${late && 'Some of it was told late. '}${disordered && 'What is out of order happened before something that was told of earlier. '}The times are JIRA’s own, so no number is wrong by it.</p>`}
-    <div class="scroll" tabindex="0"><table><thead><tr><th>Time</th><th>From</th><th>To</th><th class="num">Stayed</th><th>Known from</th><th>Told</th></tr></thead>
+    <div class="scroll" tabindex="0"><table class="transitions"><thead><tr><th>Time</th><th>From</th><th>To</th><th class="num">Stayed</th><th>By</th><th>Known from</th><th>Told</th></tr></thead>
     <tbody>${stays.map((stay, index) => {
       const before = stays[index - 1];
       const next = stays[index + 1];
       const inferred = typeof stay.origin === 'object' && stay.origin.inferred !== undefined;
       const length = next ? Date.parse(next.at) - Date.parse(stay.at) : sort(stay) === 'closed' ? null : now() - Date.parse(stay.at);
       return html`<tr key=${index}><td><${Time} at=${Date.parse(stay.at)}/></td><td>${before ? before.status?.name ?? 'unknown' : html`<span class="none">–</span>`}</td><td><strong>${stay.status?.name ?? 'unknown'}</strong></td><td class="num">${duration(length)}</td>
-        <td>${inferred && html`<${Icon} status="caught" size=${13}/> `}${origin(stay)}</td><td><${Told} telling=${tellings[index]} engine=${engine}/></td></tr>`;
+        <td class="author" title=${tellings[index]?.author}>${tellings[index]?.author ?? html`<span class="none">–</span>`}</td><td>${inferred && html`<${Icon} status="caught" size=${13}/> `}${origin(stay)}</td><td><${Told} telling=${tellings[index]} engine=${engine}/></td></tr>`;
     })}</tbody></table></div>`;
 }
 

@@ -2,8 +2,8 @@
 // The list of tickets: which are open too long?
 
 import {
-  Copy, Empty, Failure, Icon, Skeleton, Status, Time, address, ago, ask, base, duration, go, here, html, now, number, route, tick,
-  useAnswer, useEffect, useKeys, useReady, useRef, useState, useServerTime, whereabouts,
+  Copy, Empty, Failure, Icon, Skeleton, Status, Time, address, ago, ask, base, duration, go, here, html, now, number, route, stepRows,
+  tick, useAnswer, useEffect, useKeys, useReady, useRef, useState, useServerTime,
 } from 'console/lib';
 import { useChanges } from 'console/live';
 import { Priority, Priorities } from './charts.js';
@@ -16,13 +16,16 @@ export const WORKFLOW = { ACTIVE: 'running', SUCCEEDED: 'succeeded', FAILED: 'fa
 
 export const ticketLink = (ticket) => address(['tickets', ticket.key ?? ticket.id]);
 
+/** Where its last execution is found: which state machine's it is, a list would have to ask for each of its rows. */
+const lastLink = (ticket) => address(['tickets', ticket.key ?? ticket.id, ticket.last_execution]);
+
 /** How old an open ticket is, or what a closed one took. */
 export function age(ticket) {
   if (ticket.state !== 'open') return ticket.duration_ms;
   return ticket.created_at ? now() - Date.parse(ticket.created_at) : null;
 }
 
-export default function Tickets({ about }) {
+export default function Tickets() {
   const { query } = route.value;
   const text = query.get('q') ?? '';
   // Who looks for one ticket looks for it wherever it stands.
@@ -32,23 +35,20 @@ export default function Tickets({ about }) {
   const wanted = new URLSearchParams({ ...(state === 'all' ? {} : { state }), ...(priority ? { priority } : {}), ...(text ? { q: text } : {}), order: sort === 'age' ? 'newest' : 'oldest', limit: '50' }).toString();
   const list = useAnswer(`../tickets?${wanted}`);
   const aging = useAnswer(`../metrics/aging?${new URLSearchParams({ limit: '1', ...(priority ? { priority } : {}) })}`);
-  const [more, setMore] = useState(/** @type {any} */ ({ wanted, rows: [], next: undefined, loading: false, error: null }));
+  const none = { wanted, rows: [], pages: 0, next: undefined, loading: false, error: null };
+  const [more, setMore] = useState(/** @type {any} */ (none));
+  const again = useRef(/** @type {{runs: boolean, from: string | null | undefined}} */ ({ runs: false, from: undefined }));
   const body = useRef(/** @type {HTMLElement | null} */ (null));
   useChanges(() => { list.reload(); aging.reload(); });
   useEffect(() => { document.title = 'Tickets · Ticketflow'; }, []);
-  useEffect(() => { setMore({ wanted, rows: [], next: undefined, loading: false, error: null }); }, [wanted]);
+  useEffect(() => { setMore(none); }, [wanted]);
   useReady(Boolean((list.data && list.fresh && (aging.data || aging.error)) || list.error));
   useServerTime(aging.data?.as_of);
   tick.value;
-  const step = (by) => {
-    const links = [...(body.current?.querySelectorAll('a.name') ?? [])];
-    const at = links.indexOf(document.activeElement);
-    links[at < 0 ? 0 : Math.max(0, Math.min(links.length - 1, at + by))]?.focus();
-  };
   useKeys([
     ['/', 'Find a ticket', () => document.getElementById('filter')?.focus()],
-    ['j', 'Next row', () => step(1)],
-    ['k', 'Row before', () => step(-1)],
+    ['j', 'Next row', () => stepRows(body.current, 1)],
+    ['k', 'Row before', () => stepRows(body.current, -1)],
   ]);
   const set = (change) => go(here(change), { replace: true });
   const older = async () => {
@@ -56,11 +56,38 @@ export default function Tickets({ about }) {
     try {
       const page = await ask(`../tickets?${wanted}&cursor=${encodeURIComponent(next)}`);
       // Of another filter by now, it is not wanted any more.
-      setMore((more) => (more.wanted === wanted ? { wanted, rows: [...more.rows, ...page.items], next: page.next, loading: false, error: null } : more));
+      setMore((more) => (more.wanted === wanted ? { ...more, rows: [...more.rows, ...page.items], pages: more.pages + 1, next: page.next, loading: false } : more));
     } catch (error) {
       setMore((more) => (more.wanted === wanted ? { ...more, loading: false, error } : more));
     }
   };
+  // The pages after the first, as they are now: from where that one ends, as many as somebody asked for.
+  const refresh = async (/** @type {string | null} */ from) => {
+    again.current.from = from;
+    if (again.current.runs) return;
+    again.current.runs = true;
+    try {
+      while (again.current.from !== undefined) {
+        const rows = [];
+        let next = again.current.from;
+        let pages = 0;
+        again.current.from = undefined;
+        for (; pages < more.pages && next; pages += 1) {
+          const page = await ask(`../tickets?${wanted}&cursor=${encodeURIComponent(next)}`);
+          rows.push(...page.items);
+          next = page.next;
+        }
+        // Where one more was loaded meanwhile, the next change brings them all in.
+        setMore((now) => (now.wanted !== wanted || now.pages !== more.pages ? now : pages ? { ...now, rows, pages, next } : none));
+      }
+    } catch {
+      // What is shown stays; the list itself says what is wrong.
+    } finally {
+      again.current = { runs: false, from: undefined };
+    }
+  };
+  useEffect(() => { if (list.fresh && more.pages) refresh(list.data.next ?? null); }, [list.data]);
+
   const first = list.data?.items ?? [];
   const known = new Set(first.map((ticket) => ticket.id));
   const rows = [...first, ...(more.wanted === wanted ? more.rows : []).filter((ticket) => !known.has(ticket.id))];
@@ -70,6 +97,8 @@ export default function Tickets({ about }) {
   const [typed, type] = useState(text);
   const waiting = useRef(/** @type {any} */ (null));
   useEffect(() => { if (document.activeElement?.id !== 'filter') type(text); }, [text]);
+  // What was typed last is no filter of another view.
+  useEffect(() => () => clearTimeout(waiting.current), []);
   const find = (event) => {
     const value = event.currentTarget.value;
     type(value);
@@ -97,7 +126,7 @@ export default function Tickets({ about }) {
       ${list.error && html`<${Failure} what="The tickets could not be loaded" error=${list.error} retry=${list.reload}/>`}
       ${!list.data && !list.error && html`<div class="pad"><${Skeleton} rows=${8}/></div>`}
       ${list.data && rows.length > 0 && html`<div class="scroll" tabindex="-1"><table><thead><tr><th>Key</th><th>Summary</th><th>Priority</th><th>Status</th><th class="num">${state === 'closed' ? 'Lead time' : 'Age'}</th><th class="num">In status</th><th>Last execution</th></tr></thead>
-        <tbody ref=${body}>${rows.map((ticket) => html`<${Row} key=${ticket.id} ticket=${ticket} engine=${Boolean(about)} p85=${enough ? p85 : null}/>`)}</tbody></table></div>`}
+        <tbody ref=${body}>${rows.map((ticket) => html`<${Row} key=${ticket.id} ticket=${ticket} p85=${enough ? p85 : null}/>`)}</tbody></table></div>`}
       ${list.data && rows.length === 0 && (next
         ? html`<${Empty} title="Nothing among those that were searched."><p>There are more; search on.</p><//>`
         : chosen
@@ -117,21 +146,7 @@ function None() {
   <//>`;
 }
 
-/**
- * Opens an execution, whose state machine is asked for when somebody wants to go there: a list would have to ask for
- * each of its rows. In a tab of its own, the link leads to the search for its name.
- */
-async function visit(/** @type {MouseEvent} */ event, /** @type {string} */ name) {
-  if (event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
-  event.preventDefault();
-  const { href } = await ask(`../executions/${encodeURIComponent(name)}`).then(
-    ({ arn }) => whereabouts(arn, true),
-    () => ({ href: address(['executions'], { q: name }) }),
-  );
-  go(href);
-}
-
-function Row({ ticket, p85, engine }) {
+function Row({ ticket, p85 }) {
   const old = age(ticket);
   const late = ticket.state === 'open' && p85 !== null && old !== null && old > p85;
   const since = ticket.status_since ? now() - Date.parse(ticket.status_since) : null;
@@ -143,8 +158,8 @@ function Row({ ticket, p85, engine }) {
     <td>${ticket.status ?? html`<span class="none">unknown</span>`}</td>
     <td class="num ${late ? 'age-over' : ''}">${late && html`<${Icon} status="caught" size=${13}/> `}${duration(old)}</td>
     <td class="num">${ticket.state === 'open' ? duration(since) : html`<span class="none">–</span>`}</td>
-    <td class="last">${ticket.workflow_status && (engine && ticket.last_execution
-      ? html`<a class="plain" href=${address(['executions'], { q: ticket.last_execution })} title=${ticket.last_execution} onClick=${(event) => visit(event, ticket.last_execution)}><${Status} status=${WORKFLOW[ticket.workflow_status]}/></a>`
+    <td class="last">${ticket.workflow_status && (ticket.last_execution
+      ? html`<a class="plain" href=${lastLink(ticket)} title=${ticket.last_execution}><${Status} status=${WORKFLOW[ticket.workflow_status]}/></a>`
       : html`<${Status} status=${WORKFLOW[ticket.workflow_status]}/>`)} ${ticket.updated_at && html`<span class="none"><${Time} at=${Date.parse(ticket.updated_at)} show=${ago}/></span>`}</td>
   </tr>`;
 }

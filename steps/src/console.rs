@@ -98,14 +98,25 @@ fn answer(request: &Request) -> Response {
         return VIEWS.get(name).map_or_else(missing, |file| served(file, known));
     }
     match path.split('/').next() {
-        Some("tickets" | "metrics" | "executions") => {
-            let page = console::page(&base);
-            let mut response = served(page.file, None);
-            response.headers.insert("content-security-policy", page.policy);
-            response
+        Some("tickets" | "metrics" | "executions") => page(&base, 200),
+        // Whoever looks with a browser is told so by the page.
+        _ if request
+            .headers
+            .get("accept")
+            .is_some_and(|accept| console::is_browser(accept)) =>
+        {
+            page(&base, 404)
         }
         _ => missing(),
     }
+}
+
+fn page(base: &str, status_code: u16) -> Response {
+    let page = console::page(base);
+    let mut response = served(page.file, None);
+    response.headers.insert("content-security-policy", page.policy);
+    response.status_code = status_code;
+    response
 }
 
 fn served(file: File, known: Option<&str>) -> Response {

@@ -253,6 +253,13 @@ impl Browser {
             .collect()
     }
 
+    /// Those that have a passage in them.
+    pub(crate) async fn complaints_of(&self, passage: &str) -> Vec<String> {
+        let mut complaints = self.complaints().await;
+        complaints.retain(|complaint| complaint.contains(passage));
+        complaints
+    }
+
     /// Keeps a picture of the whole page among the build's artefacts; where it is.
     pub(crate) async fn picture(&self, name: &str, width: u32, dark: bool) -> PathBuf {
         self.look_at(width, 900, dark).await;

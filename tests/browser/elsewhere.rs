@@ -6,6 +6,52 @@ use serde_json::json;
 use crate::way::Way;
 use crate::world::{World, delivery};
 
+/// A template without an API, and so without views of its own.
+const ENGINE_ALONE: &str = "AWSTemplateFormatVersion: '2010-09-09'\nTransform: AWS::Serverless-2016-10-31\nResources:
+  Machine:
+    Type: AWS::Serverless::StateMachine
+    Properties: {Name: alone, Definition: {StartAt: S, States: {S: {Type: Succeed}}}}
+";
+
+/// Opens addresses at which there is nothing.
+async fn nowhere(world: &World, url: &str, addresses: &[&str]) {
+    for address in addresses {
+        world.browser.visit(&world.address_at(url, address)).await;
+        world.browser.sees("Not found").await;
+        world.browser.sees(&format!("Nothing is at {address}.")).await;
+    }
+    assert_eq!(world.browser.violations().await, json!([]));
+    // The status is what it is, and only a browser is shown a page.
+    for (accept, media_type) in [
+        ("text/html,application/xhtml+xml;q=0.9", "text/html; charset=utf-8"),
+        ("application/json", "application/json"),
+    ] {
+        let request = world.server.http.get(format!("{url}/console/nonsense"));
+        let answer = request.header("accept", accept).send().await.expect("an answer");
+        assert_eq!(answer.status(), 404);
+        assert_eq!(answer.headers()["content-type"], media_type);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_with_nothing_at_it_is_named_by_a_page_in_every_home() {
+    let world = World::open().await;
+    let addresses = ["nonsense", "nonsense/below", "metrics/below", "executions/a/b/c"];
+    nowhere(&world, &world.server.api, &addresses).await;
+    let way = Way::without_engine(&world.server.api).await;
+    nowhere(&world, &way.url, &["nonsense", "metrics/below"]).await;
+
+    let directory = tempfile::tempdir().expect("a directory");
+    let template = directory.path().join("template.yaml");
+    std::fs::write(&template, ENGINE_ALONE).expect("a file");
+    let alone = World::open_with(&["--template", &template.to_string_lossy()]).await;
+    nowhere(&alone, &alone.server.api, &["nonsense", "tickets"]).await;
+    for there in ["", "executions", "executions/"] {
+        let answer = alone.server.http.get(format!("{}/console/{there}", alone.server.api));
+        assert_eq!(answer.send().await.expect("an answer").status(), 200, "{there}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn tickets_are_seen_without_an_engine_and_their_executions_in_the_consoles_of_aws() {
     let world = World::open().await;
@@ -28,6 +74,10 @@ async fn tickets_are_seen_without_an_engine_and_their_executions_in_the_consoles
     let (status, answer) = world.server.post(&delivery("ELSE-2", 952, "Polled")).await;
     assert_eq!(status, 202, "{answer}");
     world.browser.sees("ELSE-2").await;
+    let last = "return [...document.querySelectorAll('td.last a')].map((link) => link.pathname)";
+    let last = world.browser.run(last).await;
+    let way_on = json!(format!("/console/tickets/ELSE-1/{name}"));
+    assert!(last.as_array().is_some_and(|links| links.contains(&way_on)), "{last}");
 
     world.browser.go(&world.address_at(url, "tickets/ELSE-1")).await;
     let (_, executions) = world.server.get("/tickets/ELSE-1/executions").await;

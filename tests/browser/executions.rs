@@ -29,16 +29,7 @@ async fn a_delivery_arrives_live_and_so_does_what_came_while_the_tab_was_hidden(
     let name = answer["execution"].as_str().expect("a name");
     world.browser.hide(false).await;
     world.browser.sees(name).await;
-    assert_eq!(
-        world
-            .browser
-            .complaints()
-            .await
-            .iter()
-            .filter(|line| line.contains("Content Security"))
-            .count(),
-        0
-    );
+    assert_eq!(world.browser.complaints_of("Content Security").await, [""; 0]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -11,6 +11,10 @@ const INSECURE: &str = "delete Crypto.prototype.randomUUID;
 /// A tab that was opened behind the one that is looked at.
 const BEHIND: &str = "Object.defineProperty(document, 'hidden', {value: true, configurable: true});";
 
+/// A browser that is told to keep nothing for pages.
+const FORGETFUL: &str = "for (const name of ['localStorage', 'sessionStorage'])
+    Object.defineProperty(window, name, {get: () => { throw new DOMException('Denied', 'SecurityError'); }});";
+
 const NAMES: &str = "return [...document.querySelectorAll('a.name')].map((name) => name.innerText)";
 
 /// How much wider than the window the page is.
@@ -68,6 +72,31 @@ async fn a_token_that_only_reads_is_told_what_it_lacks_and_can_be_replaced() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_browser_that_keeps_nothing_shows_all_the_same_and_takes_a_pasted_token() {
+    let world = World::open().await;
+    world.failing().await;
+    world.browser.before_pages(FORGETFUL).await;
+    world
+        .browser
+        .visit(&format!("{}/console/executions", world.server.api))
+        .await;
+    world.browser.sees("A token is needed").await;
+    let token = crate::server::token(&world.server.data_dir()).expect("a token");
+    world.browser.run("document.querySelector('#token').focus()").await;
+    let pasted = format!("document.execCommand('insertText', false, {})", Value::from(token));
+    world.browser.run(&pasted).await;
+    world.browser.click("dialog button.primary").await;
+    world.browser.sees("OPS-4312-closed-7").await;
+    world.browser.click("a.name").await;
+    world.browser.sees("UpdateMetrics failed after 3 attempts").await;
+    assert_eq!(world.browser.run("return location.hash").await, "");
+    world.browser.click("header button[aria-label^=Theme]").await;
+    let theme = "return document.documentElement.dataset.theme";
+    assert_eq!(world.browser.run(theme).await, "light");
+    assert_eq!(world.browser.complaints_of("SecurityError").await, [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_list_that_was_opened_behind_or_paged_loses_no_row() {
     let world = World::open().await;
     one_state(&world, "quick", json!({"Type": "Succeed"})).await;
@@ -84,7 +113,10 @@ async fn a_list_that_was_opened_behind_or_paged_loses_no_row() {
         world.start("quick", &name, &json!({})).await;
     }
     let pushed = "document.querySelector('a.name').innerText === 'run-086'";
-    world.browser.run("document.activeElement.blur()").await;
+    // Nobody points at the list any more, by mouse or by keyboard.
+    let gone =
+        "document.activeElement.blur(); document.querySelector('.held').dispatchEvent(new MouseEvent('mouseleave'))";
+    world.browser.run(gone).await;
     world.browser.until("the newest", &format!("return {pushed}")).await;
     let expected: Vec<_> = started(0, 87).rev().collect();
     assert_eq!(world.browser.run(NAMES).await, json!(expected));
@@ -143,6 +175,10 @@ async fn nonsense_in_an_address_and_endless_words_leave_a_page_that_can_be_read(
         }
     }
     world.browser.sees("1–5 of 5").await;
+    world.go(&format!("{one}?view=garbage&state=nowhere")).await;
+    world.browser.sees("The state machine has no state nowhere.").await;
+    let shown = "return document.querySelectorAll('table.timeline tbody tr').length";
+    assert_eq!(world.browser.run(shown).await, 2, "a view that there is");
 
     world.go("executions/endless").await;
     let listed = "return location.pathname + location.search === '/console/executions?machine=endless'";

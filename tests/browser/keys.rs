@@ -10,6 +10,9 @@ const ESCAPE: &str = "\u{e00c}";
 const RIGHT: &str = "\u{e014}";
 const END: &str = "\u{e010}";
 
+/// Places of the Tab key on a page of a few rows: with more of them it goes round.
+const MOST_STOPS: u32 = 80;
+
 async fn path(world: &World, path: &str) {
     let script = format!("return location.pathname === '/console/{path}'");
     world.browser.until(path, &script).await;
@@ -98,6 +101,49 @@ async fn every_key_of_the_list_does_what_it_says_and_none_inside_a_field() {
             &format!("return new URLSearchParams(location.search).get('hour') === {before}"),
         )
         .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_has_the_focus_shows_it_and_a_dialog_gives_it_back() {
+    let world = World::open().await;
+    world.orders().await;
+    let (status, answer) = world.server.post(&delivery("FOCUS-1", 991, "Walked through")).await;
+    assert_eq!(status, 202, "{answer}");
+    let name = answer["execution"].as_str().expect("a name");
+    world.server.execution(name, "SUCCEEDED").await;
+    let focused = "const {activeElement: it} = document;
+        return it === document.body ? null : [it.outerHTML.slice(0, 120), getComputedStyle(it).outlineStyle]";
+    for view in [
+        "executions",
+        "executions/orders/order-broken",
+        "tickets",
+        "tickets/FOCUS-1",
+    ] {
+        world.go(view).await;
+        let mut stops = 0;
+        loop {
+            world.browser.press(&[TAB]).await;
+            let seen = world.browser.run(focused).await;
+            if seen.is_null() {
+                break;
+            }
+            assert_eq!(seen[1], "solid", "{view}: {}", seen[0]);
+            stops += 1;
+        }
+        assert!((8..MOST_STOPS).contains(&stops), "{view}: {stops} stops");
+    }
+
+    world.go("executions/orders/order-broken").await;
+    let button = ".head-actions button.primary";
+    world
+        .browser
+        .run(&format!("document.querySelector('{button}').focus()"))
+        .await;
+    world.browser.press(&[ENTER]).await;
+    world.browser.sees("Runs again").await;
+    world.browser.press(&[ESCAPE]).await;
+    let given_back = format!("return document.activeElement === document.querySelector('{button}')");
+    world.browser.until("the focus to be given back", &given_back).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,6 +8,7 @@ mod executions;
 mod hostile;
 mod inspector;
 mod keys;
+mod lists;
 mod live;
 mod looks;
 #[path = "../system/processes.rs"]

@@ -158,14 +158,7 @@ async fn closed(world: &World, number: u32, hours: u32) {
         "summary": format!("Closed after {hours} hours"), "priority": if number.is_multiple_of(8) { "High" } else { "Highest" },
         "created": format!("2026-11-20T{:02}:{:02}:00Z", number % 4, number), "completed": format!("2026-11-20T{:02}:{:02}:00Z", number % 4 + hours, number),
     });
-    let request = world
-        .server
-        .http
-        .post(format!("{}/tickets", world.server.api))
-        .json(&body);
-    let answer: Value = request.send().await.expect("an answer").json().await.expect("JSON");
-    let name = answer["execution"].as_str().unwrap_or_else(|| panic!("{answer}"));
-    world.server.execution(name, "SUCCEEDED").await;
+    world.flat(&body).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -265,23 +258,36 @@ async fn numbers_stand_beside_their_targets_and_every_chart_is_a_table_and_a_fil
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn minutes_count_what_cannot_wait_until_all_priorities_are_asked_for() {
+    let world = World::open().await;
+    for priority in ["Highest", "Medium", "Lowest"] {
+        let body = json!({"summary": format!("One that is {priority}"), "priority": priority, "created": "2026-11-20T05:10:00Z"});
+        world.flat(&body).await;
+    }
+    let card = "section[aria-label=\"Tickets created per minute\"]";
+    world.go("metrics?hour=2026-11-20T05:00Z").await;
+    world.browser.sees("2 of other priorities are not counted.").await;
+    world.browser.click(&format!("{card} .sentence a")).await;
+    world.browser.sees("3 tickets, 1 of them Highest.").await;
+    let shown = format!(
+        "return [location.search, [...document.querySelectorAll('{card} .part')].map((part) => part.classList[1])]"
+    );
+    let expected = json!(["?hour=2026-11-20T05:00Z&priority=all", ["p-0", "p-2", "p-4"]]);
+    assert_eq!(world.browser.run(&shown).await, expected);
+    assert_eq!(world.browser.violations().await, json!([]));
+    world.browser.click(&format!("{card} .sentence a")).await;
+    world.browser.sees("2 of other priorities are not counted.").await;
+    assert_eq!(
+        world.browser.run("return location.search").await,
+        "?hour=2026-11-20T05:00Z"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_ticket_shows_its_targets_with_their_due_times_and_each_life_after_a_reopening() {
     let world = World::open_with(&["--parameter", POLICY]).await;
     let body = json!({"summary": "Closed, and opened again", "priority": "High", "created": "2026-11-20T08:00:00Z", "completed": "2026-11-20T20:00:00Z"});
-    let send = |request: reqwest::RequestBuilder| async {
-        let answer: Value = request.send().await.expect("an answer").json().await.expect("JSON");
-        let name = answer["execution"].as_str().unwrap_or_else(|| panic!("{answer}"));
-        world.server.execution(name, "SUCCEEDED").await;
-        answer["ticket"].as_str().expect("a ticket").to_owned()
-    };
-    let id = send(
-        world
-            .server
-            .http
-            .post(format!("{}/tickets", world.server.api))
-            .json(&body),
-    )
-    .await;
+    let id = world.flat(&body).await;
     world.go(&format!("tickets/{id}")).await;
     world.browser.sees("Closed within 8 h").await;
     world.browser.sees("Met late").await;
@@ -296,14 +302,7 @@ async fn a_ticket_shows_its_targets_with_their_due_times_and_each_life_after_a_r
 
     let created = chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Millis, true);
     let body = json!({"summary": "Open still", "priority": "High", "created": created, "completed": ""});
-    let id = send(
-        world
-            .server
-            .http
-            .post(format!("{}/tickets", world.server.api))
-            .json(&body),
-    )
-    .await;
+    let id = world.flat(&body).await;
     let (_, ticket) = world.server.get(&format!("/tickets/{id}")).await;
     world.go(&format!("tickets/{id}")).await;
     for target in ticket["sla"].as_array().expect("targets") {
@@ -386,7 +385,7 @@ async fn tickets_are_found_by_words_and_keys_and_lead_to_their_last_execution() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_transition_says_who_told_of_it_and_what_came_late_or_out_of_order_is_marked() {
+async fn each_transition_says_by_whom_and_who_told_of_it_and_what_came_late_or_out_of_order_is_marked() {
     let world = World::open().await;
     let status =
         |id: &str, name: &str, category: &str| json!({"id": id, "name": name, "statusCategory": {"key": category}});
@@ -404,11 +403,11 @@ async fn each_transition_says_who_told_of_it_and_what_came_late_or_out_of_order_
     world.browser.sees("What is out of order").await;
     let rows = "const card = document.querySelector('[aria-labelledby=evidence-title]');
         return [...card.querySelectorAll('tbody tr')].map((row) => [row.children[2].textContent,
-            row.children[5].textContent.includes('out of order'), !!row.children[5].querySelector('svg')])";
+            row.children[4].textContent, row.children[6].textContent.includes('out of order'), !!row.children[6].querySelector('svg')])";
     let expected = json!([
-        ["To Do", false, true],
-        ["In Progress", true, true],
-        ["Done", false, true]
+        ["To Do", "–", false, true],
+        ["In Progress", "Ada Example", true, true],
+        ["Done", "Grace <Example>", false, true]
     ]);
     assert_eq!(world.browser.run(rows).await, expected);
     let links = "const card = document.querySelector('[aria-labelledby=evidence-title]');

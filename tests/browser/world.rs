@@ -42,6 +42,15 @@ impl World {
         self.browser.go(&self.address(view)).await;
     }
 
+    /// Creates a ticket that no JIRA knows, and waits until it is stored; its id.
+    pub(crate) async fn flat(&self, body: &Value) -> String {
+        let request = self.server.http.post(format!("{}/tickets", self.server.api)).json(body);
+        let answer: Value = request.send().await.expect("an answer").json().await.expect("JSON");
+        let name = answer["execution"].as_str().unwrap_or_else(|| panic!("{answer}"));
+        self.server.execution(name, "SUCCEEDED").await;
+        answer["ticket"].as_str().expect("a ticket").to_owned()
+    }
+
     /// Calls the Step Functions endpoint.
     pub(crate) async fn states(&self, operation: &str, parameters: Value) -> Value {
         let request = self.server.http.post(&self.server.aws);

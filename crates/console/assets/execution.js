@@ -10,6 +10,7 @@ import { Graph, Legend } from './graph.js';
 import { RUNS_BESIDE, Timeline } from './timeline.js';
 
 const CLOSED = new Set(['failed', 'timed_out', 'aborted']);
+const VIEWS = [['timeline', 'Timeline'], ['events', 'Events'], ['definition', 'Definition']];
 /** Lines of a cause before it is folded. */
 const CAUSE_LINES = 5;
 
@@ -68,7 +69,7 @@ export default function Execution() {
     </section>
     <div class="right">
       <${Steps} execution=${execution} path=${path} selected=${selected} onSelect=${select} onItem=${item}/>
-      <${Inspector} execution=${execution} path=${path} selected=${selected} items=${items}/>
+      <${Inspector} execution=${execution} graph=${graph.data} path=${path} selected=${selected} items=${items}/>
     </div>
     ${dialog === 'redrive' && html`<${Redrive} execution=${execution} path=${path} onClose=${() => setDialog(null)} onDone=${done}/>`}
     ${dialog === 'stop' && html`<${Stop} execution=${execution} path=${path} onClose=${() => setDialog(null)} onDone=${done}/>`}
@@ -97,6 +98,7 @@ function Head({ execution, crumbs, path, redrivable, onDialog }) {
         <div><dt>Events</dt><dd>${number(execution.events)}</dd></div>
         <div><dt>Redrives</dt><dd>${number(execution.redrives)}</dd></div>
         ${execution.subject && html`<div><dt>Subject</dt><dd>${execution.subject.link ? html`<a class="mono" href=${execution.subject.link}>${execution.subject.text}</a>` : execution.subject.text}</dd></div>`}
+        ${execution.startedBy && html`<div><dt>Started as</dt><dd>${execution.startedBy.split(':').slice(-2).join(':')}</dd></div>`}
         ${execution.parent && html`<div><dt>Started by</dt><dd><a href=${address(['executions', execution.parent.machine, execution.parent.name])}>${execution.parent.machine} / ${execution.parent.name}</a></dd></div>`}
       </dl>
     </div>
@@ -160,7 +162,8 @@ function keeps({ kept, again }) {
 
 function Steps({ execution, path, selected, onSelect, onItem }) {
   const { query } = route.value;
-  const view = query.get('view') ?? 'timeline';
+  const asks = query.get('view') ?? '';
+  const view = VIEWS.some(([name]) => name === asks) ? asks : 'timeline';
   const newest = query.get('newest') === 'true';
   const asked = Number(query.get('run'));
   const run = Number.isInteger(asked) && asked >= 1 && asked <= execution.runs.length ? asked - 1 : null;
@@ -168,7 +171,7 @@ function Steps({ execution, path, selected, onSelect, onItem }) {
   return html`<section class="card steps" aria-labelledby="steps-title">
     <div class="card-head"><h2 id="steps-title">Steps</h2>
       ${view !== 'definition' && html`<label class="inline"><input type="checkbox" checked=${newest} onChange=${(event) => set({ newest: event.currentTarget.checked ? 'true' : '', from: '' })}/> Newest first</label>`}
-      <${Choice} label="View of the steps" value=${view} onChange=${(view) => set({ view: view === 'timeline' ? '' : view, from: '' })} options=${[['timeline', 'Timeline'], ['events', `Events ${number(execution.events)}`], ['definition', 'Definition']]}/>
+      <${Choice} label="View of the steps" value=${view} onChange=${(view) => set({ view: view === 'timeline' ? '' : view, from: '' })} options=${VIEWS.map(([name, words]) => [name, name === 'events' ? `${words} ${number(execution.events)}` : words])}/>
     </div>
     ${view === 'timeline' && execution.runs.length > 1 && html`<${Runs} runs=${execution.runs} chosen=${run}/>`}
     ${view === 'timeline' && html`<${Timeline} execution=${execution} run=${run} selected=${selected} onSelect=${onSelect} newest=${newest} onItem=${onItem}/>`}
@@ -216,13 +219,13 @@ function Definition({ path }) {
   const answer = useAnswer(`${path}/definition`);
   if (answer.error) return html`<${Failure} what="The definition could not be loaded" error=${answer.error} retry=${answer.reload}/>`;
   if (!answer.data) return html`<${Skeleton}/>`;
-  return html`<div class="document"><div class="document-head"><span class="none">As it was when the execution started, of ${dateTime(answer.data.revised)}</span><span class="space"/><${Copy} text=${() => answer.data.definition}/></div>
+  return html`<div class="document"><div class="document-head"><span class="none">As it was when the execution started, of <${Time} at=${answer.data.revised}/></span><span class="space"/><${Copy} text=${() => answer.data.definition}/></div>
     <pre tabindex="0" class="tall">${answer.data.definition}</pre></div>`;
 }
 
 // ---------------------------------------------------------------- the selected state
 
-function Inspector({ execution, path, selected, items }) {
+function Inspector({ execution, graph, path, selected, items }) {
   const state = execution.states.find((state) => state.state === selected);
   const answer = useAnswer(state ? `${path}/state?${new URLSearchParams({ name: selected, items })}` : null);
   const version = state && JSON.stringify([state.status, state.tries, state.visits]);
@@ -231,10 +234,12 @@ function Inspector({ execution, path, selected, items }) {
     if (known.current !== version) { known.current = version; answer.reload(); }
   }, [version]);
   if (!selected) return null;
+  // What is in a box that is closed is not told.
+  const exists = state || !graph || graph.nodes.some((node) => node.name === selected || node.folded.includes(selected) || node.opened === false);
   const data = state && answer.fresh ? answer.data : null;
   return html`<section class="card inspector" aria-labelledby="inspector-title">
-    <div class="card-head"><h2 id="inspector-title">${selected}</h2>${state ? html`<span class="none">${state.type}</span><${Status} status=${state.status} until=${state.status === 'retrying' ? state.until : null}/>` : html`<${Status} status="not_reached"/>`}<span class="space"/></div>
-    ${!state && html`<p class="none">The execution has not come to this state.</p>`}
+    <div class="card-head"><h2 id="inspector-title">${selected}</h2>${state ? html`<span class="none">${state.type}</span><${Status} status=${state.status} until=${state.status === 'retrying' ? state.until : null}/>` : exists && html`<${Status} status="not_reached"/>`}<span class="space"/></div>
+    ${!state && html`<p class="none">${exists ? 'The execution has not come to this state.' : `The state machine has no state ${selected}.`}</p>`}
     ${answer.error && state && html`<${Failure} what="The state could not be loaded" error=${answer.error} retry=${answer.reload}/>`}
     ${state && !data && !answer.error && html`<${Skeleton} rows=${4}/>`}
     ${data && html`<${State} data=${data} path=${path} execution=${execution}/>`}
@@ -245,10 +250,12 @@ function State({ data, path, execution }) {
   const failed = data.attempts.filter((attempt) => attempt.error || attempt.cause);
   const last = data.attempts[data.attempts.length - 1];
   const waits = last?.status === 'running' && last.submitted && last.token;
-  if (waits || data.until) tick.value;
+  const queued = last?.status === 'running' && last.queued;
+  if (waits || queued || data.until) tick.value;
   const children = data.attempts.filter((attempt) => attempt.child);
   return html`
-    ${waits && html`<p class="note s-waiting"><${Icon} status="waiting"/><span>Waiting for a callback. Its token was given out ${ticking(now() - last.from)} ago${last.deadline ? `; it times out in ${ticking(last.deadline - now())}` : ''}.</span></p>`}
+    ${waits && html`<p class="note s-waiting"><${Icon} status="waiting"/><span>Waiting for a callback. Its token was given out ${ticking(now() - (last.submitted ?? last.from))} ago${last.deadline ? `; it times out in ${ticking(last.deadline - now())}` : ''}.</span></p>`}
+    ${queued && html`<p class="note s-waiting"><${Icon} status="waiting"/><span>Waiting for a worker of its activity, for ${ticking(now() - last.from)}${last.deadline ? `; it times out in ${ticking(last.deadline - now())}` : ''}.</span></p>`}
     ${data.until && data.status !== 'retrying' && html`<p class="note s-waiting"><${Icon} status="waiting"/><span>Waiting until <${Time} at=${data.until}/>, ${data.until > now() ? `in ${ticking(data.until - now())}` : 'now'}.</span></p>`}
     ${children.length > 0 && html`<p class="note">Started ${children.map((attempt) => html`<a href=${address(['executions', attempt.child.machine, attempt.child.name])}>${attempt.child.machine} / ${attempt.child.name}</a> `)}</p>`}
     ${data.visits > 1 && html`<p class="none">It was entered ${number(data.visits)} times; this is the last.</p>`}

@@ -3,7 +3,7 @@
 
 import {
   Copy, Dialog, Empty, Failure, Icon, Skeleton, Status, Time, WORDS, address, ago, ask, duration, go, here, html, now, number,
-  plural, requestToken, route, say, tick, ticking, useAnswer, useEffect, useKeys, useMemo, useReady, useRef, useState, useServerTime,
+  plural, requestToken, route, say, stepRows, tick, ticking, useAnswer, useEffect, useKeys, useLayoutEffect, useMemo, useReady, useRef, useState, useServerTime,
 } from 'console/lib';
 import { key, useChanges } from 'console/live';
 
@@ -45,7 +45,9 @@ export default function Executions({ about }) {
   const [chosen, setChosen] = useState(/** @type {Set<string>} */ (new Set()));
   const [marks, setMarks] = useState(/** @type {Map<string, number>} */ (new Map()));
   const [asks, setAsks] = useState(false);
-  const inside = useRef(false);
+  const pointed = useRef(false);
+  const area = useRef(/** @type {HTMLElement | null} */ (null));
+  const held = () => pointed.current || Boolean(area.current?.contains(document.activeElement));
   const anchor = useRef(/** @type {string | null} */ (null));
   const previous = useRef(/** @type {any} */ ({ wanted: null, rows: new Map() }));
   const paged = useRef(/** @type {any[]} */ ([]));
@@ -74,7 +76,7 @@ export default function Executions({ about }) {
     }
     previous.current = { wanted, rows: new Map(fresh.map((row) => [id(row), JSON.stringify(row)])) };
     setShown((shown) => {
-      if (!same || !shown || !inside.current) return fresh;
+      if (!same || !shown || !held()) return fresh;
       const now = new Map(fresh.map((row) => [id(row), row]));
       const known = new Set(shown.map(id));
       // Rows stay where they are; those that no longer belong here go when nobody is looking.
@@ -138,24 +140,18 @@ export default function Executions({ about }) {
     }
   };
 
-  const area = useRef(/** @type {HTMLElement | null} */ (null));
   const body = useRef(/** @type {HTMLElement | null} */ (null));
-  const step = (by) => {
-    const links = [...(body.current?.querySelectorAll('a.name') ?? [])];
-    const at = links.indexOf(document.activeElement);
-    const to = at < 0 ? (by > 0 ? 0 : links.length - 1) : Math.max(0, Math.min(links.length - 1, at + by));
-    links[to]?.focus();
-  };
-  const chosenRows = rows.filter((row) => chosen.has(id(row)) && REDRIVABLE.has(row.status));
+  const redrivable = rows.filter((row) => REDRIVABLE.has(row.status));
+  const chosenRows = redrivable.filter((row) => chosen.has(id(row)));
   useKeys([
     ['/', 'Filter', () => document.getElementById('filter')?.focus()],
-    ['j', 'Next row', () => step(1)],
-    ['k', 'Row before', () => step(-1)],
+    ['j', 'Next row', () => stepRows(body.current, 1)],
+    ['k', 'Row before', () => stepRows(body.current, -1)],
     ['r', 'Redrive what is chosen', () => chosenRows.length && setAsks(true)],
   ]);
   const choose = (row, event) => {
     const to = id(row);
-    const ids = rows.filter((row) => REDRIVABLE.has(row.status)).map(id);
+    const ids = redrivable.map(id);
     const on = event.currentTarget.checked;
     const range = event.shiftKey && anchor.current && ids.includes(anchor.current)
       ? ids.slice(Math.min(ids.indexOf(anchor.current), ids.indexOf(to)), Math.max(ids.indexOf(anchor.current), ids.indexOf(to)) + 1)
@@ -175,28 +171,30 @@ export default function Executions({ about }) {
     list.reload();
     summary.reload();
   };
-  const hold = (holds) => () => {
-    inside.current = holds || Boolean(area.current?.contains(document.activeElement));
-    if (!inside.current && fresh) setShown(fresh);
+  const point = (points) => () => {
+    pointed.current = points;
+    release();
   };
+  const release = () => { if (!held() && fresh) setShown(fresh); };
   const filtered = ['machine', 'status', 'from', 'to', 'q'].some((name) => query.get(name));
   const many = about.machines.length > 1 && !machine;
-  const selects = rows.some((row) => REDRIVABLE.has(row.status));
+  const selects = redrivable.length > 0;
+  const all = chosenRows.length === redrivable.length;
 
   return html`<main id="main" tabindex="-1" class="list">
     <h1>Executions</h1>
     <${Sentence} summary=${summary}/>
     <${Filters} about=${about} summary=${summary.data}/>
-    <section class="card flush held" aria-label="List of executions" ref=${area} onMouseEnter=${hold(true)} onMouseLeave=${hold(false)} onFocusIn=${hold(true)} onFocusOut=${() => setTimeout(hold(false))}>
+    <section class="card flush held" aria-label="List of executions" ref=${area} onMouseEnter=${point(true)} onMouseLeave=${point(false)} onFocusOut=${() => setTimeout(release)}>
       ${list.error && html`<${Failure} what="The executions could not be loaded" error=${list.error} retry=${list.reload}/>`}
       ${chosenRows.length > 0 && html`<div class="selection"><span>${plural(chosenRows.length, 'execution')} chosen</span>
         <button type="button" class="primary" onClick=${() => setAsks(true)}><${Icon} status="retrying"/> Redrive ${number(chosenRows.length)} failed</button>
         <button type="button" onClick=${() => setChosen(new Set())}>Clear</button></div>`}
-      ${waiting > 0 && inside.current && html`<button type="button" class="new" onClick=${() => setShown(fresh)}>${number(waiting)} new · show</button>`}
+      ${waiting > 0 && held() && html`<button type="button" class="new" onClick=${() => setShown(fresh)}>${number(waiting)} new · show</button>`}
       ${!list.data && !list.error && html`<div class="pad"><${Skeleton} rows=${8}/></div>`}
       ${list.data && rows.length > 0 && html`<div class="scroll" tabindex="-1"><table>
         <thead><tr>
-          ${selects && html`<th class="check"><span class="unseen">Choose</span></th>`}
+          ${selects && html`<th class="check"><input type="checkbox" aria-label="Choose all that can be redriven" checked=${all} indeterminate=${!all && chosenRows.length > 0} onClick=${() => setChosen(new Set(all ? [] : redrivable.map(id)))}/></th>`}
           <th>Status</th><th>Name</th>${many && html`<th>State machine</th>`}<th>Subject</th><th>State</th><th>Started</th><th class="num">Duration</th><th class="num">Tries</th><th class="num">Redrives</th>
         </tr></thead>
         <tbody ref=${body}>${rows.map((row) => html`<${Row} key=${id(row)} row=${row} selects=${selects} chosen=${chosen.has(id(row))} onChoose=${choose} marked=${marks.has(id(row))} many=${many}/>`)}</tbody>
@@ -207,7 +205,7 @@ export default function Executions({ about }) {
       ${older.error && html`<${Failure} what="Older executions could not be loaded" error=${older.error} retry=${more}/>`}
       ${list.data && next && html`<div class="more"><button type="button" onClick=${more} disabled=${older.loading}>${older.loading ? 'Loading…' : query.get('q') && rows.length % 50 ? 'Search older' : 'Load older'}</button></div>`}
     </section>
-    ${asks && html`<${Redrive} rows=${chosenRows} onClose=${() => setAsks(false)} onDone=${done}/>`}
+    ${asks && html`<${Redrive} chosen=${chosenRows} onClose=${() => setAsks(false)} onDone=${done}/>`}
   </main>`;
 }
 
@@ -230,6 +228,8 @@ function Filters({ about, summary }) {
   const typed = useRef(/** @type {any} */ (null));
   const statuses = new Set((query.get('status') ?? '').split(',').filter(Boolean));
   useEffect(() => { if (document.activeElement?.id !== 'filter') setText(query.get('q') ?? ''); }, [query.get('q')]);
+  // What was typed last is no filter of another view.
+  useEffect(() => () => clearTimeout(typed.current), []);
   const filter = (change) => go(here(change), { replace: true });
   const type = (event) => {
     const value = event.currentTarget.value;
@@ -277,7 +277,7 @@ function Row({ row, selects, chosen, onChoose, marked, many }) {
     <td class="what"><a class="name" href=${link(row)} title=${row.name}>${row.name}</a></td>
     ${many && html`<td class="machine">${row.machine}</td>`}
     <td>${row.subject ? (row.subject.link ? html`<a href=${row.subject.link}>${row.subject.text}</a>` : row.subject.text) : html`<span class="none">–</span>`}</td>
-    <td class="where"><span>${row.state ?? '–'}</span>${row.error && html`<code class="error">${row.error}</code>`}</td>
+    <td class="where"><div><span>${row.state ?? '–'}</span>${row.error && html`<code class="error">${row.error}</code>`}</div></td>
     <td><${Time} at=${row.started} show=${ago} live=${true}/></td>
     <td class="num">${took}</td>
     <td class="num">${row.tries}</td>
@@ -296,28 +296,55 @@ function None({ about }) {
   <//>`;
 }
 
-function Redrive({ rows, onClose, onDone }) {
-  const [state, set] = useState(/** @type {any} */ ({ busy: false, error: null, refused: null }));
+/** Executions of one request: well below what the engine takes at once, so that one sees how far it is. */
+const PART = 50;
+
+/** Redrives what was chosen when it was opened, part by part. What leaves the list meanwhile is not left out. */
+function Redrive({ chosen, onClose, onDone }) {
+  const [rows] = useState(chosen);
+  const [state, set] = useState(/** @type {any} */ ({ busy: false, tried: 0, redriven: 0, refused: [], error: null }));
   const token = useRef(requestToken());
+  const ended = useRef(false);
+  useEffect(() => () => { ended.current = true; }, []);
   const redrive = async () => {
-    set({ busy: true, error: null, refused: null });
+    // What was tried already stays so when it goes on after an error.
+    let { tried, redriven, refused } = state;
+    const tell = (busy, error) => set({ busy, tried, redriven, refused, error });
+    tell(true, null);
     try {
-      const executions = rows.map(({ machine, name }) => ({ machine, name }));
-      const answer = await ask('api/redrive', { body: { token: token.current, executions } });
-      say(`${plural(answer.redriven, 'execution')} redriven`);
-      if (answer.refused.length) set({ busy: false, error: null, refused: answer });
+      while (tried < rows.length && !ended.current) {
+        const executions = rows.slice(tried, tried + PART).map(({ machine, name }) => ({ machine, name }));
+        const answer = await ask('api/redrive', { body: { token: token.current, executions } });
+        tried += executions.length;
+        redriven += answer.redriven;
+        refused = [...refused, ...answer.refused];
+        tell(true, null);
+      }
+      say(`${plural(redriven, 'execution')} redriven`);
+      if (ended.current) return;
+      if (refused.length) tell(false, null);
       else onDone();
     } catch (error) {
-      set({ busy: false, error, refused: null });
+      tell(false, error);
     }
   };
-  return html`<${Dialog} title=${`Redrive ${plural(rows.length, 'execution')}`} onClose=${onClose}>
-    ${state.refused
-      ? html`<p>${plural(state.refused.redriven, 'execution')} redriven. These could not be:</p><ul>${state.refused.refused.map((one) => html`<li key=${one.name}>${one.name}: ${one.message}</li>`)}</ul>
-        <div class="actions"><button type="button" class="primary" onClick=${onDone}>Close</button></div>`
+  const { busy, tried, redriven, refused, error } = state;
+  const over = tried === rows.length && !busy;
+  const begun = busy || tried > 0 || error !== null;
+  // Some may be redriven already: the list is looked at anew.
+  const close = begun ? onDone : onClose;
+  // Without an answer nobody knows what became of the part that was sent.
+  const failed = error?.status === 0 ? 'How far it came is not known' : tried ? 'The rest was not redriven' : 'Nothing was redriven';
+  const last = useRef(/** @type {HTMLButtonElement | null} */ (null));
+  useLayoutEffect(() => { last.current?.focus(); }, [over]);
+  return html`<${Dialog} title=${`Redrive ${plural(rows.length, 'execution')}`} onClose=${close}>
+    ${over
+      ? html`<p>${plural(redriven, 'execution')} redriven. These could not be:</p><ul class="names">${refused.map((one) => html`<li key=${`${one.machine}/${one.name}`}>${one.name}: ${one.message}</li>`)}</ul>
+        <div class="actions"><button type="button" class="primary" ref=${last} onClick=${onDone}>Close</button></div>`
       : html`<p>Each goes on at the state that failed, with the same input. What had finished is kept.</p>
-        <ul class="names">${rows.slice(0, 8).map((row) => html`<li key=${id(row)}>${row.name} <span class="under">at ${row.state ?? 'its start'}</span></li>`)}${rows.length > 8 && html`<li>and ${rows.length - 8} more</li>`}</ul>
-        ${state.error && html`<${Failure} what="Nothing was redriven" error=${state.error}/>`}
-        <div class="actions"><button type="button" onClick=${onClose}>Cancel</button><button type="button" class="primary" autofocus disabled=${state.busy} onClick=${redrive}>${state.busy ? 'Redriving…' : `Redrive ${rows.length}`}</button></div>`}
+        <ul class="names">${rows.slice(0, 8).map((row) => html`<li key=${id(row)}>${row.name} <span class="under">at ${row.state ?? 'its start'}</span></li>`)}${rows.length > 8 && html`<li>and ${number(rows.length - 8)} more</li>`}</ul>
+        ${rows.length > PART && (busy || tried > 0) && html`<progress max=${rows.length} value=${tried} aria-label="Redriven so far"/><p role="status">${number(tried)} of ${number(rows.length)} done${refused.length ? `, ${number(refused.length)} of them refused` : ''}.</p>`}
+        ${error && html`<${Failure} what=${failed} error=${error}/>`}
+        <div class="actions"><button type="button" onClick=${close}>${!begun ? 'Cancel' : busy ? 'Stop here' : 'Close'}</button><button type="button" class="primary" autofocus aria-disabled=${String(busy)} onClick=${() => busy || redrive()}>${busy ? 'Redriving…' : begun ? 'Go on' : `Redrive ${number(rows.length)}`}</button></div>`}
   <//>`;
 }

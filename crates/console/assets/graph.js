@@ -1,7 +1,7 @@
 // @ts-check
 // The graph of a state machine: real buttons over an SVG of edges, laid out by the server.
 
-import { Icon, WORDS, duration, html, number, plural, useEffect, useLayoutEffect, useRef, useState } from 'console/lib';
+import { Icon, WORDS, duration, html, now, number, plural, tick, ticking, useEffect, useLayoutEffect, useRef, useState } from 'console/lib';
 
 /** Smaller, letters could not be read; then it scrolls. */
 const SMALLEST = 0.6;
@@ -101,20 +101,25 @@ function sub(node, state) {
   const bad = state.status === 'failed' || state.status === 'timed_out' || state.status === 'aborted';
   if (state.callback_since) return 'Waiting for callback';
   if (state.open && state.until && state.status === 'running') return `${node.type} · waiting`;
-  if (bad || state.open || state.status === 'caught') return `${WORDS[state.status]}${state.ms ? ` · ${duration(state.ms)}` : ''}`;
+  if (state.open) {
+    tick.value;
+    return `${WORDS[state.status]}${state.bars.length ? ` · ${ticking(now() - state.bars[0].from)}` : ''}`;
+  }
+  if (bad || state.status === 'caught') return `${WORDS[state.status]}${state.ms ? ` · ${duration(state.ms)}` : ''}`;
   return `${node.type} · ${duration(state.ms)}`;
 }
 
 function Node({ node, state, selected, entry, onSelect, onOpen }) {
   const status = state?.status ?? 'not_reached';
-  const tries = state && state.tries > state.visits ? `${state.tries} tries` : state?.visits > 1 ? `${state.visits} times` : null;
+  const tries = state && state.tries > state.visits ? `${number(state.tries)} tries` : state?.visits > 1 ? `${number(state.visits)} times` : null;
   const place = { left: `${node.x}px`, top: `${node.y}px`, width: `${node.width}px` };
   const box = node.opened;
+  const told = sub(node, state);
   const button = html`<button type="button" class="node s-${status} ${box ? 'boxed' : ''}" data-state=${node.name} aria-pressed=${String(selected)} tabindex=${entry ? 0 : -1}
       style=${box ? { left: '0px', top: '0px', width: `${node.width - 40}px`, height: '34px' } : { ...place, height: `${node.height}px` }}
       title=${node.comment ?? node.name} onClick=${() => onSelect(node.name)}>
     <${Icon} status=${status}/>
-    <span class="node-text"><span class="node-name">${node.name}</span><span class="node-sub">${sub(node, state)}</span></span><span class="unseen">, ${WORDS[status]}</span>
+    <span class="node-text"><span class="node-name">${node.name}</span><span class="node-sub">${told}</span></span>${!told.startsWith(WORDS[status]) && html`<span class="unseen">, ${WORDS[status]}</span>`}
     ${tries && html`<span class="tries">${tries}</span>`}
   </button>`;
   if (box) {

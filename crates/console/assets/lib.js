@@ -16,7 +16,7 @@ export { useCallback, useEffect, useId, useLayoutEffect, useMemo, useRef, useSta
 export const base = new URL('./', document.baseURI);
 
 /** A text without percent signs; one whose signs are no codes, as it is. */
-function decoded(/** @type {string} */ text) {
+export function decoded(/** @type {string} */ text) {
   try { return decodeURIComponent(text); } catch { return text; }
 }
 
@@ -29,7 +29,13 @@ function read() {
   return { path, segments, query: new URLSearchParams(location.search) };
 }
 
-addEventListener('popstate', () => { route.value = read(); });
+/** How far down the page was that somebody goes back to, until it is there. */
+let down = /** @type {number | null} */ (null);
+
+addEventListener('popstate', (event) => {
+  down = event.state?.down ?? null;
+  route.value = read();
+});
 
 /**
  * An address below the console; empty parameters are left out.
@@ -53,6 +59,7 @@ export const unlisted = (/** @type {string} */ text) => text.split(',').filter(B
 /** Opens an address; what only filters replaces the one it came from. */
 export function go(/** @type {string} */ to, { replace = false } = {}) {
   if (to === location.pathname + location.search) return;
+  if (!replace) history.replaceState({ down: scrollY }, '');
   history[replace ? 'replaceState' : 'pushState'](null, '', to);
   route.value = read();
   if (!replace) scrollTo(0, 0);
@@ -91,6 +98,23 @@ export function whereabouts(arn, engine) {
 
 // ---------------------------------------------------------------- requests
 
+/**
+ * What a browser keeps for its pages; one that is told to keep nothing throws at the mere mention, and then it is kept
+ * for as long as the page stands.
+ * @param {() => Storage} storage
+ */
+export function kept(storage) {
+  try { return storage(); } catch { /* It is told to keep nothing. */ }
+  /** @type {Map<string, string>} */
+  const values = new Map();
+  return {
+    getItem: (/** @type {string} */ name) => values.get(name) ?? null,
+    setItem: (/** @type {string} */ name, /** @type {string} */ value) => { values.set(name, value); },
+    removeItem: (/** @type {string} */ name) => { values.delete(name); },
+  };
+}
+
+const tab = kept(() => sessionStorage);
 const TOKEN = 'ticketflow-token';
 
 /** Whether a token is asked for; a sentence says why. */
@@ -110,13 +134,14 @@ export function decline() {
 }
 
 export const token = {
-  get: () => sessionStorage.getItem(TOKEN),
+  get: () => tab.getItem(TOKEN),
   /** Kept for this tab only; without the line ends that come with one that is pasted, and if a header can hold it. */
   set: (/** @type {string} */ value) => {
     const bare = value.replace(/\s/g, '');
-    if (/^[!-~]+$/.test(bare)) sessionStorage.setItem(TOKEN, bare);
+    if (/^[!-~]+$/.test(bare)) tab.setItem(TOKEN, bare);
+    declined = '';
   },
-  drop: () => { sessionStorage.removeItem(TOKEN); },
+  drop: () => { tab.removeItem(TOKEN); },
 };
 
 // A link may bring a token behind its `#`, which no server sees; it does not stay in the address.
@@ -393,17 +418,25 @@ export function Choice({ label, value, options, onChange }) {
   </div>`;
 }
 
-/** A modal dialog; Esc and its backdrop close it. */
+/** A modal dialog; Esc and its backdrop close it, and the focus goes back to where it was. */
 export function Dialog({ title, onClose, children }) {
   const dialog = useRef(/** @type {HTMLDialogElement | null} */ (null));
+  const gone = useRef(false);
   const id = useId();
-  useEffect(() => {
-    const element = dialog.current;
+  useLayoutEffect(() => {
+    const [element, before] = [dialog.current, document.activeElement];
     element?.showModal();
-    return () => element?.close();
+    return () => {
+      gone.current = true;
+      element?.close();
+      // What it was on may go with the dialog.
+      setTimeout(() => { if (before instanceof HTMLElement && before.isConnected) before.focus(); });
+    };
   }, []);
-  return html`<dialog ref=${dialog} aria-labelledby=${id} onClose=${onClose} onCancel=${onClose}
-      onClick=${(event) => { if (event.target === dialog.current) onClose(); }}>
+  // One that is taken away says that it was closed, too, to whom that is no news.
+  const close = () => { if (!gone.current) onClose(); };
+  return html`<dialog ref=${dialog} aria-labelledby=${id} onClose=${close} onCancel=${close}
+      onClick=${(event) => { if (event.target === dialog.current) close(); }}>
     <div class="dialog"><h2 id=${id}>${title}</h2>${children}</div>
   </dialog>`;
 }
@@ -412,10 +445,14 @@ export function Dialog({ title, onClose, children }) {
 export const announcement = signal('');
 export function say(/** @type {string} */ what) { announcement.value = what; }
 
-/** Tells tests, and nobody else, that what is asked for is shown. */
+/** Says that what is asked for is shown: to tests, and to who came back to it from further down. */
 export function useReady(/** @type {boolean} */ ready) {
   useEffect(() => {
     document.documentElement.dataset.ready = String(ready);
+    if (ready && down !== null) {
+      scrollTo(0, down);
+      down = null;
+    }
     return () => { document.documentElement.dataset.ready = 'false'; };
   }, [ready]);
 }
@@ -437,8 +474,19 @@ export function useKeys(/** @type {[string, string, (event: KeyboardEvent) => vo
   }, []);
 }
 
+/** Leads the focus from the row that has it, wherever in it, to the name in the one that is so many further. */
+export function stepRows(/** @type {HTMLElement | null} */ body, /** @type {number} */ by) {
+  const rows = [...body?.querySelectorAll('tr') ?? []];
+  const at = rows.findIndex((row) => row.contains(document.activeElement));
+  const to = at < 0 && by < 0 ? rows.length - 1 : Math.max(0, Math.min(rows.length - 1, at < 0 ? 0 : at + by));
+  /** @type {HTMLElement | null} */ (rows[to]?.querySelector('a.name') ?? null)?.focus();
+}
+
 /** All keys there are, for the list of them. */
 export const allKeys = () => [...handlers.values()].flatMap((handler) => handler.keys());
+
+/** What letters are typed into: a box that is ticked is none. */
+const FIELDS = 'input:not([type=checkbox]):not([type=radio]), textarea, select, [contenteditable]';
 
 let before = '';
 document.addEventListener('keydown', (event) => {
@@ -446,7 +494,7 @@ document.addEventListener('keydown', (event) => {
   // Where `[` is typed with AltGr, some systems say Ctrl and Alt as well.
   const modified = event.metaKey || ((event.ctrlKey || event.altKey) && !event.getModifierState('AltGraph'));
   if (modified || event.defaultPrevented) return;
-  if (target.closest('input, textarea, select, [contenteditable]') || document.querySelector('dialog[open]')) return;
+  if (target.closest(FIELDS) || document.querySelector('dialog[open]')) return;
   const pair = before === 'g' ? `g ${event.key}` : event.key;
   before = event.key === 'g' && before !== 'g' ? 'g' : '';
   for (const [key, , action] of allKeys().reverse()) {

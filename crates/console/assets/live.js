@@ -32,7 +32,7 @@ function heard(mode = live.value.mode) { live.value = { mode, at: Date.now() }; 
 
 /** The engine has no stream for this tab: as many are watching as can be. */
 class NoStream extends Error {}
-/** It wants a token first; with another the page is loaded again. */
+/** It wants a token first; with another all begins anew. */
 class NoToken extends Error {}
 
 async function listen(/** @type {AbortSignal} */ signal) {
@@ -118,19 +118,20 @@ async function run() {
   }
 }
 
-/** Begins to listen; `engine` says whether there is one that streams. */
+function shown() {
+  if (document.hidden) {
+    missed = true;
+    stopped.abort();
+    live.value = { mode: 'paused', at: live.value.at };
+  } else {
+    if (!streams && live.value.mode === 'paused') tell(null);
+    run();
+  }
+}
+
+/** Begins to listen, or begins anew; `engine` says whether there is one that streams. */
 export function start(/** @type {boolean} */ engine) {
   streams = engine;
-  const shown = () => {
-    if (document.hidden) {
-      missed = true;
-      stopped.abort();
-      live.value = { mode: 'paused', at: live.value.at };
-    } else {
-      if (!streams && live.value.mode === 'paused') tell(null);
-      run();
-    }
-  };
   document.addEventListener('visibilitychange', shown);
   shown();
 }

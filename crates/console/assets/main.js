@@ -2,8 +2,8 @@
 // The frame around every view: where one can go, whether what is shown is live, the theme, the keys, the token.
 
 import {
-  Component, Dialog, Failure, address, allKeys, announcement, ask, base, clock, computed, decline, go, html, render, route, signal, tick,
-  token, useEffect, useKeys, useState, wantsToken,
+  Component, Dialog, Failure, address, allKeys, announcement, ask, base, clock, computed, decline, decoded, go, html, kept, render, route, signal, tick,
+  token, useEffect, useKeys, useReady, useState, wantsToken,
 } from 'console/lib';
 import { live, start } from 'console/live';
 
@@ -11,6 +11,8 @@ import { live, start } from 'console/live';
 const views = signal(/** @type {any[]} */ ([]));
 const about = signal(/** @type {any} */ (null));
 const problem = signal(/** @type {any} */ (null));
+/** How often all was begun anew, with another token. */
+const turn = signal(0);
 
 async function discover() {
   problem.value = null;
@@ -28,7 +30,7 @@ async function discover() {
     engine = false;
   }
   if (engine) {
-    found.push({ path: 'executions', title: 'Executions', key: 'e', module: 'assets/executions.js', one: 'assets/execution.js' });
+    found.push({ path: 'executions', title: 'Executions', key: 'e', module: 'assets/executions.js', one: 'assets/execution.js', depth: 3 });
   }
   if (!engine || about.value.pages) {
     try {
@@ -46,7 +48,8 @@ const current = computed(() => views.value.find((view) => view.path === route.va
 // ---------------------------------------------------------------- theme
 
 const THEMES = ['system', 'light', 'dark'];
-const theme = signal(localStorage.getItem('theme') ?? 'system');
+const browser = kept(() => localStorage);
+const theme = signal(browser.getItem('theme') ?? 'system');
 function dress() {
   document.documentElement.dataset.theme = theme.value;
 }
@@ -56,7 +59,7 @@ function Theme() {
   const next = THEMES[(THEMES.indexOf(theme.value) + 1) % THEMES.length];
   const turn = () => {
     theme.value = next;
-    localStorage.setItem('theme', next);
+    browser.setItem('theme', next);
     dress();
   };
   return html`<button type="button" class="quiet" onClick=${turn} aria-label=${`Theme: ${theme.value}. Change to ${next}`} title=${`Theme: ${theme.value}`}>
@@ -122,12 +125,19 @@ function View() {
     return html`<main id="main" tabindex="-1"><div class="card"><${Failure} what="The console could not be loaded" error=${problem.value} retry=${retry}/></div></main>`;
   }
   if (!views.value.length) return html`<main id="main" tabindex="-1"/>`;
-  if (!view) {
-    return html`<main id="main" tabindex="-1"><div class="card"><${Failure} what="There is no such view" error=${new Error(`Nothing is at ${route.value.path}.`)}/></div></main>`;
-  }
+  if (!view || segments.length > view.depth) return html`<${Nowhere}/>`;
   const Shown = loaded.get(module);
-  const key = segments.slice(0, 3).join('/');
+  const key = [turn.value, ...segments.slice(0, 3)].join('/');
   return Shown ? html`<${Guarded} key=${key}><${Shown} about=${about.value}/><//>` : html`<main id="main" tabindex="-1"/>`;
+}
+
+/** Where no view is. */
+function Nowhere() {
+  const path = decoded(route.value.path);
+  useEffect(() => { document.title = 'Not found · Ticketflow'; }, []);
+  useReady(true);
+  return html`<main id="main" tabindex="-1"><h1>Not found</h1><div class="card"><${Failure} what="There is no such view" error=${new Error(`Nothing is at ${path}.`)}/>
+    <p class="pad">There is: ${views.value.map((view, at) => html`${at > 0 && ', '}<a href=${address([view.path])}>${view.title}</a>`)}.</p></div></main>`;
 }
 
 function Keys({ onClose }) {
@@ -148,7 +158,9 @@ function Token() {
     if (!value.trim()) return;
     token.set(value);
     // Everything that was refused is asked again.
-    location.reload();
+    wantsToken.value = null;
+    turn.value += 1;
+    discover();
   };
   return html`<${Dialog} title="A token is needed" onClose=${decline}>
     <form onSubmit=${keep}>

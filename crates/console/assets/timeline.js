@@ -1,7 +1,7 @@
 // @ts-check
 // The steps of an execution on a time line: one bar per attempt, waiting dotted, an axis of its own for each run.
 
-import { Pages, Status, duration, html, now, tick, useEffect, useLayoutEffect, useRef, useState } from 'console/lib';
+import { Pages, Status, duration, html, now, number, plural, tick, useEffect, useLayoutEffect, useRef, useState } from 'console/lib';
 
 /** Runs that are drawn beside each other: of more the last. */
 export const RUNS_BESIDE = 4;
@@ -78,7 +78,7 @@ export function Timeline({ execution, run, selected, onSelect, newest, onItem })
       <td class="state" style=${{ paddingLeft: `${16 + state.depth * 16}px` }}><button type="button" class="text" aria-pressed=${String(selected === state.state)} title=${state.state}>${state.state}</button>
         ${state.items && html`<${Items} state=${state} onItem=${onItem}/>`}</td>
       <td><${Status} status=${state.callback_since || (state.open && state.until && state.status === 'running') ? 'waiting' : state.status} until=${state.status === 'retrying' ? state.until : null}/></td>
-      <td class="num">${state.tries}</td>
+      <td class="num">${number(state.tries)}</td>
       <td class="num">${duration(state.open && state.bars.length ? end - state.bars[0].from : state.ms)}</td>
       <td class="lane"><div class="track">${width > 0 && html`
         ${runs.map((_, index) => html`<i key=${index} class="rail" style=${{ left: `${left(index)}px`, width: `${each}px` }}/>`)}
@@ -91,7 +91,7 @@ export function Timeline({ execution, run, selected, onSelect, newest, onItem })
           const at = Math.min(from, left(bar.run) + each - wide);
           const length = duration((bar.to ?? end) - bar.from);
           return html`<i key=${index} class="bar s-${bar.status} b-${bar.status}" title=${`${bar.status === 'waiting' ? 'Waiting' : bar.error ?? bar.status} · ${length}`} style=${{ left: `${at}px`, width: `${wide}px` }}/>`;
-        })}`}</div>${state.more_bars > 0 && html`<span class="under">${state.more_bars} earlier attempts are not drawn</span>`}</td>
+        })}`}</div>${state.more_bars > 0 && html`<span class="under">${plural(state.more_bars, 'earlier attempt')} not drawn</span>`}</td>
     </tr>`)}</tbody>
   </table></div>
   ${all.length > PAGE && html`<${Pages} from=${from} count=${states.length} page=${PAGE} total=${all.length} what="states" onChange=${(from) => turn({ of: selected, from })}/>`}`;

@@ -129,6 +129,12 @@ impl File {
     }
 }
 
+/// Whether an `Accept` asks for a page, as a browser does that opens an address.
+pub fn is_browser(accept: &str) -> bool {
+    let mut ranges = accept.split(',').filter_map(|range| range.split(';').next());
+    ranges.any(|range| range.trim().eq_ignore_ascii_case("text/html"))
+}
+
 /// By the name's ending; browsers are told not to guess.
 fn content_type(name: &str) -> &'static str {
     match name.rsplit_once('.').map(|(_, ending)| ending) {

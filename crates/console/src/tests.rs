@@ -152,7 +152,7 @@ fn words_can_be_read_and_signs_told_apart_in_light_and_dark() {
 }
 
 #[test]
-fn no_text_is_smaller_than_can_be_read() {
+fn every_text_has_a_size_of_the_scale() {
     let css = SHARED.get("console.css").expect("a file").body;
     let css = std::str::from_utf8(&css).expect("text");
     let sizes: Vec<f64> = css
@@ -161,5 +161,22 @@ fn no_text_is_smaller_than_can_be_read() {
         .filter_map(|rest| rest.split_once("px")?.0.parse().ok())
         .collect();
     assert!(10 < sizes.len());
-    assert!(sizes.iter().all(|size| 11.5 <= *size), "{sizes:?}");
+    let scale = [22.0, 19.0, 15.0, 14.0, 13.5, 12.5, 11.5];
+    assert!(sizes.iter().all(|size| scale.contains(size)), "{sizes:?}");
+}
+
+#[test]
+fn a_browser_asks_for_a_page_and_a_program_does_not() {
+    for accept in ["text/html", "application/json, TEXT/HTML;q=0.1", "text/html,*/*;q=0.8"] {
+        assert!(is_browser(accept), "{accept}");
+    }
+    for accept in [
+        "",
+        "*/*",
+        "application/json",
+        "text/htmlx",
+        "application/xml;charset=text/html",
+    ] {
+        assert!(!is_browser(accept), "{accept}");
+    }
 }

@@ -41,7 +41,19 @@ fn every_view_of_the_template_has_its_page_and_its_modules() {
         200,
         "a deep link"
     );
-    assert_eq!(get("nothing", "$default", json!({})).status_code, 404);
+    let missing = |path, accept: &str| {
+        let missing = get(path, "$default", json!({ "accept": accept }));
+        (missing.status_code, missing.headers["content-type"].clone())
+    };
+    let page = (404, "text/html; charset=utf-8".to_owned());
+    let answer = (404, "application/json".to_owned());
+    assert_eq!(missing("nothing", "*/*"), answer);
+    assert_eq!(
+        missing("nothing", "text/html,*/*;q=0.8"),
+        page,
+        "a browser is told by the page"
+    );
+    assert_eq!(missing("views/nothing.js", "text/html"), answer, "a file is no page");
     assert_eq!(get("views/../views.json", "$default", json!({})).status_code, 404);
 }
 
