@@ -28,7 +28,7 @@ const SETTLES: Duration = Duration::from_millis(10);
 const LOOPS: Duration = Duration::from_secs(1);
 
 /// Members that are texts of JSON, and not JSON themselves.
-const JSON_TEXTS: [&str; 3] = ["definition", "input", "output"];
+const JSON_TEXTS: [&str; 5] = ["definition", "input", "output", "variables", "context"];
 
 /// Stands for the token of the last task that waits for one.
 const TOKEN: &str = "TOKEN";
@@ -41,8 +41,11 @@ const DEFINITION: &str = r#"{"StartAt":"W","States":{"W":{"Type":"Wait","Seconds
     "Resource":"arn:aws:states:::lambda:invoke.waitForTaskToken","HeartbeatSeconds":99,
     "Parameters":{"FunctionName":"f","Payload":{"token.$":"$$.Task.Token"}},"End":true}}}"#;
 
+const TASK: &str = r#"{"Type":"Task","Resource":"arn:aws:states:::lambda:invoke","Parameters":{"FunctionName":"f"},
+    "Retry":[{"ErrorEquals":["E"]}],"Catch":[{"ErrorEquals":["States.ALL"],"Next":"N"}],"Next":"N"}"#;
+
 /// The operations, the letter `A` first, each with a good request.
-fn operations() -> [(&'static str, Value); 28] {
+fn operations() -> [(&'static str, Value); 29] {
     let machine = json!({"name": "m", "definition": DEFINITION, "roleArn": "arn:aws:iam::000000000000:role/r",
         "type": "STANDARD", "loggingConfiguration": {"level": "OFF"}, "tracingConfiguration": {"enabled": true},
         "encryptionConfiguration": {"type": "AWS_OWNED_KEY"}, "tags": [{"key": "k", "value": "v"}], "publish": true,
@@ -130,6 +133,13 @@ fn operations() -> [(&'static str, Value); 28] {
         ("DeleteActivity", json!({"activityArn": ACTIVITY})),
         ("ListActivities", json!({"maxResults": 1, "nextToken": null})),
         ("Nothing", json!({})),
+        (
+            "TestState",
+            json!({"definition": TASK, "input": "{}", "roleArn": "arn:aws:iam::000000000000:role/r", "stateName": null,
+                "variables": "{}", "context": "{}", "inspectionLevel": "TRACE", "revealSecrets": false,
+                "mock": {"result": "{}", "fieldValidationMode": "PRESENT"},
+                "stateConfiguration": {"retrierRetryCount": 1, "mapIterationFailureCount": 0}}),
+        ),
     ]
 }
 

@@ -20,6 +20,7 @@ pub fn play(machine: &StateMachine, input: Value) -> Status {
         state_machine_arn: "arn:aws:states:us-west-2:000000000000:stateMachine:m".into(),
         state_machine_name: "m".into(),
         role_arn: "arn:aws:iam::000000000000:role/r".into(),
+        published: asl::Published::default(),
     });
     let mut execution = Execution::default();
     let mut log = Vec::new();

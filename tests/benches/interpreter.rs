@@ -178,6 +178,7 @@ fn main() {
         state_machine_arn: "arn:aws:states:us-west-2:000000000000:stateMachine:machine".into(),
         state_machine_name: "machine".into(),
         role_arn: "arn:aws:iam::000000000000:role/role".into(),
+        published: asl::Published::default(),
     });
     let ticket: Json = json!({ "ticket": { "key": "SHOP-1", "priority": 3, "labels": ["a", "b", "c"],
         "summary": "The basket forgets its last item" } })

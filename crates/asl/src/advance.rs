@@ -7,12 +7,13 @@ use sha2::{Digest, Sha256};
 
 use crate::Json;
 use crate::definition::{Kind, State, StateMachine};
-use crate::event::{Event, EventId, EventKind, Failure, FrameId, INSIDE, Identity, StateType};
+use crate::event::{Event, EventId, EventKind, Failure, FrameId, INSIDE, Identity, StateType, Tolerance};
 use crate::execution::{At, Entered, Execution, ROOT, Status};
+use crate::probe::{Observer, Stages};
 use crate::query;
 use crate::retry;
 use crate::state;
-use crate::trigger::{Moment, Trigger};
+use crate::trigger::{MapRunUpdate, Moment, Trigger};
 
 /// AWS's quota of events in the history of a Standard execution; the last one says that it failed for it.
 pub const MAX_EVENTS: EventId = 25_000;
@@ -33,16 +34,7 @@ const MAX_STEPS: usize = 1_000;
 /// execution, so replaying the events gives the same one. A trigger that the history has moved past returns no events.
 /// An execution that is still [runnable](Execution::is_runnable) afterwards wants [`Trigger::Continue`].
 pub fn advance(machine: &StateMachine, execution: &mut Execution, trigger: Trigger, moment: &Moment) -> Vec<Event> {
-    // Histories count in milliseconds, and what is replayed must equal what was lived.
-    let now = moment.now.trunc_subsecs(3);
-    let mut transition = Transition {
-        machine,
-        execution,
-        now,
-        seed: moment.seed,
-        draws: query::Moment::new(now.timestamp_millis(), moment.seed as u64),
-        events: Vec::new(),
-    };
+    let mut transition = Transition::new(machine, execution, moment, None);
     transition.take(trigger);
     transition.run();
     transition.events
@@ -56,6 +48,8 @@ pub(crate) struct Transition<'a> {
     seed: u128,
     pub(crate) draws: query::Moment,
     events: Vec<Event>,
+    /// Who looks on while a single state is tested.
+    pub(crate) observer: Option<&'a Observer>,
 }
 
 /// Why a state's work came to nothing.
@@ -90,6 +84,33 @@ impl Fault {
 }
 
 impl<'a> Transition<'a> {
+    pub(crate) fn new(
+        machine: &'a StateMachine,
+        execution: &'a mut Execution,
+        moment: &Moment,
+        observer: Option<&'a Observer>,
+    ) -> Self {
+        // Histories count in milliseconds, and what is replayed must equal what was lived.
+        let now = moment.now.trunc_subsecs(3);
+        Self {
+            machine,
+            execution,
+            now,
+            seed: moment.seed,
+            draws: query::Moment::new(now.timestamp_millis(), moment.seed as u64),
+            events: Vec::new(),
+            observer,
+        }
+    }
+
+    /// Has the observer note something, if there is one.
+    #[inline]
+    pub(crate) fn observe(&self, note: impl FnOnce(&mut Stages)) {
+        if let Some(observer) = self.observer {
+            observer.note(note);
+        }
+    }
+
     /// Appends an event that follows the frame's last one.
     pub(crate) fn emit(&mut self, frame: FrameId, kind: EventKind) {
         let previous = self.execution.frame(frame).last_event;
@@ -150,7 +171,7 @@ impl<'a> Transition<'a> {
         self.execution.status != Status::Running
     }
 
-    fn take(&mut self, trigger: Trigger) {
+    pub(crate) fn take(&mut self, trigger: Trigger) {
         match trigger {
             Trigger::Start { identity, input } => self.start(identity, input),
             Trigger::Redrive => self.redrive(),
@@ -160,6 +181,17 @@ impl<'a> Transition<'a> {
             Trigger::TaskSubmitted { scheduled, output } => {
                 if let Some((frame, _)) = self.awaited(scheduled) {
                     state::task::submitted(self, frame, output);
+                }
+            }
+            Trigger::ActivityStarted { scheduled, worker } => {
+                if let Some((frame, _)) = self.queued(scheduled) {
+                    self.emit(frame, EventKind::ActivityStarted { worker });
+                }
+            }
+            Trigger::ActivityScheduleFailed { scheduled, failure } => {
+                if let Some((frame, _)) = self.queued(scheduled) {
+                    self.emit(frame, EventKind::ActivityScheduleFailed(failure.clone()));
+                    self.fail(frame, failure.into());
                 }
             }
             Trigger::TaskSucceeded { scheduled, output } => {
@@ -179,6 +211,7 @@ impl<'a> Transition<'a> {
                     self.emit(frame, EventKind::TaskHeartbeat);
                 }
             }
+            Trigger::UpdateMapRun { run, update } => self.update_map_run(&run, update),
             Trigger::Stop(failure) => self.append(ROOT, 0, self.now, EventKind::ExecutionAborted(failure)),
             Trigger::Break(failure) => {
                 let last = self.execution.last_event;
@@ -230,6 +263,26 @@ impl<'a> Transition<'a> {
         }
     }
 
+    fn update_map_run(&mut self, arn: &str, update: MapRunUpdate) {
+        let found = self.execution.frames.iter().find_map(|(id, frame)| {
+            let At::Children(children) = &frame.at else {
+                return None;
+            };
+            let map = children.map.as_ref()?;
+            let run = map.run.as_ref().filter(|run| run.arn.as_deref() == Some(arn))?;
+            let count = update.tolerated_count.or(run.tolerance.count);
+            let percentage = update.tolerated_percentage.or(run.tolerance.percentage);
+            let kind = EventKind::MapRunUpdated {
+                max_concurrency: update.max_concurrency.unwrap_or(map.max_concurrency),
+                tolerance: Tolerance::of(children.outputs.len(), count, percentage),
+            };
+            Some((*id, kind))
+        });
+        if let Some((frame, kind)) = found {
+            self.emit(frame, kind);
+        }
+    }
+
     /// Everything that is due by now happens, in the order in which it was due.
     fn pass_time(&mut self) {
         if let Some(deadline) = self.execution.deadline
@@ -255,7 +308,9 @@ impl<'a> Transition<'a> {
                     let fault = state::task::timed_out(self, frame);
                     self.fail(frame, fault);
                 }
-                At::Entering { .. } | At::Entered | At::Children(_) | At::Ended { .. } | At::Failed => return,
+                At::Entering { .. } | At::Entered | At::Children(_) | At::Ended { .. } | At::Failed | At::Redriven => {
+                    return;
+                }
             }
         }
     }
@@ -265,6 +320,12 @@ impl<'a> Transition<'a> {
         let frame = self.execution.task_frame(scheduled)?;
         let name = &self.execution.frame(frame).state.as_ref()?.name;
         Some((frame, self.machine.state(name)?))
+    }
+
+    /// The frame and state of a task that no worker has taken yet.
+    fn queued(&self, scheduled: EventId) -> Option<(FrameId, &'a State)> {
+        let is_queued = self.execution.task(scheduled)?.is_queued();
+        self.awaited(scheduled).filter(|_| is_queued)
     }
 
     /// Makes steps until no flow can go on by itself.
@@ -280,7 +341,7 @@ impl<'a> Transition<'a> {
         }
     }
 
-    fn step(&mut self, frame: FrameId) {
+    pub(crate) fn step(&mut self, frame: FrameId) {
         match &self.execution.frame(frame).at {
             At::Entering { name, input } => {
                 let (name, input) = (name.clone(), input.clone());
@@ -297,7 +358,7 @@ impl<'a> Transition<'a> {
                 let output = output.clone();
                 self.end(frame, output);
             }
-            At::Task(_) | At::Waiting { .. } | At::Retrying { .. } | At::Failed => {}
+            At::Task(_) | At::Waiting { .. } | At::Retrying { .. } | At::Failed | At::Redriven => {}
         }
     }
 
@@ -334,7 +395,7 @@ impl<'a> Transition<'a> {
         }
     }
 
-    fn settle(&mut self, frame: FrameId, result: Result<(), Fault>) {
+    pub(crate) fn settle(&mut self, frame: FrameId, result: Result<(), Fault>) {
         if let Err(fault) = result {
             self.fail(frame, fault);
         }
@@ -350,7 +411,7 @@ impl<'a> Transition<'a> {
     }
 
     /// The definition of the state that a frame is in.
-    fn state_of(&self, frame: FrameId) -> Result<&'a State, Fault> {
+    pub(crate) fn state_of(&self, frame: FrameId) -> Result<&'a State, Fault> {
         let entered = self.entered(frame);
         self.machine.state(&entered.name).ok_or_else(|| {
             let cause = format!("The state '{}' is not in the state machine.", entered.name);
@@ -485,10 +546,15 @@ impl<'a> Transition<'a> {
         };
         let spent = &self.execution.frame(frame).retries;
         let spent = spent.get(retrier).copied().unwrap_or_default();
+        let spent = self.observer.and_then(|observer| observer.retries).unwrap_or(spent);
         let fraction = self.draws.draw() as f64 / u64::MAX as f64;
         let Some(delay) = state.retry[retrier].delay(spent, fraction) else {
             return false;
         };
+        self.observe(|stages| {
+            stages.failure = Some(failure.clone());
+            stages.retry = Some((retrier, delay));
+        });
         let kind = EventKind::RetryScheduled {
             retrier: retrier as u32,
             at: self.now + delay,

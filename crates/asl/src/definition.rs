@@ -16,7 +16,7 @@ use crate::event::{Resource, StateType};
 use crate::query::{Expression, Path, ReferencePath, Template};
 use crate::retry::{Catcher, Retrier};
 
-pub use parse::{INVALID_LABEL, NOWHERE, Problem, Severity, quoted};
+pub use parse::{INVALID_LABEL, NOWHERE, Problem, Severity, TESTED, quoted};
 pub(crate) use parse::{NO_END, TARGET};
 
 /// A parsed state machine.
@@ -185,6 +185,42 @@ pub(crate) struct Distributed {
     pub(crate) label: Option<Arc<str>>,
     pub(crate) tolerated_count: Tolerated,
     pub(crate) tolerated_percentage: Tolerated,
+    /// `ItemReader`, which only a state that is tested may have: the test brings what it would read.
+    pub(crate) reader: Option<Reader>,
+    /// `ItemBatcher`, likewise.
+    pub(crate) batcher: Option<Batcher>,
+    /// Whether there is a `ResultWriter`, likewise: the state's result is then where the results are.
+    pub(crate) writes_result: bool,
+}
+
+/// How a distributed Map reads its items.
+#[derive(Debug)]
+pub(crate) struct Reader {
+    pub(crate) format: Format,
+    /// `ItemsPointer`: where in a JSON document the items are.
+    pub(crate) items_pointer: Option<Box<str>>,
+    pub(crate) max_items: Number,
+}
+
+/// The form of what an `ItemReader` reads.
+#[derive(Debug)]
+pub(crate) enum Format {
+    /// A JSON document; also what lists objects gives one.
+    Json,
+    JsonLines,
+    /// Its columns are named by the first line, or by the definition.
+    Csv {
+        headers: Option<Vec<String>>,
+        delimiter: char,
+    },
+}
+
+/// How a distributed Map puts items together.
+#[derive(Debug)]
+pub(crate) struct Batcher {
+    pub(crate) max_items: Number,
+    pub(crate) max_bytes: Number,
+    pub(crate) input: Option<Template>,
 }
 
 /// How many of a distributed Map's items may fail.
@@ -209,6 +245,12 @@ impl StateMachine {
     /// The state machine of this definition, or everything that is wrong with it.
     pub fn parse(definition: &str) -> Result<Self, Vec<Problem>> {
         parse::parse(definition)
+    }
+
+    /// The state machine in which a single state is tested: the state of this name, or, without one, the state that the
+    /// whole definition is. What only a test can do without is not asked for.
+    pub(crate) fn of_tested(definition: &str, state_name: Option<&str>) -> Result<Self, Vec<Problem>> {
+        parse::tested(definition, state_name)
     }
 
     /// As much of a definition as can be understood, with what is wrong with it.

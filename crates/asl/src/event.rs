@@ -107,12 +107,29 @@ pub struct Identity {
     pub state_machine_arn: Arc<str>,
     pub state_machine_name: Arc<str>,
     pub role_arn: Arc<str>,
+    #[serde(default, skip_serializing_if = "Published::is_none")]
+    pub published: Published,
+}
+
+/// What of a state machine's publications an execution was started by.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Published {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version_arn: Option<Arc<str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alias_arn: Option<Arc<str>>,
+}
+
+impl Published {
+    fn is_none(&self) -> bool {
+        self.version_arn.is_none() && self.alias_arn.is_none()
+    }
 }
 
 /// What a Task calls: the resource ARN, taken apart as its events show it.
 ///
 /// `arn:aws:states:::lambda:invoke.waitForTaskToken` has resource type `lambda` and resource
-/// `invoke.waitForTaskToken`; a function's own ARN stays whole in `resource`, with an empty type.
+/// `invoke.waitForTaskToken`; the own ARN of a function or an activity stays whole in `resource`, with an empty type.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Resource {
     pub resource_type: Arc<str>,
@@ -122,7 +139,12 @@ pub struct Resource {
 impl Resource {
     /// Whether this is a function's ARN, whose events are `LambdaFunction…` and not `Task…`.
     pub fn is_function(&self) -> bool {
-        self.resource_type.is_empty()
+        self.resource_type.is_empty() && !self.is_activity()
+    }
+
+    /// Whether this is an activity's ARN, whose events are `Activity…`: a worker asks for the task, nobody is called.
+    pub fn is_activity(&self) -> bool {
+        self.resource_type.is_empty() && self.resource.split(':').nth(5) == Some("activity")
     }
 
     /// Whether the state waits for more than the call's answer: a callback or the end of a job.
@@ -152,6 +174,34 @@ pub struct Schedule {
     /// The `Credentials` of the state, evaluated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credentials: Option<Json>,
+}
+
+/// How many items of a Map Run may fail without the run failing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Tolerance {
+    /// What both thresholds together come to.
+    #[serde(rename = "tolerated_failures")]
+    pub failures: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub count: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub percentage: Option<f64>,
+}
+
+impl Tolerance {
+    /// That of a run of so many items: it fails as soon as either threshold is exceeded.
+    pub(crate) fn of(items: usize, count: Option<u32>, percentage: Option<f64>) -> Self {
+        let share = percentage.map(|percentage| (items as f64 * percentage / 100.0).floor() as u32);
+        let failures = match (count, share) {
+            (Some(count), Some(share)) => count.min(share),
+            (count, share) => count.or(share).unwrap_or_default(),
+        };
+        Self {
+            failures,
+            count,
+            percentage,
+        }
+    }
 }
 
 /// What happened. AWS's name is the variant's, prefixed for states and tasks by their type.
@@ -193,6 +243,13 @@ pub enum EventKind {
     TaskStarted {
         resource: Resource,
     },
+    /// A worker took the task of an activity.
+    ActivityStarted {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        worker: Option<Arc<str>>,
+    },
+    /// There is no such activity.
+    ActivityScheduleFailed(Failure),
     /// The call of a task that waits for more has been answered.
     TaskSubmitted {
         resource: Resource,
@@ -227,8 +284,8 @@ pub enum EventKind {
     },
     MapRunStarted {
         arn: Arc<str>,
-        /// How many items may fail without the Map Run failing.
-        tolerated_failures: u32,
+        #[serde(flatten)]
+        tolerance: Tolerance,
     },
     MapRunSucceeded,
     MapRunFailed(Failure),
@@ -273,6 +330,12 @@ pub enum EventKind {
     },
     /// Hidden: an item of a distributed Map failed; its frame stays, to be redriven.
     MapItemFailed(Failure),
+    /// Hidden: UpdateMapRun.
+    MapRunUpdated {
+        max_concurrency: u32,
+        #[serde(flatten)]
+        tolerance: Tolerance,
+    },
     /// Hidden: a task reported that it is alive.
     TaskHeartbeat,
 }
@@ -282,7 +345,11 @@ impl EventKind {
     pub fn is_hidden(&self) -> bool {
         matches!(
             self,
-            Self::WaitScheduled { .. } | Self::RetryScheduled { .. } | Self::MapItemFailed(_) | Self::TaskHeartbeat
+            Self::WaitScheduled { .. }
+                | Self::RetryScheduled { .. }
+                | Self::MapItemFailed(_)
+                | Self::MapRunUpdated { .. }
+                | Self::TaskHeartbeat
         )
     }
 }

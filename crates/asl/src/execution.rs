@@ -8,14 +8,19 @@
 //! Branches and iterations are a tree of frames: frame 0 is the state machine's own flow, and a Parallel or Map state
 //! holds one child frame for each branch or iteration in progress.
 
+mod children;
+mod redrive;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::Json;
-use crate::event::{Event, EventId, EventKind, Failure, FrameId, INSIDE, Identity, Schedule, StateType};
+use crate::event::{Event, EventId, EventKind, Failure, FrameId, INSIDE, Identity, Schedule, StateType, Tolerance};
 use crate::query::Variables;
+
+pub(crate) use children::{Children, MapItems, MapRun};
 
 /// The frame of the state machine's own flow.
 pub(crate) const ROOT: FrameId = 0;
@@ -137,6 +142,8 @@ pub(crate) enum At {
     },
     /// An item of a distributed Map that has failed.
     Failed,
+    /// Such an item, redriven, that waits for its turn to begin its state anew.
+    Redriven,
 }
 
 impl At {
@@ -146,7 +153,12 @@ impl At {
             Self::Task(task) => task.due(),
             Self::Waiting { until } => Some(*until),
             Self::Retrying { at } => Some(*at),
-            Self::Entering { .. } | Self::Entered | Self::Children(_) | Self::Ended { .. } | Self::Failed => None,
+            Self::Entering { .. }
+            | Self::Entered
+            | Self::Children(_)
+            | Self::Ended { .. }
+            | Self::Failed
+            | Self::Redriven => None,
         }
     }
 }
@@ -157,13 +169,24 @@ pub struct Task {
     /// The event that scheduled it, which names it.
     pub scheduled: EventId,
     pub schedule: Arc<Schedule>,
-    /// Whether its call has been answered and only the callback or the job's end is awaited.
+    /// Whether its call has been answered, or a worker has taken it, and only the callback or the job's end is awaited.
     pub submitted: bool,
     pub(crate) timeout_at: Option<DateTime<Utc>>,
     pub(crate) heartbeat_at: Option<DateTime<Utc>>,
 }
 
 impl Task {
+    /// Whether it is still to be called, or the end of its job to be awaited.
+    pub fn is_owed(&self) -> bool {
+        let resource = &self.schedule.resource;
+        !resource.is_activity() && (!self.submitted || !resource.waits_for_token())
+    }
+
+    /// Whether it waits until a worker of its activity takes it.
+    pub fn is_queued(&self) -> bool {
+        self.schedule.resource.is_activity() && !self.submitted
+    }
+
     fn due(&self) -> Option<DateTime<Utc>> {
         match (self.timeout_at, self.heartbeat_at) {
             (Some(timeout), Some(heartbeat)) => Some(timeout.min(heartbeat)),
@@ -172,65 +195,11 @@ impl Task {
     }
 }
 
-/// The branches or iterations of a Parallel or Map state.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Children {
-    /// A Map's items; a Parallel state has none, its branches all begin at once.
-    pub(crate) map: Option<MapItems>,
-    pub(crate) outputs: Vec<Option<Json>>,
-    pub(crate) finished: usize,
-    pub(crate) running: u32,
-    /// The last event inside the iteration that ended last, which the next iteration follows.
-    pub(crate) last_inside: Option<EventId>,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct MapItems {
-    pub(crate) items: Json,
-    pub(crate) next: u32,
-    /// 0 is no bound.
-    pub(crate) max_concurrency: u32,
-    pub(crate) start_at: Arc<str>,
-    /// What runs the items, if the Map is a distributed one.
-    pub(crate) run: Option<MapRun>,
-}
-
-/// The run of a distributed Map.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct MapRun {
-    /// Absent until it has started.
-    pub(crate) arn: Option<Arc<str>>,
-    pub(crate) tolerated_failures: u32,
-    pub(crate) failures: u32,
-}
-
 /// How far the tasks of an execution are known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Mark {
     event: EventId,
     inside: EventId,
-}
-
-impl Children {
-    fn can_go_on(&self) -> bool {
-        match self.run() {
-            Some(run) if run.arn.is_none() => false,
-            Some(run) if run.tolerated_failures < run.failures => true,
-            _ => self.finished == self.outputs.len() || self.can_start_another(),
-        }
-    }
-
-    /// The run of a distributed Map.
-    pub(crate) fn run(&self) -> Option<&MapRun> {
-        self.map.as_ref()?.run.as_ref()
-    }
-
-    /// Whether a further iteration may begin now.
-    pub(crate) fn can_start_another(&self) -> bool {
-        self.map.as_ref().is_some_and(|map| {
-            (map.next as usize) < self.outputs.len() && (map.max_concurrency == 0 || self.running < map.max_concurrency)
-        })
-    }
 }
 
 impl Execution {
@@ -425,8 +394,11 @@ impl Execution {
 
     fn apply_to_frame(&mut self, event: &Event) {
         let id = event.frame;
-        if !self.frames.contains_key(&id) {
-            return;
+        match self.frames.get(&id) {
+            None => return,
+            // In a history of old it had no turn to wait for.
+            Some(frame) if matches!(frame.at, At::Redriven) => self.begin_redriven(id),
+            Some(_) => {}
         }
         match &event.kind {
             EventKind::MapIterationStarted { index, input, .. } => {
@@ -468,8 +440,9 @@ impl Execution {
                         start_at: start_at.clone(),
                         run: distributed.then_some(MapRun {
                             arn: None,
-                            tolerated_failures: 0,
+                            tolerance: Tolerance::default(),
                             failures: 0,
+                            redriven: BTreeSet::new(),
                         }),
                     }),
                     outputs: vec![None; length],
@@ -480,20 +453,33 @@ impl Execution {
                 self.touch(id, event.id);
                 self.set(id, At::Children(children));
             }
-            EventKind::MapRunStarted {
-                arn,
-                tolerated_failures,
-            } => {
+            EventKind::MapRunStarted { arn, tolerance } => {
                 self.touch(id, event.id);
                 if let At::Children(children) = &mut self.frame_mut(id).at
                     && let Some(map) = &mut children.map
                 {
                     map.run = Some(MapRun {
                         arn: Some(arn.clone()),
-                        tolerated_failures: *tolerated_failures,
+                        tolerance: *tolerance,
                         failures: 0,
+                        redriven: BTreeSet::new(),
                     });
                 }
+                self.refresh(id);
+            }
+            EventKind::MapRunUpdated {
+                max_concurrency,
+                tolerance,
+            } => {
+                if let At::Children(children) = &mut self.frame_mut(id).at
+                    && let Some(map) = &mut children.map
+                {
+                    map.max_concurrency = *max_concurrency;
+                    if let Some(run) = &mut map.run {
+                        run.tolerance = *tolerance;
+                    }
+                }
+                self.admit_redriven(id);
                 self.refresh(id);
             }
             EventKind::MapItemFailed(_) => self.fail_item(id),
@@ -539,7 +525,9 @@ impl Execution {
             }
             EventKind::TaskScheduled(schedule) => {
                 self.touch(id, event.id);
-                let heartbeat = schedule.heartbeat_seconds;
+                // A worker's heart beats only once there is one.
+                let is_called = !schedule.resource.is_activity();
+                let heartbeat = schedule.heartbeat_seconds.filter(|_| is_called);
                 self.set(
                     id,
                     At::Task(Task {
@@ -550,6 +538,15 @@ impl Execution {
                         heartbeat_at: after(event.time, heartbeat),
                     }),
                 );
+            }
+            EventKind::ActivityStarted { .. } => {
+                self.touch(id, event.id);
+                let time = event.time;
+                self.update_task(id, |task| {
+                    task.submitted = true;
+                    task.timeout_at = after(time, task.schedule.timeout_seconds);
+                    task.heartbeat_at = after(time, task.schedule.heartbeat_seconds);
+                });
             }
             EventKind::TaskSubmitted { .. } => {
                 self.touch(id, event.id);
@@ -578,6 +575,7 @@ impl Execution {
             | EventKind::TaskSucceeded { .. }
             | EventKind::TaskFailed { .. }
             | EventKind::TaskTimedOut { .. }
+            | EventKind::ActivityScheduleFailed(_)
             | EventKind::ParallelStateFailed
             | EventKind::MapRunSucceeded
             | EventKind::MapRunFailed(_)
@@ -603,35 +601,6 @@ impl Execution {
         self.stopped = Some(time);
     }
 
-    /// Opens a closed execution again: every flow that had not come to its end begins its state anew.
-    fn reopen(&mut self, redrive_count: u32, event: &Event) {
-        self.status = Status::Running;
-        self.failure = Failure::default();
-        self.stopped = None;
-        self.redrive_count = redrive_count;
-        let timeout = self.started.as_ref().and_then(|started| started.timeout_seconds);
-        self.deadline = after(event.time, timeout);
-        let frames: Vec<FrameId> = self.frames.keys().copied().collect();
-        for id in frames {
-            let frame = self.frame_mut(id);
-            frame.last_event = event.id;
-            frame.retries.clear();
-            let begin_anew = match &frame.at {
-                At::Task(_) | At::Waiting { .. } | At::Retrying { .. } => true,
-                At::Children(children) => match children.run() {
-                    Some(run) if run.arn.is_none() => true,
-                    Some(run) if 0 < run.failures => false,
-                    _ => children.finished == children.outputs.len(),
-                },
-                At::Failed => true,
-                At::Entering { .. } | At::Entered | At::Ended { .. } => false,
-            };
-            if begin_anew {
-                self.set(id, At::Entered);
-            }
-        }
-    }
-
     /// Takes in that an item of a distributed Map has failed: the run goes on without it.
     fn fail_item(&mut self, id: FrameId) {
         self.drop_children(id);
@@ -646,20 +615,8 @@ impl Execution {
                 run.failures += 1;
             }
         }
+        self.admit_redriven(container);
         self.refresh(container);
-    }
-
-    /// Takes in that the items of a distributed Map that had failed begin anew.
-    fn redrive_items(&mut self, id: FrameId, event: &Event) {
-        self.touch(id, event.id);
-        if let At::Children(children) = &mut self.frame_mut(id).at
-            && let Some(run) = children.map.as_mut().and_then(|map| map.run.as_mut())
-        {
-            let failures = std::mem::take(&mut run.failures);
-            children.running += failures;
-            children.finished -= failures as usize;
-        }
-        self.refresh(id);
     }
 
     fn start_iteration(&mut self, event: &Event, index: u32, input: &Json) {
@@ -708,6 +665,7 @@ impl Execution {
             children.running -= 1;
             children.last_inside = Some(frame.last_event);
         }
+        self.admit_redriven(parent);
         self.refresh(parent);
     }
 
@@ -765,7 +723,7 @@ impl Execution {
         let can_go_on = match &frame.at {
             At::Entering { .. } | At::Entered | At::Ended { .. } => true,
             At::Children(children) => children.can_go_on(),
-            At::Task(_) | At::Waiting { .. } | At::Retrying { .. } | At::Failed => false,
+            At::Task(_) | At::Waiting { .. } | At::Retrying { .. } | At::Failed | At::Redriven => false,
         };
         let due = frame.at.due();
         let task = match &frame.at {

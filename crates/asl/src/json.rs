@@ -91,3 +91,23 @@ impl<'de> Deserialize<'de> for Json {
         })))
     }
 }
+
+/// JSON with a space behind each comma and colon, as Python prints it, and AWS what it shows of a Map's items.
+pub fn spaced(value: &Value) -> String {
+    struct Spaced;
+    impl serde_json::ser::Formatter for Spaced {
+        fn begin_array_value<W: ?Sized + std::io::Write>(&mut self, out: &mut W, first: bool) -> std::io::Result<()> {
+            if first { Ok(()) } else { out.write_all(b", ") }
+        }
+        fn begin_object_key<W: ?Sized + std::io::Write>(&mut self, out: &mut W, first: bool) -> std::io::Result<()> {
+            if first { Ok(()) } else { out.write_all(b", ") }
+        }
+        fn begin_object_value<W: ?Sized + std::io::Write>(&mut self, out: &mut W) -> std::io::Result<()> {
+            out.write_all(b": ")
+        }
+    }
+    let mut text = Vec::new();
+    let printed = value.serialize(&mut serde_json::Serializer::with_formatter(&mut text, Spaced));
+    printed.expect("a JSON value can be printed");
+    String::from_utf8(text).expect("JSON is UTF-8")
+}

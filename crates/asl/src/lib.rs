@@ -13,8 +13,10 @@ mod event;
 mod execution;
 mod json;
 pub mod lint;
+mod probe;
 pub mod query;
 mod retry;
+mod runs;
 pub mod scripted;
 mod state;
 #[cfg(test)]
@@ -22,8 +24,12 @@ mod tests;
 mod trigger;
 
 pub use advance::{MAX_EVENTS, MAX_PAYLOAD_BYTES, advance};
-pub use definition::{INVALID_LABEL, NOWHERE, Problem, QueryLanguage, Severity, StateMachine, quoted};
-pub use event::{Event, EventId, EventKind, Failure, FrameId, Identity, Resource, Schedule, StateType};
+pub use definition::{INVALID_LABEL, NOWHERE, Problem, QueryLanguage, Severity, StateMachine, TESTED, quoted};
+pub use event::{
+    Event, EventId, EventKind, Failure, FrameId, Identity, Published, Resource, Schedule, StateType, Tolerance,
+};
 pub use execution::{Execution, Mark, Status, Task};
-pub use json::Json;
-pub use trigger::{Moment, Trigger};
+pub use json::{Json, spaced};
+pub use probe::{Outcome, Probe, Setup, Stages, Standing, Tested};
+pub use runs::{MapRunRecord, MapRunStatus, map_runs};
+pub use trigger::{MapRunUpdate, Moment, Trigger};

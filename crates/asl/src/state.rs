@@ -6,6 +6,7 @@
 
 pub(crate) mod choice;
 pub(crate) mod container;
+pub(crate) mod items;
 pub(crate) mod task;
 pub(crate) mod wait;
 
@@ -28,6 +29,7 @@ pub(crate) fn begin(transition: &mut Transition<'_>, frame: FrameId, state: &Sta
     match &state.kind {
         Kind::Pass { result } => {
             let input = work.arguments(transition)?;
+            transition.observe(|stages| stages.result = result.clone());
             let result = result.clone().unwrap_or(input);
             work.complete(transition, result)
         }
@@ -57,6 +59,8 @@ pub(crate) struct Work<'s> {
     pub(crate) context: Value,
     pub(crate) variables: Arc<query::Variables>,
     budget: query::Budget,
+    /// Whether the state is tested by itself, outside of any history.
+    alone: bool,
 }
 
 /// What the expressions of one step see beside the input.
@@ -68,10 +72,11 @@ pub(crate) struct Seen<'v> {
 
 impl<'s> Work<'s> {
     pub(crate) fn new(transition: &Transition<'_>, frame: FrameId, state: &'s State) -> Self {
-        let context = if state.uses_context {
-            context_object(transition, frame, state)
-        } else {
-            Value::Null
+        let given = transition.observer.and_then(|observer| observer.context.as_ref());
+        let context = match given {
+            Some(given) => given.clone(),
+            None if state.uses_context => context_object(transition, frame, state),
+            None => Value::Null,
         };
         Self {
             frame,
@@ -80,6 +85,7 @@ impl<'s> Work<'s> {
             context,
             variables: transition.execution.frame(frame).variables.clone(),
             budget: query::Budget::default(),
+            alone: transition.observer.is_some(),
         }
     }
 
@@ -146,6 +152,9 @@ impl<'s> Work<'s> {
 
     /// The cause that AWS gives to errors of its own.
     pub(crate) fn cause(&self, message: &str) -> String {
+        if self.alone {
+            return message.to_owned();
+        }
         format!(
             "An error occurred while executing the state '{}' (entered at the event id #{}). {message}",
             self.entered.name,
@@ -173,19 +182,20 @@ impl<'s> Work<'s> {
 
     /// The input after `InputPath`.
     pub(crate) fn effective_input(&self, transition: &Transition<'_>) -> Result<Json, Fault> {
-        self.select(transition, &self.state.input_path, &self.entered.input)
+        let input = self.select(transition, &self.state.input_path, &self.entered.input)?;
+        transition.observe(|stages| stages.after_input_path = Some(input.clone()));
+        Ok(input)
     }
 
     /// What the state works on: `Parameters` or `Arguments`, else its effective input.
     pub(crate) fn arguments(&self, transition: &Transition<'_>) -> Result<Json, Fault> {
         let input = self.effective_input(transition)?;
-        match &self.state.arguments {
-            Some(template) => {
-                let value = self.evaluate(transition, template, &input, Seen::default())?;
-                Ok(Json::from(value))
-            }
-            None => Ok(input),
-        }
+        let arguments = match &self.state.arguments {
+            Some(template) => Json::from(self.evaluate(transition, template, &input, Seen::default())?),
+            None => input,
+        };
+        transition.observe(|stages| stages.after_arguments = Some(arguments.clone()));
+        Ok(arguments)
     }
 
     /// The whole number of a field, if there is one.
@@ -252,7 +262,9 @@ impl<'s> Work<'s> {
                     Some(selector) => Json::from(self.evaluate(transition, selector, &result, Seen::default())?),
                     None => result,
                 };
+                transition.observe(|stages| stages.after_result_selector = Some(selected.clone()));
                 let placed = self.place(&state.result_path, &selected)?;
+                transition.observe(|stages| stages.after_result_path = Some(placed.clone()));
                 let output = self.select(transition, &state.output_path, &placed)?;
                 let assigned = self.assign(transition, state.assign.as_ref(), &selected, Seen::default())?;
                 self.exit(transition, output, assigned, next)
@@ -371,10 +383,11 @@ pub(crate) fn catch(
     failure: &Failure,
 ) -> Result<bool, Fault> {
     let from_task = matches!(state.kind, Kind::Task(_));
-    let Some(catcher) = state
+    let Some((index, catcher)) = state
         .catch
         .iter()
-        .find(|catcher| retry::matches(&catcher.errors, failure.name(), from_task))
+        .enumerate()
+        .find(|(_, catcher)| retry::matches(&catcher.errors, failure.name(), from_task))
     else {
         return Ok(false);
     };
@@ -397,6 +410,10 @@ pub(crate) fn catch(
         }
     };
     work.exit(transition, output, assigned, Some(catcher.next.clone()))?;
+    transition.observe(|stages| {
+        stages.failure = Some(failure.clone());
+        stages.catch = Some(index);
+    });
     Ok(true)
 }
 
@@ -422,9 +439,12 @@ fn context_object(transition: &Transition<'_>, frame: FrameId, state: &State) ->
         about.insert("Input".into(), started.input.value().clone());
         about.insert("StartTime".into(), timestamp(started.time));
         about.insert("Name".into(), (&*identity.name).into());
-        about.insert("RoleArn".into(), (&*identity.role_arn).into());
-        // In JSONPath states AWS shows the count only once there was a redrive.
-        if state.language == QueryLanguage::Jsonata || execution.redrive_count > 0 {
+        // A state can be tested without a role.
+        let role = Some(&*identity.role_arn).filter(|role| !role.is_empty());
+        about.insert("RoleArn".into(), role.into());
+        // In JSONPath states AWS shows the count only once there was a redrive; a tested state's cannot be redriven.
+        let is_alone = transition.observer.is_some();
+        if (state.language == QueryLanguage::Jsonata && !is_alone) || execution.redrive_count > 0 {
             about.insert("RedriveCount".into(), execution.redrive_count.into());
         }
         context.insert("Execution".into(), Value::Object(about));
@@ -441,7 +461,8 @@ fn context_object(transition: &Transition<'_>, frame: FrameId, state: &State) ->
         StateType::Task | StateType::Parallel | StateType::Map
     );
     if can_retry {
-        let retry_count = execution.frame(frame).retry_count();
+        let supposed = transition.observer.and_then(|observer| observer.retries);
+        let retry_count = supposed.unwrap_or_else(|| execution.frame(frame).retry_count());
         about.insert("RetryCount".into(), retry_count.into());
     }
     context.insert("State".into(), Value::Object(about));

@@ -1,5 +1,7 @@
 //! Executions played out in memory: definitions, scripted answers and a clock that jumps.
 
+mod activities;
+mod runs;
 mod simulation;
 
 use std::sync::Arc;
@@ -29,6 +31,7 @@ impl Player {
             state_machine_arn: "arn:aws:states:us-west-2:000000000000:stateMachine:machine".into(),
             state_machine_name: "machine".into(),
             role_arn: "arn:aws:iam::000000000000:role/role".into(),
+            published: crate::Published::default(),
         };
         let mut player = Self {
             machine,
@@ -338,6 +341,7 @@ fn a_loop_ends_at_the_quota_of_events() {
         state_machine_arn: "arn".into(),
         state_machine_name: "machine".into(),
         role_arn: "arn".into(),
+        published: crate::Published::default(),
     });
     let moment = Moment {
         now: DateTime::UNIX_EPOCH,
@@ -400,6 +404,7 @@ fn a_text_that_no_state_changes_keeps_its_spaces() {
         state_machine_arn: "arn".into(),
         state_machine_name: "machine".into(),
         role_arn: "arn".into(),
+        published: crate::Published::default(),
     });
     let text = "{ \"a\" : 1.0 }";
     let input = Json::parse(text).unwrap();
@@ -778,4 +783,10 @@ fn states_as_a_whole_has_the_context_in_it() {
         let context = seen.get("context").unwrap_or(&seen);
         assert_eq!(context["State"]["Name"], "P", "{output}");
     }
+}
+
+#[test]
+fn json_with_spaces_has_them_between_its_values_alone() {
+    let value = json!([{"a": [1, 2.0], "b": "x, y: z"}, {}, []]);
+    assert_eq!(crate::spaced(&value), r#"[{"a": [1, 2.0], "b": "x, y: z"}, {}, []]"#);
 }

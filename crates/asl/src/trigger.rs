@@ -27,6 +27,16 @@ pub enum Trigger {
         scheduled: EventId,
         output: Json,
     },
+    /// A worker took the task of an activity.
+    ActivityStarted {
+        scheduled: EventId,
+        worker: Option<Arc<str>>,
+    },
+    /// There is no such activity.
+    ActivityScheduleFailed {
+        scheduled: EventId,
+        failure: Failure,
+    },
     TaskSucceeded {
         scheduled: EventId,
         output: Json,
@@ -38,12 +48,25 @@ pub enum Trigger {
     TaskHeartbeat {
         scheduled: EventId,
     },
+    /// UpdateMapRun of a run in progress.
+    UpdateMapRun {
+        run: Arc<str>,
+        update: MapRunUpdate,
+    },
     /// StopExecution.
     Stop(Failure),
     /// Whoever advances the execution cannot go on with it.
     Break(Failure),
     /// RedriveExecution of an execution that did not succeed.
     Redrive,
+}
+
+/// What is to change of a Map Run; what is absent stays.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct MapRunUpdate {
+    pub max_concurrency: Option<u32>,
+    pub tolerated_count: Option<u32>,
+    pub tolerated_percentage: Option<f64>,
 }
 
 /// When a transition happens, and with which randomness; the only source of either in the interpreter.

@@ -1,5 +1,8 @@
 //! The AWS-shaped endpoints: one loopback listener that hands each request to the service its `X-Amz-Target` names.
 //!
+//! Who asks is told by the access key, as on AWS: a function of the template may do what its role may (see [`iam`]), and
+//! whoever else comes owns the account.
+//!
 //! What is served here has no signature check, so it must never be reachable from elsewhere: the socket is bound to
 //! loopback, the `Host` must be a loopback name (which defeats DNS rebinding), a request with an `Origin` is refused
 //! (a web page cannot help sending one), and the content type must be one that a page cannot send without asking.
@@ -23,6 +26,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
 use crate::clock::Clock;
+use crate::iam::{self, Policies};
 
 /// The largest body taken: DynamoDB's 16 MB, the largest of the services here.
 const MAX_BODY_BYTES: usize = 16 << 20;
@@ -90,6 +94,11 @@ pub type Answering<'a> = Pin<Box<dyn Future<Output = Answer> + Send + 'a>>;
 pub trait Service: Send + Sync + 'static {
     /// Performs `operation`, the part of `X-Amz-Target` after the dot.
     fn handle<'a>(&'a self, operation: &'a str, body: Bytes) -> Answering<'a>;
+
+    /// Whether `operation` may take minutes to answer, with nothing to do meanwhile.
+    fn waits(&self, _operation: &str) -> bool {
+        false
+    }
 }
 
 /// The services by the prefix of their `X-Amz-Target`.
@@ -106,12 +115,12 @@ pub struct Services {
 }
 
 impl Services {
-    fn named(&self, prefix: &str) -> Option<&dyn Service> {
+    fn named(&self, prefix: &str) -> Option<(iam::Service, &dyn Service)> {
         match prefix {
-            "AWSStepFunctions" => Some(self.states.as_ref()),
-            "DynamoDB_20120810" | "DynamoDBStreams_20120810" => Some(self.dynamodb.as_ref()),
-            "secretsmanager" => Some(self.secrets.as_ref()),
-            "AWSEvents" => Some(self.events.as_ref()),
+            "AWSStepFunctions" => Some((iam::Service::States, self.states.as_ref())),
+            "DynamoDB_20120810" | "DynamoDBStreams_20120810" => Some((iam::Service::DynamoDb, self.dynamodb.as_ref())),
+            "secretsmanager" => Some((iam::Service::Secrets, self.secrets.as_ref())),
+            "AWSEvents" => Some((iam::Service::Events, self.events.as_ref())),
             _ => None,
         }
     }
@@ -141,11 +150,13 @@ impl Endpoint {
     pub async fn serve(
         self,
         services: Services,
+        policies: Arc<Policies>,
         clock: Clock,
         shutdown: impl Future<Output = ()> + Send + 'static,
     ) -> std::io::Result<()> {
         let rim = Arc::new(Rim {
             services,
+            policies,
             clock,
             bodies: Semaphore::new(BODY_UNITS as usize),
         });
@@ -161,9 +172,10 @@ impl Endpoint {
 
 struct Rim {
     services: Services,
+    policies: Arc<Policies>,
     /// Does not skip time while a request is handled.
     clock: Clock,
-    /// Bounds the memory that bodies take, and with it the requests in flight.
+    /// Bounds the memory that bodies take, and with it the requests in flight but for those that wait.
     bodies: Semaphore,
 }
 
@@ -240,9 +252,10 @@ async fn dispatch(rim: &Rim, request: Request) -> Answer {
     let Some((prefix, operation)) = target.and_then(|target| target.split_once('.')) else {
         return Answer::unknown_operation(JSON_1_0);
     };
-    let Some(service) = rim.services.named(prefix) else {
+    let Some((kind, service)) = rim.services.named(prefix) else {
         return Answer::unknown_operation(JSON_1_0);
     };
+    let caller = access_key(&parts.headers).and_then(|key| rim.policies.holder(key));
     let announced: Option<usize> = parts
         .headers
         .get(header::CONTENT_LENGTH)
@@ -254,15 +267,32 @@ async fn dispatch(rim: &Rim, request: Request) -> Answer {
     }
     let units = length / BODY_UNIT + 1;
     let permits = u32::try_from(units).expect("a body has at most 65 units");
-    let _share = rim
+    let share = rim
         .bodies
         .acquire_many(permits)
         .await
         .expect("the semaphore is never closed");
-    match read(body).await {
-        Ok(body) => service.handle(operation, body).await,
-        Err(refusal) => refusal,
+    let body = match read(body).await {
+        Ok(body) => body,
+        Err(refusal) => return refusal,
+    };
+    // Any number of waiting callers must not keep out the one who answers them. The large ones still count.
+    let _share = Some(share).filter(|_| 1 < units || !service.waits(operation));
+    let judged = caller.map_or(Ok(()), |caller| rim.policies.may(caller, kind, operation, &body));
+    match judged {
+        Ok(()) => service.handle(operation, body).await,
+        Err(denial) => {
+            denial.log();
+            denial.answer()
+        }
     }
+}
+
+/// Whose credentials a request is signed with: `AWS4-HMAC-SHA256 Credential=KEY/20260101/…`.
+fn access_key(headers: &HeaderMap) -> Option<&str> {
+    let authorization = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (_, credential) = authorization.split_once("Credential=")?;
+    credential.split('/').next()
 }
 
 async fn read(body: Body) -> Result<Bytes, Answer> {

@@ -1,11 +1,14 @@
 //! Everything that is wrong with a template and its state machines, all at once and with its place.
 
+mod permissions;
+
 use std::path::Path;
 
 use asl::lint::{self, Literal};
 
 use crate::events::{Pattern, Schedule};
 use crate::history::MachineType;
+use crate::iam::Policies;
 use crate::stepfunctions;
 use crate::template::{self, Position, Problem, Settings, Severity, StateMachineResource, Template};
 
@@ -14,10 +17,12 @@ const NOT_IN_TEMPLATE: &str = "NOT_IN_TEMPLATE";
 
 /// The problems of the template at `path`, in order of place. It can be run if there are no errors among them.
 pub fn check(path: &Path, settings: &Settings) -> Vec<Problem> {
-    let (template, mut problems) = Template::examine(path, settings);
+    let (mut template, mut problems) = Template::examine(path, settings);
+    let policies = Policies::take(&mut template, &settings.region);
     for machine in &template.state_machines {
         problems.extend(state_machine(machine));
         problems.extend(strangers(machine, &template));
+        problems.extend(permissions::problems(machine, &policies));
     }
     problems.extend(events(path, &template));
     problems.extend(authorizers(path, &template));

@@ -27,14 +27,14 @@ use axum::extract::Request;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
-use axum::routing::get;
+use axum::routing::{any, get};
 use serde_json::{Value, json};
 use tokio::sync::{Semaphore, watch};
 
 use crate::driver::Engine;
 use crate::gateway::Guard;
 use crate::history::ExecutionId;
-use crate::template::{HttpApi, RouteKey, StateMachineResource};
+use crate::template::{HttpApi, PathSegment, RouteKey, StateMachineResource};
 
 use self::answer::{Failure, answered};
 use self::query::Query;
@@ -60,6 +60,8 @@ pub(crate) struct Console {
     has_root: bool,
     /// Whether the template brings pages of its own.
     has_pages: bool,
+    /// Whether the API may take what is not the engine's below `/console/`.
+    has_rest: bool,
     traces: Mutex<VecDeque<(ExecutionId, SharedTrace)>>,
     streams: Arc<Semaphore>,
     stopping: watch::Sender<bool>,
@@ -77,6 +79,7 @@ impl Console {
             aws_url,
             has_root: api.routes.iter().any(|route| takes_root(&route.key)),
             has_pages: api.routes.iter().any(|route| is_of_pages(&route.key)),
+            has_rest: api.routes.iter().any(|route| takes_pages(&route.key)),
             traces: Mutex::default(),
             streams: Arc::new(Semaphore::new(MAX_STREAMS)),
             stopping: watch::Sender::new(false),
@@ -92,21 +95,27 @@ impl Console {
     ///
     /// `/` leads here unless the API has something there itself.
     pub(crate) fn router(self: Arc<Self>, guard: Guard) -> Router {
-        let page = || async { page() };
+        let page = || async { page(StatusCode::OK) };
         let root = match self.has_root {
             true => Router::new(),
             false => Router::new().route("/", get(|| async { moved("/console/") })),
+        };
+        let rest = match self.has_rest {
+            true => Router::new(),
+            false => Router::new().route("/console/{*path}", any(nowhere)),
         };
         let api = move |request: Request| {
             let (console, guard) = (self.clone(), guard.clone());
             async move { console.answer(request, &guard).await }
         };
-        root.route("/console", get(|| async { moved("/console/") }))
+        root.merge(rest)
+            .route("/console", get(|| async { moved("/console/") }))
             .route("/console/", get(page))
             .route("/console/executions", get(page))
+            .route("/console/executions/", get(page))
             .route("/console/executions/{*path}", get(page))
             .route("/console/assets/{*path}", get(asset))
-            .route("/console/api/{*path}", axum::routing::any(api))
+            .route("/console/api/{*path}", any(api))
     }
 
     async fn answer(self: Arc<Self>, request: Request, guard: &Guard) -> Response {
@@ -191,6 +200,17 @@ fn is_of_pages(key: &RouteKey) -> bool {
     key.to_string().contains(" /console/")
 }
 
+/// Whether a route may take an address below `/console/`, for that or for whatever there is.
+fn takes_pages(key: &RouteKey) -> bool {
+    match key {
+        RouteKey::Path { path, .. } => path.segments().first().is_some_and(|first| match first {
+            PathSegment::Literal(text) => text == "console",
+            PathSegment::Parameter(_) | PathSegment::Greedy(_) => true,
+        }),
+        RouteKey::Default => true,
+    }
+}
+
 fn takes_root(key: &RouteKey) -> bool {
     match key {
         RouteKey::Path { path, .. } => path.segments().is_empty(),
@@ -198,11 +218,21 @@ fn takes_root(key: &RouteKey) -> bool {
     }
 }
 
-fn page() -> Response {
+/// What an address below the console answers at which there is nothing: to a browser the page, which says so.
+async fn nowhere(request: Request) -> Response {
+    let accept = request.headers().get(header::ACCEPT);
+    match accept.and_then(|accept| accept.to_str().ok()) {
+        Some(accept) if console::is_browser(accept) => page(StatusCode::NOT_FOUND),
+        _ => Failure::path().response(),
+    }
+}
+
+fn page(status: StatusCode) -> Response {
     let page = console::page("/console/");
     let mut response = static_file(page.file, &HeaderMap::new());
     let policy = HeaderValue::from_str(&page.policy).expect("a policy is a header value");
     response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
+    *response.status_mut() = status;
     response
 }
 

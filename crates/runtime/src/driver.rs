@@ -8,6 +8,7 @@
 //! held across the append, so that triggers of one execution take turns and those of different ones share commits.
 
 mod activities;
+mod aliases;
 mod cache;
 mod calls;
 mod error;
@@ -15,7 +16,9 @@ mod executions;
 mod express;
 mod feed;
 mod machines;
+mod map_runs;
 mod overview;
+mod probe;
 mod skip;
 mod status;
 #[cfg(test)]
@@ -39,7 +42,8 @@ use tokio::task::JoinHandle;
 use crate::clock::{Bell, Clock};
 use crate::history::{self, Faults, History};
 
-pub use activities::ActivityRecord;
+pub use activities::{ActivityRecord, ActivityTask};
+pub use aliases::{AliasRecord, AliasUpdate, FULL_WEIGHT, NewAlias, Route};
 pub use calls::{TaskCall, TaskFuture, TaskOutcome, Tasks};
 pub use error::{Error, NotRedrivable};
 pub use executions::{
@@ -48,11 +52,13 @@ pub use executions::{
 };
 pub(crate) use feed::Since;
 pub use machines::{INITIAL_REVISION, NewStateMachine, StateMachineUpdate};
+pub use map_runs::MapRun;
 pub(crate) use overview::Known;
 pub use status::{PublishError, PublishFuture, StatusChange, StatusEvents};
-pub(crate) use versions::split_version;
 pub use versions::{Publish, VersionRecord};
+pub(crate) use versions::{Qualifier, qualified};
 
+use activities::Activities;
 use cache::Cache;
 use calls::Calls;
 use feed::Feed;
@@ -109,6 +115,7 @@ struct Inner {
     cache: Cache,
     tasks: Arc<dyn Tasks>,
     status_events: Arc<dyn StatusEvents>,
+    activities: Activities,
     /// The number of the next execution.
     next_execution: AtomicI64,
     calls: Calls,
@@ -137,12 +144,14 @@ impl Engine {
         let data_dir = config.data_dir;
         let opened = tokio::task::spawn_blocking(move || History::open(&data_dir, faults)).await;
         let history = opened.map_err(|_| history::Error::Closed)??;
-        let (machines, next, open) = history
+        let (machines, activities, next, open) = history
             .read(|connection| {
                 let revisions = history::machines::all(connection)?;
-                let machines = Machines::new(revisions, history::machines::versions(connection)?);
+                let versions = history::machines::versions(connection)?;
+                let machines = Machines::new(revisions, versions, history::aliases::all(connection)?);
                 let next = history::executions::next_id(connection)?;
-                Ok((machines, next, history::executions::count_open(connection)?))
+                let activities = Activities::new(history::activities::all(connection)?);
+                Ok((machines, activities, next, history::executions::count_open(connection)?))
             })
             .await?;
         let inner = Arc::new(Inner {
@@ -154,6 +163,7 @@ impl Engine {
             cache: Cache::default(),
             tasks: config.tasks,
             status_events: config.status_events,
+            activities,
             next_execution: AtomicI64::new(next),
             calls: Calls::default(),
             open: AtomicUsize::new(open),

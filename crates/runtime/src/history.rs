@@ -10,6 +10,7 @@
 //! their own and never wait for the writer.
 
 pub(crate) mod activities;
+pub(crate) mod aliases;
 pub(crate) mod executions;
 mod faults;
 pub(crate) mod log;
@@ -32,7 +33,7 @@ use chrono::{DateTime, Utc};
 pub(crate) use executions::Place;
 pub(crate) use executions::{Head, ListFilter, NewExecution, Row};
 pub(crate) use faults::Faults;
-pub(crate) use log::{Append, Position, encode};
+pub(crate) use log::{Append, Position, QueueChange, encode};
 pub use machines::{MachineStatus, MachineType, StateMachineRecord};
 pub(crate) use machines::{StoredRevision, StoredVersion};
 

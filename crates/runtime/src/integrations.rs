@@ -3,23 +3,25 @@
 //! The services are the ones that run here, asked through the same handlers as their wire APIs. A function that is not
 //! here is called at an optional Lambda endpoint elsewhere.
 
-mod dynamodb;
+pub(crate) mod dynamodb;
 mod endpoint;
 mod events;
 mod lambda;
 mod metadata;
 mod parameters;
-mod states;
+pub(crate) mod states;
 
 use std::pin::Pin;
 use std::sync::{Arc, Weak};
 
 use asl::{Failure, Resource};
+use bytes::Bytes;
 use tokio::sync::SetOnce;
 
-use crate::aws::Service;
+use crate::aws::{Answer, Service};
 use crate::clock::Clock;
 use crate::driver::{TaskCall, TaskFuture, TaskOutcome, Tasks};
+use crate::iam::{self, Caller, Denial, Policies};
 use crate::lambda::Invoke;
 use crate::stepfunctions::StepFunctions;
 
@@ -33,6 +35,8 @@ pub struct Integrations {
     elsewhere: Option<LambdaEndpoint>,
     dynamodb: Arc<dyn Service>,
     events: Arc<dyn Service>,
+    /// What the state machines of the template may call.
+    policies: Arc<Policies>,
     clock: Clock,
     /// Set once the engine runs, which itself needs the integrations; it owns them, so this may not own it.
     states: SetOnce<Weak<StepFunctions>>,
@@ -66,6 +70,15 @@ enum Form {
 /// Whether a resource is one that [`Integrations`] performs; others are refused when a state machine is created.
 pub fn supports(resource: &str) -> bool {
     action(resource).is_some()
+}
+
+/// Whether a resource is one that AWS may have, performed here or not.
+pub fn is_resource(resource: &str) -> bool {
+    let parts: Vec<_> = resource.splitn(6, ':').collect();
+    match parts[..] {
+        ["arn", _, "states", "", "", service] => service.contains(':'),
+        _ => supports(resource),
+    }
 }
 
 /// The parameters of a resource, where its integration says which there are.
@@ -125,6 +138,7 @@ impl Integrations {
         elsewhere: Option<LambdaEndpoint>,
         dynamodb: Arc<dyn Service>,
         events: Arc<dyn Service>,
+        policies: Arc<Policies>,
         clock: Clock,
     ) -> Self {
         Self {
@@ -132,6 +146,7 @@ impl Integrations {
             elsewhere,
             dynamodb,
             events,
+            policies,
             clock,
             states: SetOnce::new(),
         }
@@ -149,6 +164,36 @@ impl Integrations {
         states.ok_or_else(|| Failure::new("States.TaskFailed", "Step Functions is shutting down"))
     }
 
+    /// In whose role a task is performed; `None` if that is none of the template's, and so not judged.
+    fn caller(&self, call: &TaskCall) -> Option<&Caller> {
+        match &call.tested_in {
+            Some(role) => self.policies.role(role),
+            None => self.policies.state_machine(&call.state_machine_arn),
+        }
+    }
+
+    /// Judges a request of a task by the role that it is performed in.
+    fn judge(&self, call: &TaskCall, service: iam::Service, operation: &str, body: &[u8]) -> Result<(), Denial> {
+        let judged = self
+            .caller(call)
+            .map_or(Ok(()), |caller| self.policies.may(caller, service, operation, body));
+        judged.inspect_err(Denial::log)
+    }
+
+    /// Asks a service, if the state machine may.
+    async fn ask(
+        &self,
+        call: &TaskCall,
+        (kind, service): (iam::Service, &dyn Service),
+        operation: &str,
+        body: Bytes,
+    ) -> Answer {
+        match self.judge(call, kind, operation, &body) {
+            Ok(()) => service.handle(operation, body).await,
+            Err(denial) => denial.answer(),
+        }
+    }
+
     async fn call(&self, call: &TaskCall) -> Result<TaskOutcome, Failure> {
         let schedule = &call.schedule;
         let Some(action) = Action::of_resource(&schedule.resource) else {
@@ -161,11 +206,11 @@ impl Integrations {
         };
         let parameters = &schedule.parameters;
         let result = match action {
-            Action::Function => self.function(&schedule.resource.resource, parameters).await?,
-            Action::LambdaInvoke => self.lambda_invoke(parameters).await?,
+            Action::Function => self.function(call, &schedule.resource.resource, parameters).await?,
+            Action::LambdaInvoke => self.lambda_invoke(call, parameters).await?,
             Action::StartExecution(form) => return self.start_execution(call, form).await,
-            Action::DynamoDb(operation, style) => self.dynamodb(operation, style, parameters).await?,
-            Action::Sfn(operation) => self.sfn(operation, parameters).await?,
+            Action::DynamoDb(operation, style) => self.dynamodb(call, operation, style, parameters).await?,
+            Action::Sfn(operation) => self.sfn(call, operation, parameters).await?,
             Action::PutEvents => self.put_events(call).await?,
         };
         Ok(match schedule.resource.waits() {
@@ -184,7 +229,7 @@ impl Tasks for Integrations {
         Box::pin(async move {
             let job = Action::of_resource(&call.schedule.resource);
             if let (Some(Action::StartExecution(_)), Some(submitted)) = (job, &call.submitted) {
-                self.stop_execution(submitted).await;
+                self.stop_execution(&call, submitted).await;
             }
         })
     }

@@ -14,6 +14,7 @@ pub mod dynamodb;
 pub mod events;
 pub mod gateway;
 pub mod history;
+pub mod iam;
 pub mod integrations;
 pub mod issuer;
 pub mod jwt;

@@ -3,6 +3,7 @@
 //! Starting it opens what is durable, connects the services with each other, brings the state machines up to the
 //! template, and only then listens: whoever finds the port open finds everything behind it.
 
+mod machines;
 mod starter;
 mod status;
 
@@ -20,17 +21,18 @@ use tokio::task::{JoinHandle, JoinSet};
 use crate::aws::{Endpoint, Services};
 use crate::clock::{self, Clock};
 use crate::console::Console;
-use crate::driver::{self, Engine, NewStateMachine, StateMachineUpdate};
+use crate::driver::{self, Engine};
 use crate::dynamodb::{self, DynamoDb};
 use crate::events::{self, Bus};
 use crate::gateway::{self, Authorizers, Gateway};
-use crate::history::{self, MachineType};
+use crate::history;
+use crate::iam::Policies;
 use crate::integrations::{Integrations, LambdaEndpoint, NotAnEndpoint};
 use crate::issuer::{self, Identity, Issuer};
 use crate::lambda::{self, Host, HostConfig, Invoke};
 use crate::secrets::{self, Secrets};
 use crate::stepfunctions::StepFunctions;
-use crate::template::{self, HttpApi, LogicalId, Output, StateMachineResource, Template};
+use crate::template::{HttpApi, LogicalId, Output, Template};
 
 use self::starter::Starter;
 use self::status::StatusBus;
@@ -38,9 +40,6 @@ use self::status::StatusBus;
 /// How long what is in flight may take to finish when the stack stops: a function's longest time on the way of a
 /// request, as API Gateway has it.
 const PATIENCE: Duration = Duration::from_secs(30);
-
-/// What the role of a state machine is called here, where there are no roles.
-const ROLE_ARN: &str = "arn:aws:iam::000000000000:role/ticketflow";
 
 /// The two sockets, bound before the template is read, which names their addresses.
 pub struct Listeners {
@@ -164,6 +163,7 @@ impl Files<'_> {
 /// A running stack.
 pub struct Stack {
     clock: Clock,
+    policies: Arc<Policies>,
     gateway_url: String,
     aws_url: String,
     outputs: Vec<Output>,
@@ -179,8 +179,9 @@ pub struct Stack {
 
 impl Stack {
     /// Starts everything, and goes on where the data directory left off.
-    pub async fn start(listeners: Listeners, template: Template, config: Config) -> Result<Self, Error> {
+    pub async fn start(listeners: Listeners, mut template: Template, config: Config) -> Result<Self, Error> {
         check_exposure(listeners.address, template.http_api.as_ref())?;
+        let policies = Arc::new(Policies::take(&mut template, &config.region));
         let clock = Clock::open(&Files(&config.data_dir).clock(), config.time_skip).map_err(Error::Clock)?;
         let starting = clock.busy();
         let aws_url = format!("http://{}", listeners.aws.address());
@@ -199,6 +200,7 @@ impl Stack {
             elsewhere,
             Arc::new(stores.dynamodb.clone()),
             Arc::new(stores.bus.clone()),
+            policies.clone(),
             clock.clone(),
         ));
         let engine = Engine::open(driver::Config {
@@ -216,7 +218,7 @@ impl Stack {
                 name: machine.name.clone(),
                 source,
             };
-            put_state_machine(&engine, machine).await.map_err(failed)?;
+            machines::put(&engine, machine).await.map_err(failed)?;
         }
         let states = Arc::new(StepFunctions::new(engine.clone(), clock.clone()));
         integrations.connect(&states);
@@ -248,6 +250,7 @@ impl Stack {
         let router = console.clone().router(gateway.guard());
         let mut stack = Self {
             clock: clock.clone(),
+            policies: policies.clone(),
             gateway_url: listeners.gateway_url,
             aws_url,
             outputs: template.outputs,
@@ -262,7 +265,7 @@ impl Stack {
         };
         let served = clock.clone();
         stack.endpoint.run("the AWS endpoints", |stopped| {
-            listeners.aws.serve(services, served, stopped)
+            listeners.aws.serve(services, policies, served, stopped)
         });
         stack.gateway.run("the HTTP API", |stopped| {
             gateway::serve(listeners.gateway, gateway, router, stopped)
@@ -310,6 +313,9 @@ impl Stack {
         self.engine.shutdown().await;
         self.host.shutdown(PATIENCE).await;
         self.endpoint.stop().await;
+        for grant in self.policies.unused() {
+            tracing::debug!(%grant, "granted by the template, and not used since the start");
+        }
         let stats = self.dynamodb.stats();
         let requests: u64 = stats.requests.values().sum();
         let (read_units, write_units, commits) = (stats.read_units, stats.write_units, stats.commits);
@@ -477,37 +483,6 @@ fn declare_issuer(data_dir: &Path, api: &HttpApi) -> Result<(), issuer::Error> {
         scopes: scopes.into_iter().cloned().collect(),
     };
     Issuer::declare(data_dir, &identity)
-}
-
-/// Creates the state machine, or brings its definition up to the template's.
-///
-/// Executions that are open keep the definition they started with.
-async fn put_state_machine(engine: &Engine, machine: &StateMachineResource) -> Result<(), driver::Error> {
-    let definition: Arc<str> = machine.definition.as_str().into();
-    match engine.state_machine(&machine.arn) {
-        Ok(known) if known.definition == definition => Ok(()),
-        Ok(_) => {
-            let update = StateMachineUpdate {
-                definition: Some(definition),
-                ..StateMachineUpdate::default()
-            };
-            engine.update_state_machine(&machine.arn, update).await.map(drop)
-        }
-        Err(driver::Error::StateMachineDoesNotExist { .. }) => {
-            let new = NewStateMachine {
-                name: machine.name.as_str().into(),
-                machine_type: match machine.machine_type {
-                    template::MachineType::Standard => MachineType::Standard,
-                    template::MachineType::Express => MachineType::Express,
-                },
-                definition,
-                role_arn: ROLE_ARN.into(),
-                settings: serde_json::json!({}),
-            };
-            engine.create_state_machine(new).await.map(drop)
-        }
-        Err(error) => Err(error),
-    }
 }
 
 /// The value of a secret that a stack keeps in its data directory; `None` if it has none of that name.

@@ -4,16 +4,19 @@
 //! The state of everything lies in the engine; nothing is kept here.
 
 mod activities;
+mod aliases;
 mod arn;
 mod check;
 mod error;
 mod executions;
 mod jackson;
 mod machines;
+mod map_runs;
 mod page;
 mod request;
 mod tags;
 mod tasks;
+mod test_state;
 mod variables;
 mod versions;
 
@@ -27,12 +30,14 @@ use crate::aws::{Answer, Answering, JSON_1_0, Service};
 use crate::clock::Clock;
 use crate::driver::{self, Engine};
 
+pub(crate) use aliases::is_name as is_alias_name;
 pub(crate) use check::problems;
 pub use error::Error;
 
 use request::Request;
 
 /// The Step Functions service.
+#[derive(Clone)]
 pub struct StepFunctions {
     engine: Engine,
     clock: Clock,
@@ -45,7 +50,10 @@ impl StepFunctions {
 
     /// Answers a request as the wire has it.
     pub async fn handle(&self, operation: &str, body: Bytes) -> Answer {
-        let answer = match Request::parse(&body) {
+        let request = Request::parse(&body);
+        // It may be a while until the answer.
+        drop(body);
+        let answer = match request {
             Ok(request) => self.operate(operation, request).await,
             Err(error) => Err(error),
         };
@@ -73,21 +81,38 @@ impl StepFunctions {
         Ok(())
     }
 
-    async fn operate(&self, operation: &str, mut request: Request) -> Result<Value, Error> {
+    /// Performs an operation, to its end even if the caller is gone by then: what is written must come to be known.
+    async fn operate(&self, operation: &str, request: Request) -> Result<Value, Error> {
+        if waits(operation) {
+            return self.run(operation, request).await;
+        }
+        let (service, operation) = (self.clone(), operation.to_owned());
+        let operating = tokio::spawn(async move { service.run(&operation, request).await });
+        operating.await.map_err(|_| Error::Internal)?
+    }
+
+    async fn run(&self, operation: &str, mut request: Request) -> Result<Value, Error> {
         let request = &mut request;
         match operation {
             "CreateActivity" => self.create_activity(request).await,
             "CreateStateMachine" => self.create_state_machine(request).await,
+            "CreateStateMachineAlias" => self.create_state_machine_alias(request).await,
             "DeleteActivity" => self.delete_activity(request).await,
             "DeleteStateMachine" => self.delete_state_machine(request).await,
+            "DeleteStateMachineAlias" => self.delete_state_machine_alias(request).await,
             "DeleteStateMachineVersion" => self.delete_state_machine_version(request).await,
             "DescribeActivity" => self.describe_activity(request).await,
             "DescribeExecution" => self.describe_execution(request).await,
+            "DescribeMapRun" => self.describe_map_run(request).await,
             "DescribeStateMachine" => self.describe_state_machine(request).await,
+            "DescribeStateMachineAlias" => self.describe_state_machine_alias(request).await,
             "DescribeStateMachineForExecution" => self.describe_state_machine_for_execution(request).await,
+            "GetActivityTask" => self.get_activity_task(request).await,
             "GetExecutionHistory" => self.get_execution_history(request).await,
             "ListActivities" => self.list_activities(request).await,
             "ListExecutions" => self.list_executions(request).await,
+            "ListMapRuns" => self.list_map_runs(request).await,
+            "ListStateMachineAliases" => self.list_state_machine_aliases(request).await,
             "ListStateMachineVersions" => self.list_state_machine_versions(request).await,
             "ListStateMachines" => self.list_state_machines(request).await,
             "ListTagsForResource" => self.list_tags_for_resource(request).await,
@@ -100,8 +125,11 @@ impl StepFunctions {
             "StartSyncExecution" => self.start_sync_execution(request).await,
             "StopExecution" => self.stop_execution(request).await,
             "TagResource" => self.tag_resource(request).await,
+            "TestState" => self.test_state(request).await,
             "UntagResource" => self.untag_resource(request).await,
+            "UpdateMapRun" => self.update_map_run(request).await,
             "UpdateStateMachine" => self.update_state_machine(request).await,
+            "UpdateStateMachineAlias" => self.update_state_machine_alias(request).await,
             "ValidateStateMachineDefinition" => machines::validate(request),
             _ => Err(Error::UnknownOperation),
         }
@@ -112,6 +140,15 @@ impl Service for StepFunctions {
     fn handle<'a>(&'a self, operation: &'a str, body: Bytes) -> Answering<'a> {
         Box::pin(self.handle(operation, body))
     }
+
+    fn waits(&self, operation: &str) -> bool {
+        waits(operation)
+    }
+}
+
+/// Whether an operation waits for a worker's task, or for what it runs to end, before it answers.
+fn waits(operation: &str) -> bool {
+    matches!(operation, "GetActivityTask" | "StartSyncExecution" | "TestState")
 }
 
 impl From<driver::Error> for Error {
@@ -126,6 +163,28 @@ impl From<driver::Error> for Error {
             driver::Error::TooManyVersions { arn } => {
                 Self::ServiceQuotaExceeded(format!("Number of versions of this State Machine exceeded: '{arn}'"))
             }
+            driver::Error::MapRunDoesNotExist { arn } => Self::ResourceNotFound(owned(arn)),
+            driver::Error::MapRunEnded { .. } => Self::Validation {
+                message: error.to_string(),
+                reason: "CANNOT_UPDATE_COMPLETED_MAP_RUN",
+            },
+            driver::Error::ActivityDoesNotExist { arn } => Self::ActivityDoesNotExist(owned(arn)),
+            driver::Error::TooManyActivities => Self::ActivityLimitExceeded,
+            driver::Error::TooManyWorkers { .. } => Self::ActivityWorkerLimitExceeded,
+            driver::Error::AliasDoesNotExist { arn } => Self::ReferenceNotFound(owned(arn)),
+            driver::Error::AliasAlreadyExists { .. } => Self::Conflict(
+                "Failed to create alias because an alias with the same name and a different routing configuration \
+                 already exists."
+                    .into(),
+            ),
+            driver::Error::TooManyAliases { arn } => {
+                Self::ServiceQuotaExceeded(format!("Number of aliases of this State Machine exceeded: '{arn}'"))
+            }
+            driver::Error::VersionInUse { aliases, .. } => Self::Conflict(format!(
+                "Version to be deleted must not be referenced by an alias. Current list of aliases referencing this \
+                 version: [{}]",
+                aliases.join(", ")
+            )),
             driver::Error::StateMachineTypeNotSupported { .. } => Self::StateMachineTypeNotSupported,
             driver::Error::InvalidDefinition { problems } => Self::InvalidDefinition(problems.clone()),
             driver::Error::ExecutionDoesNotExist { arn } => Self::ExecutionDoesNotExist(owned(arn)),

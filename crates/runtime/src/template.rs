@@ -12,6 +12,8 @@ use std::{
     time::Duration,
 };
 
+use crate::iam::Policy;
+
 pub use node::Position;
 pub use route::{PathSegment, RouteKey, RoutePath};
 
@@ -24,6 +26,7 @@ mod loader;
 mod names;
 mod node;
 mod parameters;
+mod policies;
 pub mod positions;
 mod properties;
 mod references;
@@ -160,6 +163,15 @@ pub struct Function {
     /// The alias that is published (`AutoPublishAlias`): `arn:alias` is this function too.
     pub alias: Option<String>,
     pub async_invoke: AsyncInvoke,
+    pub role: Role,
+}
+
+/// The role in which a function or the executions of a state machine act.
+#[derive(Debug, Default)]
+pub struct Role {
+    pub name: String,
+    /// `None` where a part of it is only known on AWS.
+    pub policy: Option<Policy>,
 }
 
 impl fmt::Debug for Function {
@@ -276,6 +288,7 @@ pub struct StateMachineResource {
     pub alias: Option<String>,
     /// What tells executions apart for people.
     pub subject: Option<Subject>,
+    pub role: Role,
 }
 
 /// What the executions of a state machine are about (its `Metadata`).

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use crate::step::{Handling, Kind, NEVER, Step, Wait};
-use crate::{CAUSE, ERROR};
+use crate::{ACTIVITY, CAUSE, ERROR};
 
 /// How long a task may take that is never answered.
 const GIVE_UP_SECONDS: u8 = 30;
@@ -165,6 +165,25 @@ impl Builder {
                 task["HeartbeatSeconds"] = json!(TIMEOUT_SECONDS);
                 task["Retry"] = json!([{"ErrorEquals": ["States.TaskFailed"]}]);
                 task
+            }
+            Kind::Activity {
+                failures,
+                heartbeats,
+                handling,
+            } => {
+                let is_silent = *failures == NEVER;
+                let handling = Handling {
+                    caught: handling.caught || (is_silent && !flow.place.is_root),
+                    ..*handling
+                };
+                let mut asked = asked(name, *failures, handling.caught || flow.place.caught, jsonata);
+                asked["heartbeats"] = json!(if is_silent { 0 } else { *heartbeats });
+                let mut task = task(ACTIVITY, asked, jsonata);
+                match is_silent {
+                    true => task["TimeoutSeconds"] = json!(GIVE_UP_SECONDS),
+                    false => task["HeartbeatSeconds"] = json!(TIMEOUT_SECONDS / 2),
+                }
+                self.handled(task, handling, jsonata, onward)
             }
             Kind::Job { failures, handling } => {
                 let asked = json!({"StateMachineArn": "arn:aws:states:us-west-2:000000000000:stateMachine:other",

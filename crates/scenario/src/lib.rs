@@ -24,6 +24,10 @@ const MAX_STEPS: usize = 6;
 pub const ERROR: &str = "Broken";
 pub const CAUSE: &str = "because";
 
+/// The activity that tasks are queued for, by its name and its ARN.
+pub const ACTIVITY_NAME: &str = "work";
+pub const ACTIVITY: &str = "arn:aws:states:us-west-2:000000000000:activity:work";
+
 /// A state machine and what it is started with.
 #[derive(Clone)]
 pub struct Scenario {
@@ -48,7 +52,7 @@ impl std::fmt::Debug for Scenario {
 }
 
 /// Any scenario: all states, both query languages, branches within branches, retries, Catchers, timers, callbacks,
-/// jobs, variables and loops.
+/// activities, jobs, variables and loops.
 pub fn scenario() -> impl Strategy<Value = Scenario> {
     let steps = prop::collection::vec(step::step(), 1..=MAX_STEPS);
     // Most often the languages are mixed: below JSONata there is nothing else.

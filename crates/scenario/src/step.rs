@@ -56,6 +56,12 @@ pub(crate) enum Kind {
         failures: u8,
         heartbeats: u8,
     },
+    /// A task that a worker takes, or takes and never answers.
+    Activity {
+        failures: u8,
+        heartbeats: u8,
+        handling: Handling,
+    },
     /// A call whose answer is not the end: a job.
     Job {
         failures: u8,
@@ -117,6 +123,13 @@ pub(crate) fn step() -> impl Strategy<Value = Step> {
         (0..4_u8, handling()).prop_map(|(failures, handling)| Kind::Task { failures, handling }),
         handling().prop_map(|handling| Kind::Silent { handling }),
         (0..2_u8, 0..3_u8).prop_map(|(failures, heartbeats)| Kind::Callback { failures, heartbeats }),
+        (prop_oneof![0..3_u8, Just(NEVER)], 0..3_u8, handling()).prop_map(|(failures, heartbeats, handling)| {
+            Kind::Activity {
+                failures,
+                heartbeats,
+                handling,
+            }
+        }),
         (0..3_u8, handling()).prop_map(|(failures, handling)| Kind::Job { failures, handling }),
     ];
     with_language(leaf).prop_recursive(MAX_DEPTH, SIZE, 3, |inner| {

@@ -3,17 +3,17 @@
 mod choice;
 mod fields;
 mod handlers;
+mod items;
 
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::sync::Arc;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::{
-    Computed, Distributed, How, Items, Kind, Number, PathField, QueryLanguage, ResultPath, State, StateMachine, Task,
-    Text, Tolerated, Wait,
+    Computed, How, Items, Kind, Number, PathField, QueryLanguage, ResultPath, State, StateMachine, Task, Text, Wait,
 };
 use crate::Json;
 use crate::choice::rfc3339;
@@ -24,9 +24,6 @@ use crate::retry::MAX_SECONDS;
 /// AWS's quota for the length of a state's name, in characters.
 const MAX_STATE_NAME: usize = 80;
 
-/// AWS's quota for the length of a distributed Map's label, in characters.
-const MAX_LABEL: usize = 40;
-
 /// The code of a label that AWS refuses, which it tells in a form of its own.
 pub const INVALID_LABEL: &str = "INVALID_LABEL";
 
@@ -35,6 +32,9 @@ const UNREACHABLE: &str = " is not reachable.";
 
 /// The pointer of a problem that AWS gives no place.
 pub const NOWHERE: &str = "null";
+
+/// The name that AWS gives to a state that is tested.
+pub const TESTED: &str = "StateName";
 
 /// How deep flows may nest: far beyond any real one, and well within the stack.
 const MAX_NESTING: usize = 32;
@@ -95,23 +95,54 @@ pub(super) fn parse(definition: &str) -> Result<StateMachine, Vec<Problem>> {
     }
 }
 
-/// As much of the definition as can be understood, with what is wrong with it.
-pub(super) fn examine(definition: &str) -> (Option<StateMachine>, Vec<Problem>) {
-    let value: Value = match serde_json::from_str(definition) {
-        Ok(value) => value,
-        Err(error) => {
-            let problem = Problem {
-                severity: Severity::Error,
-                code: "INVALID_JSON_DESCRIPTION",
-                message: error.to_string(),
-                pointer: "/".into(),
-                member: None,
-            };
-            return (None, vec![problem]);
+/// The state machine in which a state is tested; see [`StateMachine::of_tested`].
+pub(super) fn tested(definition: &str, state_name: Option<&str>) -> Result<StateMachine, Vec<Problem>> {
+    let document = read(definition).map_err(|problem| vec![problem])?;
+    let parser = Parser {
+        is_test: true,
+        ..Parser::default()
+    };
+    let (machine, problems) = match state_name {
+        Some(_) => examine_document(parser, &document),
+        None => {
+            let document = json!({"StartAt": TESTED, "States": {TESTED: document}});
+            let (machine, mut problems) = examine_document(parser, &document);
+            let own = format!("/States/{TESTED}");
+            problems.retain(|problem| {
+                // Where a state by itself leads to is not there.
+                let inner = problem.pointer.strip_prefix(&own).unwrap_or_default();
+                let is_own = problem.code == NO_END || (problem.code == TARGET && !inner.contains("/States/"));
+                !is_own
+            });
+            (machine, problems)
         }
     };
-    let mut parser = Parser::default();
-    let Value::Object(document) = &value else {
+    match machine {
+        Some(machine) if problems.is_empty() => Ok(machine),
+        _ => Err(problems),
+    }
+}
+
+/// As much of the definition as can be understood, with what is wrong with it.
+pub(super) fn examine(definition: &str) -> (Option<StateMachine>, Vec<Problem>) {
+    match read(definition) {
+        Ok(document) => examine_document(Parser::default(), &document),
+        Err(problem) => (None, vec![problem]),
+    }
+}
+
+fn read(definition: &str) -> Result<Value, Problem> {
+    serde_json::from_str(definition).map_err(|error| Problem {
+        severity: Severity::Error,
+        code: "INVALID_JSON_DESCRIPTION",
+        message: error.to_string(),
+        pointer: "/".into(),
+        member: None,
+    })
+}
+
+fn examine_document(mut parser: Parser, document: &Value) -> (Option<StateMachine>, Vec<Problem>) {
+    let Value::Object(document) = document else {
         parser.schema("", "Definition must be a JSON object");
         return (None, parser.problems);
     };
@@ -176,6 +207,8 @@ struct Parser {
     is_recent: bool,
     /// Whether the state being read looks at the Context Object.
     uses_context: bool,
+    /// Whether a state is only to be tested, which may then say what the interpreter cannot do.
+    is_test: bool,
 }
 
 impl Parser {
@@ -709,71 +742,6 @@ impl Parser {
             start_at,
             distributed,
         })))
-    }
-
-    fn distributed(&mut self, at: At<'_>) -> Distributed {
-        for field in ["ItemReader", "ItemBatcher", "ResultWriter"] {
-            if at.document.contains_key(field) {
-                let pointer = format!("{}/{field}", at.pointer);
-                self.schema(&pointer, format!("{field} is not supported"));
-            }
-        }
-        self.is_recent |= at.document.contains_key("Label");
-        let label = match at.document.get("Label") {
-            None => None,
-            Some(Value::String(label)) => {
-                if let Err(message) = check_label(label) {
-                    self.problem(INVALID_LABEL, &format!("{}/Label", at.pointer), message);
-                }
-                Some(label.as_str().into())
-            }
-            Some(_) => {
-                self.schema(&format!("{}/Label", at.pointer), "Label must be a string");
-                None
-            }
-        };
-        Distributed {
-            label,
-            tolerated_count: self.tolerated(at, "ToleratedFailureCount"),
-            tolerated_percentage: self.tolerated(at, "ToleratedFailurePercentage"),
-        }
-    }
-
-    fn tolerated(&mut self, at: At<'_>, field: &str) -> Tolerated {
-        self.either(at, field);
-        if let Some(computed) = self.computed(at, field) {
-            return Tolerated::Computed(computed);
-        }
-        match at.document.get(field) {
-            None => Tolerated::Absent,
-            Some(value) => match value.as_f64().filter(|number| 0.0 <= *number) {
-                Some(number) => Tolerated::Given(number),
-                None => {
-                    self.schema(
-                        &format!("{}/{field}", at.pointer),
-                        format!("{field} must be a number of at least 0"),
-                    );
-                    Tolerated::Absent
-                }
-            },
-        }
-    }
-}
-
-/// Refuses a label that cannot be a part of an ARN, in AWS's words.
-fn check_label(label: &str) -> Result<(), String> {
-    if MAX_LABEL < label.chars().count() {
-        return Err(format!("Label cannot exceed {MAX_LABEL} characters"));
-    }
-    let refused = |character: &char| {
-        character.is_whitespace() || character.is_control() || "<>{}[]?*\"#%\\^|~`$&,;:/".contains(*character)
-    };
-    match label.chars().find(refused) {
-        Some(character) => Err(format!(
-            "Label contains invalid character: {}",
-            quoted(&character.to_string())
-        )),
-        None => Ok(()),
     }
 }
 

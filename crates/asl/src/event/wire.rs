@@ -50,12 +50,7 @@ impl EventKind {
     /// AWS's name of the type.
     pub fn type_name(&self) -> String {
         let task = |resource: &Resource, suffix: &str| {
-            let prefix = if resource.is_function() {
-                "LambdaFunction"
-            } else {
-                "Task"
-            };
-            format!("{prefix}{suffix}")
+            format!("{}{suffix}", pick(resource, "Task", "LambdaFunction", "Activity"))
         };
         match self {
             Self::ExecutionStarted { .. } => "ExecutionStarted".into(),
@@ -68,6 +63,8 @@ impl EventKind {
             Self::StateExited { state_type, .. } => format!("{}StateExited", state_type.as_str()),
             Self::TaskScheduled(schedule) => task(&schedule.resource, "Scheduled"),
             Self::TaskStarted { resource } => task(resource, "Started"),
+            Self::ActivityStarted { .. } => "ActivityStarted".into(),
+            Self::ActivityScheduleFailed(_) => "ActivityScheduleFailed".into(),
             Self::TaskSubmitted { resource, .. } => task(resource, "Submitted"),
             Self::TaskSucceeded { resource, .. } => task(resource, "Succeeded"),
             Self::TaskFailed { resource, .. } => task(resource, "Failed"),
@@ -87,9 +84,11 @@ impl EventKind {
             Self::MapStateSucceeded => "MapStateSucceeded".into(),
             Self::MapStateFailed => "MapStateFailed".into(),
             Self::EvaluationFailed { .. } => "EvaluationFailed".into(),
-            Self::WaitScheduled { .. } | Self::RetryScheduled { .. } | Self::MapItemFailed(_) | Self::TaskHeartbeat => {
-                String::new()
-            }
+            Self::WaitScheduled { .. }
+            | Self::RetryScheduled { .. }
+            | Self::MapItemFailed(_)
+            | Self::MapRunUpdated { .. }
+            | Self::TaskHeartbeat => String::new(),
         }
     }
 }
@@ -102,6 +101,15 @@ fn details(kind: &EventKind, with_data: bool) -> Option<Details> {
         EventKind::ExecutionStarted { identity, input, .. } => {
             put(&mut map, "input", input, with_data);
             map.insert("roleArn".into(), text(&identity.role_arn));
+            let published = &identity.published;
+            for (key, arn) in [
+                ("stateMachineAliasArn", &published.alias_arn),
+                ("stateMachineVersionArn", &published.version_arn),
+            ] {
+                if let Some(arn) = arn {
+                    map.insert(key.into(), text(arn));
+                }
+            }
             "executionStartedEventDetails"
         }
         EventKind::ExecutionSucceeded { output } => {
@@ -146,18 +154,16 @@ fn details(kind: &EventKind, with_data: bool) -> Option<Details> {
             "stateExitedEventDetails"
         }
         EventKind::TaskScheduled(schedule) => {
-            let input = if schedule.resource.is_function() {
+            if schedule.resource.resource_type.is_empty() {
                 map.insert("resource".into(), text(&schedule.resource.resource));
                 put(&mut map, "input", &schedule.parameters, with_data);
-                "lambdaFunctionScheduledEventDetails"
             } else {
                 put_resource(&mut map, &schedule.resource);
                 map.insert("region".into(), text(&schedule.region));
                 if with_data {
                     map.insert("parameters".into(), schedule.parameters.text().into());
                 }
-                "taskScheduledEventDetails"
-            };
+            }
             if let Some(seconds) = schedule.timeout_seconds {
                 map.insert("timeoutInSeconds".into(), seconds.into());
             }
@@ -168,7 +174,12 @@ fn details(kind: &EventKind, with_data: bool) -> Option<Details> {
                 let role = credentials.value().get("RoleArn").cloned();
                 map.insert("taskCredentials".into(), json!({"roleArn": role.unwrap_or_default()}));
             }
-            input
+            pick(
+                &schedule.resource,
+                "taskScheduledEventDetails",
+                "lambdaFunctionScheduledEventDetails",
+                "activityScheduledEventDetails",
+            )
         }
         EventKind::TaskStarted { resource } => {
             if resource.is_function() {
@@ -176,6 +187,16 @@ fn details(kind: &EventKind, with_data: bool) -> Option<Details> {
             }
             put_resource(&mut map, resource);
             "taskStartedEventDetails"
+        }
+        EventKind::ActivityStarted { worker } => {
+            if let Some(worker) = worker {
+                map.insert("workerName".into(), text(worker));
+            }
+            "activityStartedEventDetails"
+        }
+        EventKind::ActivityScheduleFailed(failure) => {
+            put_failure(&mut map, failure);
+            "activityScheduleFailedEventDetails"
         }
         EventKind::TaskSubmitted { resource, output } => {
             put_resource(&mut map, resource);
@@ -189,12 +210,18 @@ fn details(kind: &EventKind, with_data: bool) -> Option<Details> {
                 resource,
                 "taskSucceededEventDetails",
                 "lambdaFunctionSucceededEventDetails",
+                "activitySucceededEventDetails",
             )
         }
         EventKind::TaskFailed { resource, failure } => {
             put_resource(&mut map, resource);
             put_failure(&mut map, failure);
-            pick(resource, "taskFailedEventDetails", "lambdaFunctionFailedEventDetails")
+            pick(
+                resource,
+                "taskFailedEventDetails",
+                "lambdaFunctionFailedEventDetails",
+                "activityFailedEventDetails",
+            )
         }
         EventKind::TaskTimedOut { resource, failure } => {
             put_resource(&mut map, resource);
@@ -203,6 +230,7 @@ fn details(kind: &EventKind, with_data: bool) -> Option<Details> {
                 resource,
                 "taskTimedOutEventDetails",
                 "lambdaFunctionTimedOutEventDetails",
+                "activityTimedOutEventDetails",
             )
         }
         EventKind::MapStateStarted { items, .. } => {
@@ -260,13 +288,18 @@ fn details(kind: &EventKind, with_data: bool) -> Option<Details> {
         | EventKind::WaitScheduled { .. }
         | EventKind::RetryScheduled { .. }
         | EventKind::MapItemFailed(_)
+        | EventKind::MapRunUpdated { .. }
         | EventKind::TaskHeartbeat => return None,
     };
     Some((key, map))
 }
 
-fn pick(resource: &Resource, task: &'static str, function: &'static str) -> &'static str {
-    if resource.is_function() { function } else { task }
+fn pick(resource: &Resource, task: &'static str, function: &'static str, activity: &'static str) -> &'static str {
+    match () {
+        () if resource.is_activity() => activity,
+        () if resource.is_function() => function,
+        () => task,
+    }
 }
 
 fn text(text: &str) -> Value {
@@ -280,9 +313,9 @@ fn put(map: &mut Map<String, Value>, key: &'static str, document: &Json, with_da
     }
 }
 
-/// The resource of a Task's event; a function's events do not repeat it.
+/// The resource of a Task's event; those of functions and activities do not repeat it.
 fn put_resource(map: &mut Map<String, Value>, resource: &Resource) {
-    if !resource.is_function() {
+    if !resource.resource_type.is_empty() {
         map.insert("resourceType".into(), text(&resource.resource_type));
         map.insert("resource".into(), text(&resource.resource));
     }

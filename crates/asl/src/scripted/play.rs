@@ -92,12 +92,13 @@ fn identity(machine: &str) -> Arc<Identity> {
         state_machine_arn: format!("arn:aws:states:us-west-2:000000000000:stateMachine:{machine}").into(),
         state_machine_name: machine.into(),
         role_arn: "arn:aws:iam::000000000000:role/test".into(),
+        published: crate::Published::default(),
     })
 }
 
 /// A resource as definitions write it.
 fn arn(resource: &Resource) -> String {
-    match resource.is_function() {
+    match resource.resource_type.is_empty() {
         true => resource.resource.to_string(),
         false => format!("arn:aws:states:::{}:{}", resource.resource_type, resource.resource),
     }
@@ -266,12 +267,15 @@ impl<'a> World<'a> {
 
     fn answer(&mut self, task: &Task, answer: Answer) {
         let scheduled = task.scheduled;
-        if task.schedule.resource.waits() {
+        let resource = &task.schedule.resource;
+        if resource.is_activity() {
+            let worker = None;
+            let started = Trigger::ActivityStarted { scheduled, worker };
+            self.say(TimeDelta::zero(), Said::Once(started));
+        } else if resource.waits() {
             let output = Json::empty_object();
-            self.say(
-                TimeDelta::zero(),
-                Said::Once(Trigger::TaskSubmitted { scheduled, output }),
-            );
+            let submitted = Trigger::TaskSubmitted { scheduled, output };
+            self.say(TimeDelta::zero(), Said::Once(submitted));
         }
         if let Some(every) = answer.heartbeat_every {
             self.say(every, Said::Beat { scheduled, every });

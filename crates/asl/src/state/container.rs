@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 use crate::Json;
 use crate::advance::{Fault, Transition};
 use crate::definition::{Distributed, Items, Kind, Map, State, Tolerated};
-use crate::event::{EventKind, Failure, FrameId};
+use crate::event::{EventKind, Failure, FrameId, Tolerance};
 use crate::execution::{At, Execution};
 use crate::query::Template;
-use crate::state::{Seen, Work};
+use crate::state::{Seen, Work, items};
 
 pub(crate) fn begin_parallel(
     work: &Work<'_>,
@@ -26,8 +26,24 @@ pub(crate) fn begin_parallel(
 }
 
 pub(crate) fn begin_map(work: &Work<'_>, transition: &mut Transition<'_>, map: &Map) -> Result<(), Fault> {
-    let items = items(work, transition, map)?;
+    let items = match map
+        .distributed
+        .as_ref()
+        .and_then(|distributed| distributed.reader.as_ref())
+    {
+        // Only tests get so far, which may do without the items where they bring the result.
+        Some(reader) => match transition.observer.and_then(|observer| observer.items.as_deref()) {
+            Some(data) => items::read(work, transition, reader, data)?,
+            None => Json::from(Value::Array(Vec::new())),
+        },
+        None => {
+            let items = items(work, transition, map)?;
+            transition.observe(|stages| stages.after_items_path = Some(items.clone()));
+            items
+        }
+    };
     let max_concurrency = work.number(transition, &map.max_concurrency)?;
+    transition.observe(|stages| stages.max_concurrency = Some(max_concurrency.unwrap_or_default()));
     let count = items.value().as_array().map_or(0, Vec::len);
     let kind = EventKind::MapStateStarted {
         items,
@@ -53,22 +69,15 @@ fn start_run(
     if count.is_some_and(|count| count < 0.0) {
         return Err(work.runtime("ToleratedFailureCount cannot be negative."));
     }
+    transition.observe(|stages| stages.tolerated_failure_count = count.map(|count| count as u64));
     let percentage = tolerated(work, transition, &distributed.tolerated_percentage, "float")?;
     if percentage.is_some_and(|percentage| !(0.0..=100.0).contains(&percentage)) {
         return Err(work.runtime("ToleratedFailurePercentage must be between 0 and 100."));
     }
-    let percentage = percentage.map(|percentage| (items as f64 * percentage / 100.0).floor());
-    // The run fails as soon as either threshold is exceeded.
-    let tolerated = match (count, percentage) {
-        (Some(count), Some(percentage)) => count.min(percentage),
-        (count, percentage) => count.or(percentage).unwrap_or_default(),
-    };
+    transition.observe(|stages| stages.tolerated_failure_percentage = percentage);
+    let tolerance = Tolerance::of(items, count.map(|count| count as u32), percentage);
     let arn = run_arn(transition, distributed.label.as_deref());
-    let kind = EventKind::MapRunStarted {
-        arn,
-        tolerated_failures: tolerated as u32,
-    };
-    transition.emit(work.frame, kind);
+    transition.emit(work.frame, EventKind::MapRunStarted { arn, tolerance });
     Ok(())
 }
 
@@ -130,7 +139,10 @@ fn items(work: &Work<'_>, transition: &Transition<'_>, map: &Map) -> Result<Json
             let scope = work.scope(transition, &input, Seen::default());
             let value = path.evaluate(&scope).map_err(|error| work.fault(&error))?;
             if !value.is_array() {
-                let message = format!("Reference path \"{}\" must point to array.", path.as_str());
+                // AWS tells of a path into the Context Object as one that begins there.
+                let told = path.as_str();
+                let told = if told.starts_with("$$") { &told[1..] } else { told };
+                let message = format!("Reference path \"{told}\" must point to array.");
                 return Err(work.runtime(&message));
             }
             Ok(Json::from(value.into_owned()))
@@ -150,6 +162,10 @@ pub(crate) fn go_on(transition: &mut Transition<'_>, frame: FrameId, state: &Sta
     let At::Children(children) = &transition.execution.frame(frame).at else {
         return Ok(());
     };
+    let is_too_much = children.run().map(|run| run.tolerance.failures < run.failures);
+    if is_too_much == Some(true) {
+        return Err(exceeded_threshold(transition, frame));
+    }
     if let (Kind::Map(map), true) = (&state.kind, children.can_start_another()) {
         let previous = children.last_inside;
         return start_iteration(transition, frame, state, map.item_selector.as_ref(), previous);
@@ -157,17 +173,27 @@ pub(crate) fn go_on(transition: &mut Transition<'_>, frame: FrameId, state: &Sta
     // Items that were allowed to fail are not among the results.
     let outputs = children.outputs.iter().flatten();
     let result = Json::from(outputs.map(|output| output.value().clone()).collect::<Value>());
-    let exceeded = children.run().map(|run| run.tolerated_failures < run.failures);
-    match exceeded {
-        Some(true) => {
-            let cause = "The specified tolerated failure threshold was exceeded";
-            let failure = Failure::new("States.ExceedToleratedFailureThreshold", cause);
-            transition.emit(frame, EventKind::MapRunFailed(failure.clone()));
-            return Err(failure.into());
-        }
-        Some(false) => transition.emit(frame, EventKind::MapRunSucceeded),
-        None => {}
+    if is_too_much.is_some() {
+        transition.emit(frame, EventKind::MapRunSucceeded);
     }
+    succeed(transition, frame, state, result)
+}
+
+/// Fails a distributed Map more of whose items failed than may.
+pub(crate) fn exceeded_threshold(transition: &mut Transition<'_>, frame: FrameId) -> Fault {
+    let cause = "The specified tolerated failure threshold was exceeded";
+    let failure = Failure::new("States.ExceedToleratedFailureThreshold", cause);
+    transition.emit(frame, EventKind::MapRunFailed(failure.clone()));
+    failure.into()
+}
+
+/// Ends the state with what its branches or iterations came to.
+pub(crate) fn succeed(
+    transition: &mut Transition<'_>,
+    frame: FrameId,
+    state: &State,
+    result: Json,
+) -> Result<(), Fault> {
     let work = Work::new(transition, frame, state);
     let succeeded = match &state.kind {
         Kind::Map(_) => EventKind::MapStateSucceeded,
@@ -194,14 +220,7 @@ fn start_iteration(
     let item = map.items.value().get(index as usize).cloned().unwrap_or_default();
     let input = match selector {
         None => Json::from(item),
-        Some(selector) => {
-            let mut work = Work::new(transition, frame, state);
-            if let Some(context) = work.context.as_object_mut() {
-                context.insert("Map".into(), json!({"Item": {"Index": index, "Value": item}}));
-            }
-            let root = work.effective_input(transition)?;
-            Json::from(work.evaluate(transition, selector, &root, Seen::default())?)
-        }
+        Some(selector) => select_item(transition, frame, state, selector, index, item)?,
     };
     let kind = EventKind::MapIterationStarted {
         name: transition.entered(frame).name.clone(),
@@ -211,6 +230,28 @@ fn start_iteration(
     let previous = previous.unwrap_or(transition.execution.frame(frame).last_event);
     transition.emit_after(frame, previous, kind);
     Ok(())
+}
+
+/// What `ItemSelector` makes of an item.
+pub(crate) fn select_item(
+    transition: &Transition<'_>,
+    frame: FrameId,
+    state: &State,
+    selector: &Template,
+    index: u32,
+    item: Value,
+) -> Result<Json, Fault> {
+    let mut work = Work::new(transition, frame, state);
+    if let Some(context) = work.context.as_object_mut() {
+        context.insert("Map".into(), json!({"Item": {"Index": index, "Value": item}}));
+    }
+    let root = work.effective_input(transition)?;
+    Ok(Json::from(work.evaluate(
+        transition,
+        selector,
+        &root,
+        Seen::default(),
+    )?))
 }
 
 /// The item of the innermost Map state that the frame is in: `$$.Map.Item`.

@@ -12,9 +12,13 @@ use crate::execution::At;
 use crate::state::{Seen, Work, too_large};
 
 pub(crate) fn begin(mut work: Work<'_>, transition: &mut Transition<'_>, task: &Task) -> Result<(), Fault> {
-    let token = task.resource.waits_for_token().then(|| transition.task_token());
-    if let (Some(token), Some(context)) = (&token, work.context.as_object_mut()) {
-        context.insert("Task".into(), json!({ "Token": &**token }));
+    let is_activity = task.resource.is_activity();
+    let has_token = is_activity || task.resource.waits_for_token();
+    let token = has_token.then(|| transition.task_token());
+    // The token of an activity's task is for the worker that takes it.
+    if let (Some(token), Some(context), false) = (&token, work.context.as_object_mut(), is_activity) {
+        // The context that a tested state is given may have one.
+        context.entry("Task").or_insert_with(|| json!({ "Token": &**token }));
     }
     let parameters = work.arguments(transition)?;
     let input = &work.entered.input;
@@ -36,8 +40,10 @@ pub(crate) fn begin(mut work: Work<'_>, transition: &mut Transition<'_>, task: &
     };
     work.check_size(&schedule.parameters, &work.entered.name)?;
     transition.emit(work.frame, EventKind::TaskScheduled(Arc::new(schedule)));
-    let resource = task.resource.clone();
-    transition.emit(work.frame, EventKind::TaskStarted { resource });
+    if !is_activity {
+        let resource = task.resource.clone();
+        transition.emit(work.frame, EventKind::TaskStarted { resource });
+    }
     Ok(())
 }
 
@@ -66,7 +72,7 @@ pub(crate) fn succeeded(
 ) -> Result<(), Fault> {
     let resource = resource(transition, frame);
     if output.text().len() > MAX_PAYLOAD_BYTES {
-        let source = if resource.is_function() {
+        let source = if resource.resource_type.is_empty() {
             &resource.resource
         } else {
             &resource.resource_type
@@ -75,6 +81,7 @@ pub(crate) fn succeeded(
         return Err(failed(transition, frame, failure));
     }
     let result = output.clone();
+    transition.observe(|stages| stages.result = Some(result.clone()));
     transition.emit(frame, EventKind::TaskSucceeded { resource, output });
     Work::new(transition, frame, state).complete(transition, result)
 }

@@ -105,6 +105,7 @@ impl<'a> World<'a> {
             state_machine_arn: "arn:aws:states:us-west-2:000000000000:stateMachine:machine".into(),
             state_machine_name: "machine".into(),
             role_arn: "arn:aws:iam::000000000000:role/role".into(),
+            published: crate::Published::default(),
         });
         let input = self.scenario.input.clone().into();
         Trigger::Start { identity, input }
@@ -116,6 +117,12 @@ impl<'a> World<'a> {
         let asked = task.schedule.parameters.value();
         let answer = scenario::answer(asked, self.healed);
         let resource = &task.schedule.resource;
+        if task.is_queued() {
+            return Some(Trigger::ActivityStarted {
+                scheduled,
+                worker: None,
+            });
+        }
         // Who has the token may be quicker than the call's own answer.
         if answer != Answer::Never && resource.waits() && !task.submitted && !(early && resource.waits_for_token()) {
             let output = Json::empty_object();
@@ -207,7 +214,7 @@ impl<'a> World<'a> {
         let scheduled = self.calls[chosen];
         let answer = self.answer(scheduled, early)?;
         match answer {
-            Trigger::TaskSubmitted { .. } => {}
+            Trigger::TaskSubmitted { .. } | Trigger::ActivityStarted { .. } => {}
             Trigger::TaskHeartbeat { .. } => *self.heartbeats.entry(scheduled).or_default() += 1,
             _ => drop(self.calls.remove(chosen)),
         }

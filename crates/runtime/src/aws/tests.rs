@@ -1,11 +1,15 @@
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
+use axum::body::Body;
 use bytes::Bytes;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{Notify, Semaphore, oneshot};
+use tokio::task::JoinSet;
 
-use super::{Answer, Answering, Endpoint, JSON_1_0, Service, Services, is_loopback};
+use super::{Answer, Answering, BODY_UNITS, Endpoint, JSON_1_0, Rim, Service, Services, dispatch, is_loopback};
+use crate::clock::Clock;
 
 /// Answers with what it was asked, `Slow` only when told to.
 #[derive(Default)]
@@ -30,6 +34,10 @@ impl Service for Echo {
             }
         })
     }
+
+    fn waits(&self, operation: &str) -> bool {
+        operation == "Slow"
+    }
 }
 
 struct Served {
@@ -39,19 +47,23 @@ struct Served {
     server: tokio::task::JoinHandle<std::io::Result<()>>,
 }
 
-async fn serve() -> Served {
-    let echo = Arc::new(Echo::default());
-    let services = Services {
+fn everywhere(echo: &Arc<Echo>) -> Services {
+    Services {
         states: echo.clone(),
         dynamodb: echo.clone(),
         secrets: echo.clone(),
         events: echo.clone(),
-    };
+    }
+}
+
+async fn serve() -> Served {
+    let echo = Arc::new(Echo::default());
+    let services = everywhere(&echo);
     let endpoint = Endpoint::bind(0).await.unwrap();
     assert!(endpoint.address().ip().is_loopback());
     let port = endpoint.address().port();
     let (stop, stopped) = oneshot::channel();
-    let server = tokio::spawn(endpoint.serve(services, crate::clock::Clock::system(), async {
+    let server = tokio::spawn(endpoint.serve(services, Arc::default(), Clock::system(), async {
         let _ = stopped.await;
     }));
     Served {
@@ -146,6 +158,35 @@ async fn what_is_in_flight_at_shutdown_is_answered() {
     served.echo.finish.notify_one();
     assert_eq!(call.await.unwrap().0, 200);
     served.server.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn callers_that_wait_keep_nobody_out() {
+    let echo = Arc::new(Echo::default());
+    let rim = Arc::new(Rim {
+        services: everywhere(&echo),
+        policies: Arc::default(),
+        clock: Clock::system(),
+        bodies: Semaphore::new(BODY_UNITS as usize),
+    });
+    let request = |operation: &str| {
+        let request = axum::http::Request::post("/").header("x-amz-target", format!("AWSStepFunctions.{operation}"));
+        let request = request.header("content-length", 2).body(Body::from("{}"));
+        request.expect("a request")
+    };
+    let mut waiting = JoinSet::new();
+    for _ in 0..=BODY_UNITS {
+        let (rim, request) = (rim.clone(), request("Slow"));
+        waiting.spawn(async move { dispatch(&rim, request).await });
+    }
+    let other = async {
+        while echo.asked.lock().unwrap().len() <= BODY_UNITS as usize {
+            tokio::task::yield_now().await;
+        }
+        dispatch(&rim, request("Quick")).await
+    };
+    let answered = tokio::time::timeout(Duration::from_secs(20), other).await;
+    assert_eq!(answered.expect("it is its turn").status, 200);
 }
 
 #[test]

@@ -38,6 +38,7 @@ Resources:
       DefinitionUri: flow.asl.json
       DefinitionSubstitutions:
         WorkArn: !GetAtt Work.Arn
+      Policies: AdministratorAccess
 ";
 
 #[test]
@@ -102,6 +103,68 @@ fn what_the_template_does_not_have_is_named() {
     let start = "arn:aws:states:::states:startExecution.sync:2";
     let machine = r#"{"StateMachineArn": "arn:aws:states:us-west-2:000000000000:stateMachine:Other"}"#;
     assert_eq!(task(start, machine), not(3, 35));
+}
+
+#[test]
+fn what_a_state_machine_may_not_do_is_named_where_it_asks_for_it() {
+    let definition = r#"{"StartAt": "A", "States": {
+"A": {"Type": "Task", "Next": "B", "Resource": "${WorkArn}"},
+"B": {"Type": "Task", "Next": "C", "Resource": "arn:aws:states:::lambda:invoke",
+  "Parameters": {"FunctionName": "work", "Qualifier": "live"}},
+"C": {"Type": "Task", "Next": "D", "Resource": "arn:aws:states:::aws-sdk:dynamodb:query",
+  "Parameters": {"TableName": "Orders", "IndexName": "by-day"}},
+"D": {"Type": "Task", "End": true, "Resource": "arn:aws:states:::states:startExecution.sync:2",
+  "Parameters": {"StateMachineArn": "arn:aws:states:us-west-2:000000000000:stateMachine:Flow"}}}}"#;
+    let table = "
+  Orders:
+    Type: AWS::DynamoDB::Table
+    Properties:
+      TableName: Orders
+      BillingMode: PAY_PER_REQUEST
+      AttributeDefinitions: [{AttributeName: pk, AttributeType: S}, {AttributeName: day, AttributeType: S}]
+      KeySchema: [{AttributeName: pk, KeyType: HASH}]
+      GlobalSecondaryIndexes:
+        - IndexName: by-day
+          KeySchema: [{AttributeName: day, KeyType: HASH}]
+          Projection: {ProjectionType: ALL}
+";
+    let with = |policies: &str| {
+        let template = TEMPLATE.replace("Policies: AdministratorAccess", &format!("Policies: {policies}"));
+        found(&format!("{template}{table}"), definition)
+    };
+    let missing = |place: &str| format!("flow.asl.json:{place} MISSING_PERMISSION");
+    let all = ["2:48", "4:34", "6:31", "7:48", "8:37"].map(missing);
+    assert_eq!(with("[]"), all);
+    assert_eq!(with("AdministratorAccess"), [""; 0]);
+    let enough = "
+        - LambdaInvokePolicy: {FunctionName: !Ref Work}
+        - DynamoDBReadPolicy: {TableName: !Ref Orders}
+        - StepFunctionsExecutionPolicy: {StateMachineName: Flow}
+        - Statement:
+            - Effect: Allow
+              Action: [events:DescribeRule, events:PutRule, events:PutTargets]
+              Resource: !Sub arn:aws:events:${AWS::Region}:${AWS::AccountId}:rule/StepFunctionsGetEvents*";
+    assert_eq!(with(enough), [""; 0]);
+    let too_narrow = "
+        - Statement:
+            - {Effect: Allow, Action: lambda:InvokeFunction, Resource: !GetAtt Work.Arn}
+            - {Effect: Allow, Action: dynamodb:Query, Resource: !GetAtt Orders.Arn}
+            - {Effect: Allow, Action: states:StartExecution, Resource: !Ref Flow}";
+    assert_eq!(with(too_narrow), ["4:34", "6:31", "7:48"].map(missing));
+    let not_judged = "arn:aws:iam::000000000000:policy/ours";
+    assert_eq!(with(not_judged), ["template.yaml:12:17 PERMISSION_NOT_JUDGED"]);
+}
+
+#[test]
+fn a_distributed_map_starts_executions_of_its_own_state_machine() {
+    let definition = r#"{"StartAt": "All", "States": {"All": {"Type": "Parallel", "Comment": "${WorkArn}", "End": true,
+"Branches": [{"StartAt": "Each", "States": {"Each": {"Type": "Map", "End": true, "ItemProcessor": {
+  "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
+  "StartAt": "Done", "States": {"Done": {"Type": "Succeed"}}}}}}]}}}"#;
+    let template = TEMPLATE.replace("AdministratorAccess", "AWSLambdaRole");
+    assert_eq!(found(&template, definition), ["flow.asl.json:3:31 MISSING_PERMISSION"]);
+    let template = TEMPLATE.replace("AdministratorAccess", "AWSStepFunctionsFullAccess");
+    assert_eq!(found(&template, definition), [""; 0]);
 }
 
 #[test]

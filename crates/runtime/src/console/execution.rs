@@ -66,6 +66,7 @@ impl Console {
         answer["ways"] = shown.ways().into();
         answer["now"] = ms(now).into();
         answer["events"] = trace.entries.len().into();
+        answer["startedBy"] = json!(record.alias_arn.as_deref().or(record.version_arn.as_deref()));
         answer["parent"] = known.row.parent.as_deref().map_or(Value::Null, linked);
         answer["redrive"] = json!({
             "refused": refused,
@@ -171,6 +172,7 @@ impl Console {
                 "cause": ended.and_then(cause).map(|cause| cut(cause, SHOWN_CAUSE_BYTES)),
                 "child": attempt.child.as_deref().map(linked),
                 "token": attempt.waits_for_token,
+                "queued": attempt.waits_for_worker && attempt.submitted.is_none(),
                 "submitted": attempt.submitted.map(ms),
                 "deadline": attempt.deadline.filter(|_| attempt.outcome == Outcome::Running).map(ms),
             })
@@ -429,6 +431,7 @@ fn failure(event: &Event) -> Option<&asl::Failure> {
         | EventKind::ExecutionFailed(failure)
         | EventKind::ExecutionTimedOut(failure)
         | EventKind::ExecutionAborted(failure)
+        | EventKind::ActivityScheduleFailed(failure)
         | EventKind::MapRunFailed(failure) => Some(failure),
         _ => None,
     }
@@ -436,7 +439,7 @@ fn failure(event: &Event) -> Option<&asl::Failure> {
 
 fn resource(event: &Event) -> Option<String> {
     match &event.kind {
-        EventKind::TaskScheduled(schedule) if schedule.resource.is_function() => {
+        EventKind::TaskScheduled(schedule) if schedule.resource.resource_type.is_empty() => {
             Some(schedule.resource.resource.to_string())
         }
         EventKind::TaskScheduled(schedule) => {
@@ -459,6 +462,7 @@ fn detail(event: &Event) -> Option<String> {
     }
     match &event.kind {
         EventKind::TaskScheduled(_) => resource(event),
+        EventKind::ActivityStarted { worker } => worker.as_deref().map(|worker| format!("by {worker}")),
         EventKind::MapIterationStarted { index, .. }
         | EventKind::MapIterationSucceeded { index, .. }
         | EventKind::MapIterationFailed { index, .. }

@@ -586,3 +586,23 @@ fn names_of_states_may_have_anything_in_them() {
     assert_eq!(query.names("items"), ["One,:2", "Two:3:4"]);
     assert!(query.names("other").is_empty());
 }
+
+#[test]
+fn what_the_api_may_take_below_the_console_is_left_to_it() {
+    let takes = |key: &str| {
+        let (method, path) = key.split_once(' ').expect("a method and a path");
+        takes_pages(&RouteKey::parse(method, path).expect("a route"))
+    };
+    for key in [
+        "GET /console/{proxy+}",
+        "POST /console",
+        "ANY /{proxy+}",
+        "GET /{any}/x",
+    ] {
+        assert!(takes(key), "{key}");
+    }
+    for key in ["GET /", "GET /tickets", "GET /consoles/{proxy+}"] {
+        assert!(!takes(key), "{key}");
+    }
+    assert!(takes_pages(&RouteKey::Default));
+}

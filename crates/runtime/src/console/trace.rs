@@ -67,6 +67,10 @@ pub(super) struct Attempt {
     /// Since when only a callback or a job's end is awaited.
     pub(super) submitted: Option<Moment>,
     pub(super) waits_for_token: bool,
+    /// Whether a worker of an activity does it, who asks for it when it has the time.
+    pub(super) waits_for_worker: bool,
+    /// The longest it may take, as long as it is to be known.
+    limit: Option<chrono::TimeDelta>,
     /// When it fails for taking too long.
     pub(super) deadline: Option<Moment>,
     /// The ARN of the execution that it started.
@@ -271,6 +275,7 @@ impl Trace {
                 }
             }
             EventKind::TaskScheduled(schedule) => visit.schedule(run, position, time, schedule),
+            EventKind::ActivityStarted { .. } => visit.take(time),
             EventKind::TaskSubmitted { resource, output } => {
                 if let Some(attempt) = visit.attempts.last_mut() {
                     attempt.submitted = Some(time);
@@ -283,7 +288,7 @@ impl Trace {
                     attempt.end(position, time, Outcome::Succeeded, None);
                 }
             }
-            EventKind::TaskFailed { failure, .. } => {
+            EventKind::TaskFailed { failure, .. } | EventKind::ActivityScheduleFailed(failure) => {
                 visit.fail(run, position, time, Outcome::Failed, failure.error.as_ref());
             }
             EventKind::TaskTimedOut { failure, .. } => {
@@ -528,6 +533,8 @@ impl Visit {
             ended: None,
             submitted: None,
             waits_for_token: false,
+            waits_for_worker: false,
+            limit: None,
             deadline: None,
             child: None,
         });
@@ -537,10 +544,19 @@ impl Visit {
         self.begin(run, time);
         if let Some(attempt) = self.attempts.last_mut() {
             attempt.scheduled = Some(position);
-            attempt.waits_for_token = schedule.resource.waits_for_token();
+            attempt.waits_for_worker = schedule.resource.is_activity();
+            attempt.waits_for_token = attempt.waits_for_worker || schedule.resource.waits_for_token();
             let seconds = schedule.timeout_seconds.and_then(|seconds| i64::try_from(seconds).ok());
-            let timeout = seconds.and_then(chrono::TimeDelta::try_seconds);
-            attempt.deadline = timeout.and_then(|timeout| time.checked_add_signed(timeout));
+            attempt.limit = seconds.and_then(chrono::TimeDelta::try_seconds);
+            attempt.deadline = attempt.limit.and_then(|limit| time.checked_add_signed(limit));
+        }
+    }
+
+    /// A worker has taken the task, and has the whole of its time for it.
+    fn take(&mut self, time: Moment) {
+        if let Some(attempt) = self.attempts.last_mut() {
+            attempt.submitted = Some(time);
+            attempt.deadline = attempt.limit.and_then(|limit| time.checked_add_signed(limit));
         }
     }
 
@@ -628,6 +644,7 @@ fn failed(kind: &EventKind) -> bool {
             | EventKind::ExecutionAborted(_)
             | EventKind::TaskFailed { .. }
             | EventKind::TaskTimedOut { .. }
+            | EventKind::ActivityScheduleFailed(_)
             | EventKind::ParallelStateFailed
             | EventKind::MapStateFailed
             | EventKind::MapRunFailed(_)

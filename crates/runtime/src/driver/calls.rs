@@ -18,6 +18,8 @@ use crate::history::{self, ExecutionId};
 pub struct TaskCall {
     pub execution_arn: Arc<str>,
     pub state_machine_arn: Arc<str>,
+    /// The role that a tested state acts in; an execution acts in its state machine's.
+    pub tested_in: Option<Arc<str>>,
     /// The event that scheduled it; with the execution's ARN it names the call, and a repeated call is named alike.
     pub scheduled: EventId,
     pub schedule: Arc<Schedule>,
@@ -122,7 +124,9 @@ async fn take_up(engine: Arc<Inner>, waiting: Waiting, turn: OwnedSemaphorePermi
         match engine.fold(&slot, &mut state).await {
             Ok(fold) => {
                 let task = fold.execution.task(waiting.scheduled).cloned();
-                if let Some(task) = task.filter(|task| !task.submitted && !state.calls.contains_key(&task.scheduled)) {
+                if let Some(task) =
+                    task.filter(|task| task.is_owed() && !task.submitted && !state.calls.contains_key(&task.scheduled))
+                {
                     begin(&engine, &slot, &mut state.calls, &fold, &task, Turn::Has(turn));
                 }
                 state.fold = Some(fold);
@@ -180,6 +184,7 @@ fn begin(
     let call = TaskCall {
         execution_arn: fold.arn.clone(),
         state_machine_arn: fold.revision.record.arn.clone(),
+        tested_in: None,
         scheduled: task.scheduled,
         schedule: task.schedule.clone(),
         submitted,
@@ -244,9 +249,11 @@ async fn run(
     }
 }
 
-/// Has a clock that skips time wait for whoever holds the token of this task.
+/// Has a clock that skips time wait for whoever holds the token of this task, or may come to take it.
 pub(super) fn be_patient(engine: &Arc<Inner>, calls: &mut HashMap<EventId, oneshot::Sender<()>>, task: &Task) {
-    if !engine.clock.skips() || !task.submitted || !task.schedule.resource.waits_for_token() {
+    let resource = &task.schedule.resource;
+    let is_with_others = resource.is_activity() || (task.submitted && resource.waits_for_token());
+    if !engine.clock.skips() || !is_with_others {
         return;
     }
     let (sender, answered) = oneshot::channel();
@@ -267,7 +274,7 @@ impl Inner {
             .execution
             .tasks_since(Mark::default())
             .filter(|task| !state.calls.contains_key(&task.scheduled))
-            .filter(|task| !task.submitted || !task.schedule.resource.waits_for_token())
+            .filter(|task| task.is_owed())
             .cloned()
             .collect();
         for task in &owed {

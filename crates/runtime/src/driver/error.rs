@@ -21,6 +21,15 @@ pub enum Error {
     OtherRevision { arn: Arc<str> },
     #[error("state machine {arn} has as many versions as it can have")]
     TooManyVersions { arn: Arc<str> },
+    #[error("alias {arn} does not exist")]
+    AliasDoesNotExist { arn: Arc<str> },
+    #[error("alias {arn} exists with another description or other routes")]
+    AliasAlreadyExists { arn: Arc<str> },
+    #[error("state machine {arn} has as many aliases as it can have")]
+    TooManyAliases { arn: Arc<str> },
+    /// An alias leads to the version that was to be deleted.
+    #[error("version {arn} is used by {}", .aliases.join(", "))]
+    VersionInUse { arn: Arc<str>, aliases: Vec<Arc<str>> },
     #[error("the definition has {} problems, the first: {}", .problems.len(), first(.problems))]
     InvalidDefinition { problems: Vec<asl::Problem> },
     #[error("execution {arn} does not exist")]
@@ -38,6 +47,17 @@ pub enum Error {
     Throttled,
     #[error("the interpreter broke off at {arn}: a defect of the engine; a redrive tries again")]
     BrokenOff { arn: Arc<str> },
+    #[error("Map Run {arn} does not exist")]
+    MapRunDoesNotExist { arn: Arc<str> },
+    #[error("Map Run {arn} has ended")]
+    MapRunEnded { arn: Arc<str> },
+    #[error("activity {arn} does not exist")]
+    ActivityDoesNotExist { arn: Arc<str> },
+    #[error("there are as many activities as there can be")]
+    TooManyActivities,
+    /// As many workers ask for tasks of the activity as there may be.
+    #[error("as many workers as can ask activity {arn} for tasks at once")]
+    TooManyWorkers { arn: Arc<str> },
     /// No task was ever given this token.
     #[error("invalid task token")]
     InvalidToken,

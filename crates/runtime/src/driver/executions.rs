@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use asl::{Event, EventId, EventKind, Failure, Identity, Json, Status, Trigger};
+use asl::{Event, EventId, EventKind, Failure, Identity, Json, Published, Status, Trigger};
 use chrono::{DateTime, TimeDelta, Utc};
 
+use super::aliases::alias_arn;
 use super::cache::Slot;
 use super::machines::Revision;
 use super::transition::Fold;
@@ -22,7 +23,7 @@ const MAX_REDRIVES: u32 = 1_000;
 /// An execution to start.
 #[derive(Clone, Debug)]
 pub struct StartExecution {
-    /// Of the state machine or of a version.
+    /// Of the state machine, a version or an alias.
     pub state_machine_arn: Arc<str>,
     /// Absent: one is made.
     pub name: Option<Arc<str>>,
@@ -38,6 +39,8 @@ pub struct ExecutionRecord {
     pub state_machine_arn: Arc<str>,
     /// The version that started it.
     pub version_arn: Option<Arc<str>>,
+    /// The alias that started it.
+    pub alias_arn: Option<Arc<str>>,
     pub name: Arc<str>,
     pub status: Status,
     pub started: DateTime<Utc>,
@@ -59,6 +62,8 @@ pub struct ExecutionSummary {
     pub state_machine_arn: Arc<str>,
     /// The version that started it.
     pub version_arn: Option<Arc<str>>,
+    /// The alias that started it.
+    pub alias_arn: Option<Arc<str>>,
     pub name: Arc<str>,
     pub status: Status,
     pub started: DateTime<Utc>,
@@ -70,7 +75,7 @@ pub struct ExecutionSummary {
 /// Which executions to list, newest first.
 #[derive(Clone, Debug)]
 pub struct ExecutionFilter {
-    /// All executions of a state machine, or those that a version started.
+    /// All executions of a state machine, or those that a version or an alias started.
     pub state_machine_arn: Arc<str>,
     pub status: Option<Status>,
     /// Only those that were redriven, or only those that were not.
@@ -130,14 +135,23 @@ impl ExecutionRecord {
 }
 
 impl Fold {
+    fn version_arn(&self) -> Option<Arc<str>> {
+        self.version
+            .map(|number| version_arn(&self.revision.record.arn, number))
+    }
+
+    fn alias_arn(&self) -> Option<Arc<str>> {
+        let name = self.alias.as_ref()?;
+        Some(alias_arn(&self.revision.record.arn, name))
+    }
+
     pub(super) fn record(&self) -> ExecutionRecord {
         let execution = &self.execution;
         ExecutionRecord {
             arn: self.arn.clone(),
             state_machine_arn: self.revision.record.arn.clone(),
-            version_arn: self
-                .version
-                .map(|number| version_arn(&self.revision.record.arn, number)),
+            version_arn: self.version_arn(),
+            alias_arn: self.alias_arn(),
             name: self.name.clone(),
             status: execution.status(),
             started: execution.started_at().unwrap_or_default(),
@@ -198,7 +212,7 @@ impl Inner {
     }
 
     /// Looks at an execution's fold, loading it if need be.
-    async fn with_fold<T>(&self, slot: &Arc<Slot>, look: impl FnOnce(&Fold) -> T) -> Result<T, Error> {
+    pub(super) async fn with_fold<T>(&self, slot: &Arc<Slot>, look: impl FnOnce(&Fold) -> T) -> Result<T, Error> {
         let mut state = slot.state.lock().await;
         let fold = self.fold(slot, &mut state).await?;
         let seen = look(&fold);
@@ -222,6 +236,7 @@ impl Inner {
             self.execution_arn(&revision.record.name, &name),
         );
         fold.version = version;
+        fold.alias = named.alias.clone();
         let trigger = Trigger::Start {
             identity: identity(&fold),
             input: start.input.clone(),
@@ -230,6 +245,7 @@ impl Inner {
             machine,
             revision: revision.id,
             version,
+            alias: named.alias.clone(),
             name: name.clone(),
             subject: self.subject(&revision.record.arn, &start.input),
             parent: start.parent.clone(),
@@ -347,6 +363,10 @@ pub(super) fn identity(fold: &Fold) -> Arc<Identity> {
         state_machine_arn: machine.arn.clone(),
         state_machine_name: machine.name.clone(),
         role_arn: machine.role_arn.clone(),
+        published: Published {
+            version_arn: fold.version_arn(),
+            alias_arn: fold.alias_arn(),
+        },
     })
 }
 
@@ -370,6 +390,7 @@ fn record_of(arn: Arc<str>, state_machine_arn: Arc<str>, row: Row, ends: Option<
     ExecutionRecord {
         arn,
         version_arn: row.version.map(|number| version_arn(&state_machine_arn, number)),
+        alias_arn: row.alias.map(|name| alias_arn(&state_machine_arn, &name)),
         state_machine_arn,
         name: row.name,
         status: row.status,
@@ -385,7 +406,9 @@ fn record_of(arn: Arc<str>, state_machine_arn: Arc<str>, row: Row, ends: Option<
 }
 
 /// Runs to its end what may not be dropped half-way, even if the caller is.
-async fn whole<T: Send + 'static>(work: impl Future<Output = Result<T, Error>> + Send + 'static) -> Result<T, Error> {
+pub(super) async fn whole<T: Send + 'static>(
+    work: impl Future<Output = Result<T, Error>> + Send + 'static,
+) -> Result<T, Error> {
     tokio::spawn(work).await.map_err(|_| history::Error::Closed)?
 }
 
@@ -450,19 +473,21 @@ impl Engine {
         let machine = &named.current;
         let wanted = ListFilter {
             machine: machine.machine_id,
-            version: named.number(),
+            version: named.number().filter(|_| named.alias.is_none()),
+            alias: named.alias.clone(),
             status: filter.status,
             redriven: filter.redriven,
         };
         let page = self
             .inner
             .history
-            .read(move |connection| history::executions::list(connection, wanted, from.map(ExecutionId), limit))
+            .read(move |connection| history::executions::list(connection, &wanted, from.map(ExecutionId), limit))
             .await?;
         let summary = |row: Row| ExecutionSummary {
             arn: self.inner.execution_arn(&machine.record.name, &row.name),
             state_machine_arn: machine.record.arn.clone(),
             version_arn: row.version.map(|number| version_arn(&machine.record.arn, number)),
+            alias_arn: row.alias.map(|name| alias_arn(&machine.record.arn, &name)),
             name: row.name,
             status: row.status,
             started: row.started,

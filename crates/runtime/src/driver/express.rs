@@ -28,6 +28,7 @@ impl Calls {
         let call = TaskCall {
             execution_arn: fold.arn.clone(),
             state_machine_arn: fold.revision.record.arn.clone(),
+            tested_in: None,
             scheduled: task.scheduled,
             schedule: task.schedule.clone(),
             submitted,

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::report;
 use super::versions::Version;
 use super::{Engine, Error, Inner};
+use crate::history::aliases::StoredAlias;
 use crate::history::{
     self, MachineId, MachineStatus, MachineType, RevisionId, StateMachineRecord, StoredRevision, StoredVersion,
 };
@@ -84,6 +85,13 @@ fn parse(definition: &str, machine_type: MachineType) -> Result<asl::StateMachin
     Ok(machine)
 }
 
+impl Tables {
+    fn put_alias(&mut self, alias: StoredAlias) {
+        let aliases = self.aliases.entry(alias.machine).or_default();
+        aliases.insert(alias.name.clone(), Arc::new(alias));
+    }
+}
+
 /// All state machines.
 pub(super) struct Machines {
     tables: RwLock<Tables>,
@@ -95,10 +103,11 @@ struct Tables {
     by_arn: HashMap<Arc<str>, Arc<Revision>>,
     by_revision: HashMap<RevisionId, Arc<Revision>>,
     versions: HashMap<MachineId, BTreeMap<u32, Arc<Version>>>,
+    aliases: HashMap<MachineId, BTreeMap<Arc<str>, Arc<StoredAlias>>>,
 }
 
 impl Machines {
-    pub(super) fn new(revisions: Vec<StoredRevision>, versions: Vec<StoredVersion>) -> Self {
+    pub(super) fn new(revisions: Vec<StoredRevision>, versions: Vec<StoredVersion>, aliases: Vec<StoredAlias>) -> Self {
         let mut tables = Tables::default();
         for stored in revisions {
             let current = stored.current;
@@ -120,6 +129,9 @@ impl Machines {
             };
             let versions = tables.versions.entry(stored.machine).or_default();
             versions.insert(stored.number, Arc::new(version));
+        }
+        for alias in aliases {
+            tables.put_alias(alias);
         }
         Self {
             tables: RwLock::new(tables),
@@ -171,6 +183,27 @@ impl Machines {
         }
     }
 
+    pub(super) fn alias(&self, machine: MachineId, name: &str) -> Option<Arc<StoredAlias>> {
+        self.read().aliases.get(&machine)?.get(name).cloned()
+    }
+
+    /// The aliases of a machine by name.
+    pub(super) fn aliases(&self, machine: MachineId) -> Vec<Arc<StoredAlias>> {
+        let tables = self.read();
+        let aliases = tables.aliases.get(&machine).into_iter().flatten();
+        aliases.map(|(_, alias)| alias.clone()).collect()
+    }
+
+    pub(super) fn put_alias(&self, alias: StoredAlias) {
+        self.write().put_alias(alias);
+    }
+
+    pub(super) fn remove_alias(&self, machine: MachineId, name: &str) {
+        if let Some(aliases) = self.write().aliases.get_mut(&machine) {
+            aliases.remove(name);
+        }
+    }
+
     pub(super) fn all(&self) -> Vec<Arc<Revision>> {
         self.read().by_arn.values().cloned().collect()
     }
@@ -210,6 +243,7 @@ impl Machines {
         let mut tables = self.write();
         tables.by_arn.retain(|_, revision| revision.machine_id != machine);
         tables.versions.remove(&machine);
+        tables.aliases.remove(&machine);
     }
 }
 

@@ -25,6 +25,8 @@ pub struct StatusChange {
     pub state_machine_arn: Arc<str>,
     #[serde(default)]
     pub version_arn: Option<Arc<str>>,
+    #[serde(default)]
+    pub alias_arn: Option<Arc<str>>,
     pub name: Arc<str>,
     pub started: DateTime<Utc>,
     pub stopped: Option<DateTime<Utc>>,
@@ -45,6 +47,7 @@ impl StatusChange {
             execution_arn: record.arn.clone(),
             state_machine_arn: record.state_machine_arn.clone(),
             version_arn: record.version_arn.clone(),
+            alias_arn: record.alias_arn.clone(),
             name: record.name.clone(),
             started: record.started,
             stopped: record.stopped.filter(|_| closed),

@@ -1,6 +1,7 @@
 //! The engine over a real store: what it promises its callers, and what it keeps of it when writes fail and processes
 //! die.
 
+mod activities;
 mod bounds;
 mod crash;
 mod lifecycle;

@@ -1,10 +1,11 @@
 //! One trigger of one execution: load, advance, append, perform.
 
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use asl::{Event, EventKind, Execution, Failure, Moment, Status, Trigger};
+use asl::{Event, EventId, EventKind, Execution, Failure, Mark, Moment, Status, Task, Trigger};
 use chrono::{DateTime, Utc};
 
 use super::cache::{Slot, SlotState};
@@ -12,7 +13,7 @@ use super::machines::Revision;
 use super::report;
 use super::status::StatusChange;
 use super::{Error, Inner, RETRY_PAUSE, calls};
-use crate::history::{self, Append, Head, NewExecution, Position};
+use crate::history::{self, Append, Head, NewExecution, Position, QueueChange};
 
 /// An execution's state in memory: the fold of its log, and where that log ends.
 #[derive(Clone)]
@@ -20,6 +21,8 @@ pub(super) struct Fold {
     pub(super) revision: Arc<Revision>,
     /// The version of the machine that it was started by.
     pub(super) version: Option<u32>,
+    /// The alias of the machine that it was started by.
+    pub(super) alias: Option<Arc<str>>,
     pub(super) name: Arc<str>,
     pub(super) arn: Arc<str>,
     pub(super) execution: Execution,
@@ -28,6 +31,8 @@ pub(super) struct Fold {
     pub(super) bytes: usize,
     pub(super) redriven: Option<DateTime<Utc>>,
     pub(super) redrive_token: Option<Arc<str>>,
+    /// Tasks that wait for a worker of their activity, by what scheduled them: those that the store has queued.
+    pub(super) queued: BTreeSet<EventId>,
 }
 
 impl Fold {
@@ -35,6 +40,7 @@ impl Fold {
         Self {
             revision,
             version: None,
+            alias: None,
             name,
             arn,
             execution: Execution::default(),
@@ -42,7 +48,25 @@ impl Fold {
             bytes: 0,
             redriven: None,
             redrive_token: None,
+            queued: BTreeSet::new(),
         }
+    }
+
+    /// Takes in which tasks wait for a worker now; `before` is from before the transition.
+    fn requeue(&mut self, before: Mark) -> QueueChange {
+        let added: Vec<_> = self
+            .execution
+            .tasks_since(before)
+            .filter(|task| task.is_queued())
+            .map(|task| (task.schedule.resource.resource.clone(), task.scheduled))
+            .collect();
+        let is_queued = |scheduled: &EventId| self.execution.task(*scheduled).is_some_and(Task::is_queued);
+        let removed: Vec<_> = self.queued.iter().copied().filter(|id| !is_queued(id)).collect();
+        for scheduled in &removed {
+            self.queued.remove(scheduled);
+        }
+        self.queued.extend(added.iter().map(|(_, scheduled)| *scheduled));
+        QueueChange { added, removed }
     }
 }
 
@@ -105,12 +129,16 @@ impl Inner {
         };
         self.cache.weigh(slot, bytes);
         let revision = self.machines.revision(row.revision)?;
+        let execution = Execution::replay(&events);
+        let queued = execution.tasks_since(Mark::default()).filter(|task| task.is_queued());
         Ok(Fold {
+            queued: queued.map(|task| task.scheduled).collect(),
             arn: self.execution_arn(&revision.record.name, &row.name),
             revision,
             version: row.version,
+            alias: row.alias,
             name: row.name,
-            execution: Execution::replay(&events),
+            execution,
             position: events.len() as Position,
             bytes,
             redriven: row.redriven,
@@ -136,7 +164,9 @@ impl Inner {
         };
         let before = fold.execution.mark();
         let kept_alive = match &trigger {
-            Trigger::TaskSubmitted { scheduled, .. } | Trigger::TaskHeartbeat { scheduled } => Some(*scheduled),
+            Trigger::TaskSubmitted { scheduled, .. }
+            | Trigger::ActivityStarted { scheduled, .. }
+            | Trigger::TaskHeartbeat { scheduled } => Some(*scheduled),
             _ => None,
         };
         if matches!(trigger, Trigger::Redrive) {
@@ -153,6 +183,8 @@ impl Inner {
         let due = head.due;
         let outbox = self.owed_status(&fold, status, &events);
         let owes_status = !outbox.is_empty();
+        let queued = fold.requeue(before);
+        let arrived = queued.added.clone();
         let position = fold.position;
         fold.position += events.len() as Position;
         fold.bytes += encoded.len();
@@ -164,7 +196,9 @@ impl Inner {
                 head,
                 new,
                 tokens: tokens(&events),
+                map_runs: map_runs(&events),
                 outbox,
+                queued,
             })
             .await?;
         self.cache.weigh(slot, fold.bytes);
@@ -187,7 +221,13 @@ impl Inner {
             .calls
             .retain(|scheduled, _| fold.execution.task(*scheduled).is_some());
         for task in fold.execution.tasks_since(before) {
-            calls::start(self, slot, &mut state.calls, &fold, task, None);
+            match task.is_queued() {
+                true => calls::be_patient(self, &mut state.calls, task),
+                false => calls::start(self, slot, &mut state.calls, &fold, task, None),
+            }
+        }
+        for (activity, scheduled) in arrived {
+            self.arrived(slot, &activity, scheduled);
         }
         if let Some(task) = kept_alive.and_then(|scheduled| fold.execution.task(scheduled)) {
             calls::be_patient(self, &mut state.calls, task);
@@ -232,18 +272,36 @@ impl Inner {
         execution: Execution,
         trigger: Trigger,
     ) -> Result<(Execution, Vec<Event>), Error> {
-        let advanced = if computes {
+        let mut execution = execution;
+        let advance = move |moment: &Moment| {
+            #[cfg(test)]
+            super::tests::panic_if_asked(&machine, &trigger);
+            let events = asl::advance(&machine, &mut execution, trigger, moment);
+            (execution, events)
+        };
+        self.interpret(arn, computes, advance).await
+    }
+
+    /// Lets the interpreter work, on this thread, or on one of its own if it may take as long as it likes.
+    pub(super) async fn interpret<T: Send + 'static>(
+        &self,
+        arn: &Arc<str>,
+        computes: bool,
+        work: impl FnOnce(&Moment) -> T + Send + 'static,
+    ) -> Result<T, Error> {
+        let done = if computes {
             let turn = self.evaluations.clone().acquire_owned().await;
             let moment = self.moment();
-            let advanced = tokio::task::spawn_blocking(move || {
+            let done = tokio::task::spawn_blocking(move || {
                 let _turn = turn;
-                interpret(&machine, execution, trigger, &moment)
+                unless_it_panics(move || work(&moment))
             });
-            advanced.await.map_err(|_| history::Error::Closed)?
+            done.await.map_err(|_| history::Error::Closed)?
         } else {
-            interpret(&machine, execution, trigger, &self.moment())
+            let moment = self.moment();
+            unless_it_panics(move || work(&moment))
         };
-        advanced.ok_or_else(|| Error::BrokenOff { arn: arn.clone() })
+        done.ok_or_else(|| Error::BrokenOff { arn: arn.clone() })
     }
 
     /// The status event that a batch owes, encoded; `before` is absent for an execution that starts.
@@ -270,21 +328,10 @@ impl Inner {
     }
 }
 
-/// Advances an execution; nothing if the interpreter panics, which no definition and no data should bring it to.
-fn interpret(
-    machine: &asl::StateMachine,
-    mut execution: Execution,
-    trigger: Trigger,
-    moment: &Moment,
-) -> Option<(Execution, Vec<Event>)> {
+/// What the interpreter's work comes to; nothing if it panics, which no definition and no data should bring it to.
+fn unless_it_panics<T>(work: impl FnOnce() -> T) -> Option<T> {
     // What a panic may leave half done goes with it.
-    let advanced = catch_unwind(AssertUnwindSafe(move || {
-        #[cfg(test)]
-        super::tests::panic_if_asked(machine, &trigger);
-        let events = asl::advance(machine, &mut execution, trigger, moment);
-        (execution, events)
-    }));
-    advanced.ok()
+    catch_unwind(AssertUnwindSafe(work)).ok()
 }
 
 /// The task tokens that a batch gives out.
@@ -294,4 +341,13 @@ fn tokens(events: &[Event]) -> Vec<(Arc<str>, asl::EventId)> {
         _ => None,
     };
     events.iter().filter_map(token).collect()
+}
+
+/// The Map Runs that a batch starts.
+fn map_runs(events: &[Event]) -> Vec<Arc<str>> {
+    let run = |event: &Event| match &event.kind {
+        EventKind::MapRunStarted { arn, .. } => Some(arn.clone()),
+        _ => None,
+    };
+    events.iter().filter_map(run).collect()
 }

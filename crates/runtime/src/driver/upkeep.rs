@@ -31,6 +31,7 @@ pub(super) async fn resume(engine: Arc<Inner>, busy: Busy) {
             engine.delete_if_closed(revision.machine_id).await;
         }
     }
+    engine.fail_stranded().await;
     // Later ones are taken up by their own start.
     let end = ExecutionId(engine.next_execution.load(std::sync::atomic::Ordering::Relaxed));
     let mut after = ExecutionId(0);

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use super::machines::Revision;
-use super::{Engine, Error};
+use super::{Engine, Error, aliases};
+use crate::history::aliases::StoredAlias;
 use crate::history::{self, MachineStatus, StateMachineRecord};
 
 /// AWS's quota of versions of one state machine.
@@ -47,10 +48,13 @@ impl Version {
     }
 }
 
-/// What an ARN names: a state machine as it is now, or a version of it.
+/// What an ARN names: a state machine as it is now, a version of it, or an alias.
 pub(super) struct Named {
     pub(super) current: Arc<Revision>,
+    /// The version itself, or the one that an alias has led to this time.
     pub(super) version: Option<Arc<Version>>,
+    /// The alias's name.
+    pub(super) alias: Option<Arc<str>>,
 }
 
 impl Named {
@@ -78,40 +82,69 @@ pub(super) fn version_arn(machine: &str, number: u32) -> Arc<str> {
     format!("{machine}:{number}").into()
 }
 
-/// A version's ARN as its state machine's and its number.
-pub(crate) fn split_version(arn: &str) -> Option<(&str, u32)> {
-    let (machine, number) = arn.rsplit_once(':')?;
-    let is_machine = machine.splitn(7, ':').count() == 7;
-    let canonical = !number.starts_with('0') && number.bytes().all(|byte| byte.is_ascii_digit());
-    (is_machine && canonical).then_some(())?;
-    Some((machine, number.parse().ok()?))
+/// What an ARN has behind a state machine's own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Qualifier<'a> {
+    Version(u32),
+    Alias(&'a str),
+}
+
+/// The ARN of a version or an alias as its state machine's and what qualifies it; nothing for a state machine's own.
+pub(crate) fn qualified(arn: &str) -> Option<(&str, Qualifier<'_>)> {
+    let (machine, qualifier) = arn.rsplit_once(':')?;
+    let is_machine = machine.splitn(8, ':').count() == 7;
+    let is_number = qualifier.bytes().all(|byte| byte.is_ascii_digit());
+    let qualifier = match qualifier.parse() {
+        _ if !is_machine || qualifier.is_empty() => return None,
+        Ok(number) if is_number && !qualifier.starts_with('0') => Qualifier::Version(number),
+        _ if is_number => return None,
+        _ => Qualifier::Alias(qualifier),
+    };
+    Some((machine, qualifier))
 }
 
 impl super::Inner {
-    /// The state machine or the version that an ARN names.
+    /// The state machine, the version or the alias that an ARN names.
     pub(super) fn named(&self, arn: &str) -> Result<Named, Error> {
         let unknown = || Error::StateMachineDoesNotExist { arn: arn.into() };
-        match split_version(arn) {
-            None => Ok(Named {
+        let Some((machine, qualifier)) = qualified(arn) else {
+            return Ok(Named {
                 current: self.machines.current(arn)?,
                 version: None,
-            }),
-            Some((machine, number)) => {
-                let current = self.machines.current(machine).map_err(|_| unknown())?;
-                let version = self.machines.version(current.machine_id, number).ok_or_else(unknown)?;
-                Ok(Named {
-                    current,
-                    version: Some(version),
-                })
+                alias: None,
+            });
+        };
+        let current = self.machines.current(machine).map_err(|_| unknown())?;
+        let (number, alias) = match qualifier {
+            Qualifier::Version(number) => (Some(number), None),
+            Qualifier::Alias(name) => {
+                let alias = self.machines.alias(current.machine_id, name).ok_or_else(unknown)?;
+                (aliases::choose(&alias.routes), Some(alias.name.clone()))
             }
-        }
+        };
+        let version = number.and_then(|number| self.machines.version(current.machine_id, number));
+        Ok(Named {
+            version: Some(version.ok_or_else(unknown)?),
+            current,
+            alias,
+        })
     }
 }
 
 impl Engine {
-    /// The state machine that an ARN names, and the version, if it names one; of a version, as it was published.
+    /// The state machine that an ARN names, and the version, if it names one; of a version, as it was published. An
+    /// alias stands for the version that most of its executions run.
     pub fn machine_or_version(&self, arn: &str) -> Result<(StateMachineRecord, Option<VersionRecord>), Error> {
-        let named = self.inner.named(arn)?;
+        let mut named = self.inner.named(arn)?;
+        let machine = named.current.machine_id;
+        let alias = named
+            .alias
+            .as_ref()
+            .and_then(|name| self.inner.machines.alias(machine, name));
+        let routes = alias.iter().flat_map(|alias| &alias.routes);
+        if let Some(route) = routes.rev().max_by_key(|route| route.weight) {
+            named.version = self.inner.machines.version(machine, route.version).or(named.version);
+        }
         let record = StateMachineRecord {
             status: named.current.record.status,
             ..named.revision().record.clone()
@@ -170,6 +203,19 @@ impl Engine {
             return Ok(());
         };
         let machine = named.current.machine_id;
+        let aliases = inner.machines.aliases(machine);
+        let leads_there = |alias: &&Arc<StoredAlias>| alias.routes.iter().any(|route| route.version == number);
+        let using: Vec<_> = aliases
+            .iter()
+            .filter(leads_there)
+            .map(|alias| alias.name.clone())
+            .collect();
+        if !using.is_empty() {
+            return Err(Error::VersionInUse {
+                arn: arn.into(),
+                aliases: using,
+            });
+        }
         inner
             .history
             .write(move |connection| history::machines::delete_version(connection, machine, number))
@@ -191,15 +237,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_version_is_a_number_behind_a_whole_arn() {
+    fn a_version_is_a_number_behind_a_whole_arn_and_an_alias_a_name() {
         let machine = "arn:aws:states:us-east-1:000000000000:stateMachine:orders";
-        assert_eq!(split_version(&format!("{machine}:12")), Some((machine, 12)));
-        for other in ["", ":", ":0", ":01", ":live", ":+1", ":99999999999", ":1:2x"] {
-            assert_eq!(split_version(&format!("{machine}{other}")), None, "{other}");
+        let version = format!("{machine}:12");
+        assert_eq!(qualified(&version), Some((machine, Qualifier::Version(12))));
+        for name in ["live", "1a", "v1.2", "-", "+1"] {
+            let alias = format!("{machine}:{name}");
+            assert_eq!(qualified(&alias), Some((machine, Qualifier::Alias(name))));
         }
-        assert_eq!(
-            split_version("arn:aws:states:us-east-1:000000000000:stateMachine:7"),
-            None
-        );
+        for other in ["", ":", ":0", ":01", ":99999999999", ":1:2x", ":1:live"] {
+            assert_eq!(qualified(&format!("{machine}{other}")), None, "{other}");
+        }
+        assert_eq!(qualified("arn:aws:states:us-east-1:000000000000:stateMachine:7"), None);
     }
 }

@@ -19,6 +19,8 @@ pub(crate) struct Row {
     pub(crate) revision: RevisionId,
     /// The version of the machine that it was started by.
     pub(crate) version: Option<u32>,
+    /// The alias of the machine that it was started by.
+    pub(crate) alias: Option<Arc<str>>,
     pub(crate) name: Arc<str>,
     pub(crate) status: Status,
     pub(crate) started: DateTime<Utc>,
@@ -67,6 +69,8 @@ pub(crate) struct NewExecution {
     pub(crate) revision: RevisionId,
     /// The version of the machine that it is started by.
     pub(crate) version: Option<u32>,
+    /// The alias of the machine that it is started by.
+    pub(crate) alias: Option<Arc<str>>,
     pub(crate) name: Arc<str>,
     pub(crate) subject: Option<Arc<str>>,
     pub(crate) parent: Option<Arc<str>>,
@@ -91,14 +95,13 @@ pub(crate) struct Head {
 impl Head {
     /// What an execution's row says after its history; `redriven` and the token are not part of the fold.
     pub(crate) fn of(execution: &Execution, redriven: Option<DateTime<Utc>>, redrive_token: Option<Arc<str>>) -> Self {
-        let owes_a_call = |task: &asl::Task| !task.submitted || !task.schedule.resource.waits_for_token();
         Self {
             status: execution.status(),
             started: execution.started_at().unwrap_or_default(),
             stopped: execution.stopped_at(),
             last_event: execution.last_event(),
             due: execution.due(),
-            pending: execution.is_runnable() || execution.tasks_since(asl::Mark::default()).any(owes_a_call),
+            pending: execution.is_runnable() || execution.tasks_since(asl::Mark::default()).any(asl::Task::is_owed),
             redrive_count: execution.redrive_count(),
             redriven,
             redrive_token,
@@ -181,8 +184,8 @@ fn insert_row(connection: &Connection, id: ExecutionId, new: &NewExecution, head
         .prepare_cached(
             "INSERT OR IGNORE INTO executions (id, machine, revision, name, status, start_ms, stop_ms, last_event,
                  due_ms, pending, redrive_count, redrive_ms, redrive_token, version, state, tries, retry_ms, error,
-                 subject, parent)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20)",
+                 subject, parent, alias)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21)",
         )?
         .execute(params![
             id.0,
@@ -205,6 +208,7 @@ fn insert_row(connection: &Connection, id: ExecutionId, new: &NewExecution, head
             head.place.error,
             new.subject,
             new.parent,
+            new.alias,
         ])?;
     Ok(inserted == 1)
 }
@@ -236,7 +240,7 @@ pub(super) fn update(connection: &Connection, id: ExecutionId, head: &Head) -> R
 }
 
 pub(super) const COLUMNS: &str = "id, machine, revision, name, status, start_ms, stop_ms, redrive_count, redrive_ms, \
-     redrive_token, last_event, due_ms, pending, version, state, tries, retry_ms, error, subject, parent";
+     redrive_token, last_event, due_ms, pending, version, state, tries, retry_ms, error, subject, parent, alias";
 
 pub(super) fn row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
     Ok(Row {
@@ -262,6 +266,7 @@ pub(super) fn row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Row> {
         },
         subject: row.get(18)?,
         parent: row.get(19)?,
+        alias: row.get(20)?,
     })
 }
 
@@ -292,11 +297,13 @@ pub(crate) fn count_open(connection: &Connection) -> Result<usize> {
 }
 
 /// Which executions a list shows.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct ListFilter {
     pub(crate) machine: MachineId,
     /// Only those that were started by this version.
     pub(crate) version: Option<u32>,
+    /// Only those that were started by this alias.
+    pub(crate) alias: Option<Arc<str>>,
     pub(crate) status: Option<Status>,
     /// Whether only those that were redriven are shown, or only those that were not.
     pub(crate) redriven: Option<bool>,
@@ -310,7 +317,7 @@ pub(crate) struct ListPage {
 
 pub(crate) fn list(
     connection: &Connection,
-    filter: ListFilter,
+    filter: &ListFilter,
     before: Option<ExecutionId>,
     limit: usize,
 ) -> Result<ListPage> {
@@ -324,8 +331,12 @@ pub(crate) fn list(
         Some(version) => format!("AND version = {version}"),
         None => String::new(),
     };
+    let alias = match filter.alias {
+        Some(_) => "AND alias = ?5",
+        None => "AND ?5 IS NULL",
+    };
     let sql = format!(
-        "SELECT {COLUMNS} FROM executions WHERE machine = ?1 AND status = ?2 AND id < ?3 {version} {redriven}
+        "SELECT {COLUMNS} FROM executions WHERE machine = ?1 AND status = ?2 AND id < ?3 {version} {alias} {redriven}
          ORDER BY id DESC LIMIT ?4"
     );
     let mut statement = connection.prepare_cached(&sql)?;
@@ -334,7 +345,10 @@ pub(crate) fn list(
     let statuses = filter.status.map_or(STATUSES.to_vec(), |status| vec![status]);
     for status in statuses {
         let wanted = (limit + 1) as i64;
-        let found = statement.query_map(params![filter.machine.0, status_code(status), before, wanted], row)?;
+        let found = statement.query_map(
+            params![filter.machine.0, status_code(status), before, wanted, filter.alias],
+            row,
+        )?;
         for row in found {
             rows.push(row?);
         }
@@ -418,6 +432,8 @@ pub(crate) fn expire(
             }
             for sql in [
                 "DELETE FROM tokens WHERE execution = ?1",
+                "DELETE FROM activity_tasks WHERE execution = ?1",
+                "DELETE FROM map_runs WHERE execution = ?1",
                 "DELETE FROM executions WHERE id = ?1",
             ] {
                 connection.prepare_cached(sql)?.execute([id.0])?;

@@ -6,13 +6,13 @@
 
 use std::sync::Arc;
 
-use asl::{Event, EventId};
+use asl::{Event, EventId, EventKind};
 use rusqlite::{Connection, OptionalExtension, params};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::executions::{self, Head, NewExecution};
-use super::{Error, ExecutionId, Result, outbox};
+use super::{Error, ExecutionId, Result, activities, outbox};
 
 /// Bits of a key that hold the position: 16.7 million events an execution. 25,000 is AWS's bound of those that have
 /// an id; the hidden ones, heartbeats above all, need the rest.
@@ -35,6 +35,18 @@ pub(crate) struct Append {
     pub(crate) tokens: Vec<(Arc<str>, EventId)>,
     /// Status events owed from here on, encoded.
     pub(crate) outbox: Vec<Vec<u8>>,
+    pub(crate) queued: QueueChange,
+    /// The ARNs of Map Runs that the batch starts.
+    pub(crate) map_runs: Vec<Arc<str>>,
+}
+
+/// What a transition changes about the tasks that wait for a worker of their activity.
+#[derive(Debug, Default)]
+pub(crate) struct QueueChange {
+    /// Those that wait from here on: the activity's ARN, and the event that scheduled the task.
+    pub(crate) added: Vec<(Arc<str>, EventId)>,
+    /// The events that scheduled those that wait no longer.
+    pub(crate) removed: Vec<EventId>,
 }
 
 /// A batch in the form in which it is stored.
@@ -79,6 +91,12 @@ pub(super) fn append(connection: &Connection, append: &Append) -> Result<()> {
             .prepare_cached("INSERT INTO tokens (token, execution, scheduled) VALUES (?1, ?2, ?3)")?
             .execute(params![token, append.id.0, *scheduled as i64])?;
     }
+    for arn in &append.map_runs {
+        connection
+            .prepare_cached("INSERT INTO map_runs (arn, execution) VALUES (?1, ?2)")?
+            .execute(params![arn, append.id.0])?;
+    }
+    activities::requeue(connection, append.id, &append.queued)?;
     for event in &append.outbox {
         outbox::insert(connection, event)?;
     }
@@ -247,4 +265,39 @@ pub(crate) fn token(connection: &Connection, token: &str) -> Result<Option<(Exec
         })
         .optional()?;
     Ok(found)
+}
+
+/// The execution that runs a Map Run.
+pub(crate) fn map_run(connection: &Connection, arn: &str) -> Result<Option<ExecutionId>> {
+    let found = connection
+        .prepare_cached("SELECT execution FROM map_runs WHERE arn = ?1")?
+        .query_row([arn], |row| row.get(0).map(ExecutionId))
+        .optional()?;
+    Ok(found)
+}
+
+/// Writes down which executions run the Map Runs that the log tells of: those of state machines that may have any.
+///
+/// A log that cannot be read is left to whoever asks for its execution.
+pub(super) fn find_map_runs(connection: &Connection) -> Result<()> {
+    let sql = "SELECT executions.id FROM executions JOIN revisions ON revisions.id = executions.revision
+               WHERE revisions.definition LIKE '%DISTRIBUTED%'";
+    let mut statement = connection.prepare(sql)?;
+    let executions = statement.query_map([], |row| row.get(0).map(ExecutionId))?;
+    for execution in executions {
+        let execution = execution?;
+        let events = match all(connection, execution) {
+            Ok((events, _)) => events,
+            Err(Error::Corrupt { .. }) => continue,
+            Err(error) => return Err(error),
+        };
+        for event in events {
+            if let EventKind::MapRunStarted { arn, .. } = event.kind {
+                connection
+                    .prepare_cached("INSERT OR IGNORE INTO map_runs (arn, execution) VALUES (?1, ?2)")?
+                    .execute(params![arn, execution.0])?;
+            }
+        }
+    }
+    Ok(())
 }

@@ -215,8 +215,9 @@ pub(crate) fn mark_deleting(connection: &Connection, machine: MachineId) -> Resu
     Ok(())
 }
 
-/// Forgets a machine, its versions and its revisions; its executions are left to the retention.
+/// Forgets a machine, its aliases, versions and revisions; its executions are left to the retention.
 pub(crate) fn delete(connection: &Connection, machine: MachineId) -> Result<()> {
+    connection.execute("DELETE FROM aliases WHERE machine = ?1", [machine.0])?;
     connection.execute("DELETE FROM versions WHERE machine = ?1", [machine.0])?;
     connection.execute("DELETE FROM revisions WHERE machine = ?1", [machine.0])?;
     connection.execute("DELETE FROM state_machines WHERE id = ?1", [machine.0])?;

@@ -4,10 +4,13 @@ use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::{Error, Result};
+use super::{Error, Result, log};
 
 /// The version that this code writes, in `PRAGMA user_version`; 0 is an empty file.
-const VERSION: i64 = 3;
+const VERSION: i64 = 5;
+
+/// The version that first wrote down which execution runs a Map Run.
+const MAP_RUNS: i64 = 5;
 
 /// Pages that the write-ahead log grows to before it is copied into the database: 16 MiB of 4 KiB pages, so that a
 /// burst of small commits is copied once and not page by page.
@@ -111,6 +114,35 @@ const MIGRATIONS: &[&str] = &[
     ALTER TABLE executions ADD COLUMN parent TEXT;
     CREATE INDEX executions_retrying ON executions (machine) WHERE retry_ms IS NOT NULL;
 ",
+    "
+    CREATE TABLE aliases (
+        machine INTEGER NOT NULL,
+        name TEXT NOT NULL,
+        description TEXT,
+        routes TEXT NOT NULL,
+        created_ms INTEGER NOT NULL,
+        updated_ms INTEGER NOT NULL,
+        PRIMARY KEY (machine, name)
+    ) WITHOUT ROWID;
+    -- The alias that an execution was started by, if it was by one.
+    ALTER TABLE executions ADD COLUMN alias TEXT;
+    CREATE INDEX executions_alias ON executions (machine, alias, status) WHERE alias IS NOT NULL;
+
+    -- Tasks that wait for a worker of their activity, in the order in which they were scheduled.
+    CREATE TABLE activity_tasks (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        activity TEXT NOT NULL,
+        execution INTEGER NOT NULL,
+        scheduled INTEGER NOT NULL
+    );
+    CREATE INDEX activity_tasks_queue ON activity_tasks (activity, id);
+    CREATE UNIQUE INDEX activity_tasks_of ON activity_tasks (execution, scheduled);
+",
+    "
+    -- Which execution runs a Map Run.
+    CREATE TABLE map_runs (arn TEXT PRIMARY KEY, execution INTEGER NOT NULL) WITHOUT ROWID;
+    CREATE INDEX map_runs_of ON map_runs (execution);
+",
 ];
 
 /// Opens the file for writing, brings its tables up to date and makes sure that a commit is safe on disk.
@@ -133,6 +165,9 @@ pub(super) fn open(path: &Path) -> Result<Connection> {
     for (version, step) in (1..).zip(MIGRATIONS).skip(found.max(0) as usize) {
         let transaction = connection.transaction()?;
         transaction.execute_batch(step)?;
+        if version == MAP_RUNS {
+            log::find_map_runs(&transaction)?;
+        }
         transaction.pragma_update(None, "user_version", version)?;
         transaction.commit()?;
     }
@@ -169,8 +204,11 @@ fn assert_safe(path: &Path, connection: &Connection) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use asl::{Event, EventKind};
+    use chrono::DateTime;
+
     use super::*;
-    use crate::history::{ExecutionId, executions};
+    use crate::history::{ExecutionId, encode, executions};
 
     #[test]
     fn a_file_of_the_first_version_is_brought_up_to_date_with_what_is_in_it() {
@@ -198,5 +236,41 @@ mod tests {
             .query_row("SELECT last_version FROM state_machines", [], |row| row.get(0))
             .expect("the machine is still there");
         assert_eq!(last, 0);
+    }
+    #[test]
+    fn the_map_runs_of_old_executions_are_found() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let path = directory.path().join("history.db");
+        let old = Connection::open(&path).expect("a new file");
+        for step in &MIGRATIONS[..3] {
+            old.execute_batch(step).expect("the tables of the third version");
+        }
+        old.execute_batch(
+            r#"INSERT INTO revisions VALUES (1, 1, 'r', '{"Mode": "DISTRIBUTED"}', 'role', '{}', 0);
+             INSERT INTO revisions VALUES (2, 1, 's', '{}', 'role', '{}', 0);
+             INSERT INTO executions (id, machine, revision, name, status, start_ms, last_event, pending, redrive_count)
+             VALUES
+             (7, 1, 1, 'one', 0, 0, 1, 0, 0), (8, 1, 1, 'broken', 0, 0, 1, 0, 0), (9, 1, 2, 'other', 0, 0, 1, 0, 0);
+             INSERT INTO log VALUES (8 << 24, x'5B');
+             PRAGMA user_version = 3;"#,
+        )
+        .expect("rows of the third version");
+        let started = Event {
+            id: 1,
+            previous: 0,
+            time: DateTime::UNIX_EPOCH,
+            frame: 0,
+            kind: EventKind::MapRunStarted {
+                arn: "run".into(),
+                tolerance: Default::default(),
+            },
+        };
+        old.execute("INSERT INTO log VALUES (7 << 24, ?1)", [encode(&[started])])
+            .expect("a log");
+        drop(old);
+
+        let connection = open(&path).expect("the file is taken over");
+        let found = log::map_run(&connection, "run").expect("a readable row");
+        assert_eq!(found, Some(ExecutionId(7)));
     }
 }

@@ -32,6 +32,7 @@ fn first_batch(id: i64, name: &str, events: &[Event]) -> Append {
         events: encode(events),
         head: head(Status::Running),
         new: Some(NewExecution {
+            alias: None,
             machine: MACHINE,
             revision: RevisionId(1),
             version: None,
@@ -41,6 +42,8 @@ fn first_batch(id: i64, name: &str, events: &[Event]) -> Append {
         }),
         tokens: vec![(format!("token of {name}").into(), 1)],
         outbox: Vec::new(),
+        queued: QueueChange::default(),
+        map_runs: Vec::new(),
     }
 }
 

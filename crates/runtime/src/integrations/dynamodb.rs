@@ -8,6 +8,8 @@ use serde_json::{Map, Value};
 use super::Integrations;
 use super::metadata::{Metadata, exception, optimised_cause, refusal, request_id, sdk_cause};
 use crate::aws::Answer;
+use crate::driver::TaskCall;
+use crate::iam;
 
 /// How parameters, results and errors look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +56,12 @@ const NAMED_ERRORS: &[&str] = &[
     "TransactionInProgressException",
 ];
 
+/// The wire's names of all operations.
+#[cfg(test)]
+pub(crate) fn operations() -> impl Iterator<Item = &'static str> {
+    OPTIMISED.iter().chain(OTHERS).map(|(_, wire)| *wire)
+}
+
 /// The wire's name of an operation with an integration of its own.
 pub(super) fn optimised(operation: &str) -> Option<&'static str> {
     named(operation, OPTIMISED)
@@ -71,6 +79,7 @@ fn named(operation: &str, names: &[(&str, &'static str)]) -> Option<&'static str
 impl Integrations {
     pub(super) async fn dynamodb(
         &self,
+        call: &TaskCall,
         operation: &'static str,
         style: Style,
         parameters: &Json,
@@ -79,7 +88,10 @@ impl Integrations {
         if style == Style::Sdk {
             rename(&mut request, Spelling::Wire);
         }
-        let answer = self.dynamodb.handle(operation, Bytes::from(request.to_string())).await;
+        let service = (iam::Service::DynamoDb, self.dynamodb.as_ref());
+        let answer = self
+            .ask(call, service, operation, Bytes::from(request.to_string()))
+            .await;
         if answer.status != 200 {
             let (code, message) = refusal(&answer.body);
             return Err(failure(style, answer.status, &code, &message));

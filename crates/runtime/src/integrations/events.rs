@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::Integrations;
 use super::metadata::{Metadata, exception, optimised_cause, refusal, request_id};
 use crate::driver::TaskCall;
+use crate::iam::{self, Denial};
 
 impl Integrations {
     /// Puts events; one that is not taken fails the task. The execution and its state machine are added to each
@@ -23,11 +24,19 @@ impl Integrations {
                 resources.extend([json!(call.execution_arn), json!(call.state_machine_arn)]);
             }
         }
-        let answer = self.events.handle("PutEvents", Bytes::from(request.to_string())).await;
+        let service = (iam::Service::Events, self.events.as_ref());
+        let answer = self
+            .ask(call, service, "PutEvents", Bytes::from(request.to_string()))
+            .await;
         if answer.status != 200 {
             let (code, message) = refusal(&answer.body);
             let cause = optimised_cause(&message, "AmazonEventBridge", answer.status, &code);
-            return Err(Failure::new(&format!("EventBridge.{}", exception(&code)), cause));
+            let name = match &*code {
+                // AWS's client has no exception for it.
+                Denial::CODE => "AmazonEventBridgeException".to_owned(),
+                code => exception(code),
+            };
+            return Err(Failure::new(&format!("EventBridge.{name}"), cause));
         }
         let mut result = match serde_json::from_slice(&answer.body) {
             Ok(Value::Object(members)) => members,

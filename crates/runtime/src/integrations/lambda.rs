@@ -7,6 +7,8 @@ use serde_json::{Map, Value, json};
 
 use super::Integrations;
 use super::metadata::{Metadata, exception, optimised_cause, request_id};
+use crate::driver::TaskCall;
+use crate::iam::Denial;
 use crate::lambda::{Invocation, InvokeError};
 
 /// The version that an unpublished function has; there is no other here.
@@ -17,9 +19,9 @@ const UNNAMED: [&str; 2] = ["AccessDeniedException", "ValidationException"];
 
 impl Integrations {
     /// Calls a function by its ARN; the result is its payload, the cause of a failure its error payload, to the letter.
-    pub(super) async fn function(&self, arn: &str, input: &Json) -> Result<Json, Failure> {
+    pub(super) async fn function(&self, call: &TaskCall, arn: &str, input: &Json) -> Result<Json, Failure> {
         let payload = Bytes::copy_from_slice(input.text().as_bytes());
-        match self.invoke(arn, payload).await {
+        match self.invoke(call, arn, payload).await {
             Ok(payload) => Ok(document(&payload)),
             Err(InvokeError::Function { payload }) => Err(function_failure(
                 &payload,
@@ -30,7 +32,7 @@ impl Integrations {
     }
 
     /// `lambda:invoke`; the cause of a failure is the error payload printed anew.
-    pub(super) async fn lambda_invoke(&self, parameters: &Json) -> Result<Json, Failure> {
+    pub(super) async fn lambda_invoke(&self, call: &TaskCall, parameters: &Json) -> Result<Json, Failure> {
         let parameters = parameters.value();
         let Some(function) = parameters.get("FunctionName").and_then(Value::as_str) else {
             let message = "1 validation error detected: Value at 'functionName' failed to satisfy constraint: Member \
@@ -47,7 +49,7 @@ impl Integrations {
             Some(Value::String(text)) if serde_json::from_str::<Value>(text).is_ok() => Bytes::from(text.clone()),
             Some(payload) => Bytes::from(payload.to_string()),
         };
-        match self.invoke(&function, payload).await {
+        match self.invoke(call, &function, payload).await {
             Ok(payload) => Ok(invoked(&payload, self.clock.now())),
             Err(InvokeError::Function { payload }) => {
                 let printed = serde_json::from_slice::<Value>(&payload).map(|payload| payload.to_string());
@@ -58,8 +60,16 @@ impl Integrations {
         }
     }
 
-    /// Calls a function here, or elsewhere if it is not here.
-    async fn invoke(&self, function: &str, payload: Bytes) -> Result<Bytes, InvokeError> {
+    /// Calls a function here, or elsewhere if it is not here, if the state machine may.
+    async fn invoke(&self, call: &TaskCall, function: &str, payload: Bytes) -> Result<Bytes, InvokeError> {
+        if let Some(caller) = self.caller(call) {
+            let judged = self.policies.may_invoke(caller, function).inspect_err(Denial::log);
+            judged.map_err(|denial| InvokeError::Service {
+                code: Denial::CODE,
+                status: denial.status(),
+                message: denial.to_string(),
+            })?;
+        }
         let invocation = Invocation {
             function: function.to_owned(),
             payload,

@@ -9,22 +9,30 @@ use super::metadata::{Metadata, exception, optimised_cause, request_id, sdk_caus
 use super::{Form, Integrations};
 use crate::aws::JSON_1_0;
 use crate::driver::{TaskCall, TaskOutcome};
+use crate::iam::{self, Denial};
 use crate::stepfunctions::{Error, StepFunctions};
 
 /// The operations of the AWS SDK integration, with the wire's names.
 const OPERATIONS: &[(&str, &str)] = &[
     ("createActivity", "CreateActivity"),
     ("createStateMachine", "CreateStateMachine"),
+    ("createStateMachineAlias", "CreateStateMachineAlias"),
     ("deleteActivity", "DeleteActivity"),
     ("deleteStateMachine", "DeleteStateMachine"),
+    ("deleteStateMachineAlias", "DeleteStateMachineAlias"),
     ("deleteStateMachineVersion", "DeleteStateMachineVersion"),
     ("describeActivity", "DescribeActivity"),
     ("describeExecution", "DescribeExecution"),
+    ("describeMapRun", "DescribeMapRun"),
     ("describeStateMachine", "DescribeStateMachine"),
+    ("describeStateMachineAlias", "DescribeStateMachineAlias"),
     ("describeStateMachineForExecution", "DescribeStateMachineForExecution"),
+    ("getActivityTask", "GetActivityTask"),
     ("getExecutionHistory", "GetExecutionHistory"),
     ("listActivities", "ListActivities"),
     ("listExecutions", "ListExecutions"),
+    ("listMapRuns", "ListMapRuns"),
+    ("listStateMachineAliases", "ListStateMachineAliases"),
     ("listStateMachineVersions", "ListStateMachineVersions"),
     ("listStateMachines", "ListStateMachines"),
     ("listTagsForResource", "ListTagsForResource"),
@@ -38,12 +46,20 @@ const OPERATIONS: &[(&str, &str)] = &[
     ("stopExecution", "StopExecution"),
     ("tagResource", "TagResource"),
     ("untagResource", "UntagResource"),
+    ("updateMapRun", "UpdateMapRun"),
     ("updateStateMachine", "UpdateStateMachine"),
+    ("updateStateMachineAlias", "UpdateStateMachineAlias"),
     ("validateStateMachineDefinition", "ValidateStateMachineDefinition"),
 ];
 
 /// Members whose value is a JSON text on the wire; the integrations take JSON for it.
 const TEXTS: &[&str] = &["input", "output", "definition"];
+
+/// The wire's names of all operations.
+#[cfg(test)]
+pub(crate) fn operations() -> impl Iterator<Item = &'static str> {
+    OPERATIONS.iter().map(|(_, wire)| *wire)
+}
 
 /// The wire's name of an operation that the AWS SDK integration has.
 pub(super) fn operation(name: &str) -> Option<&'static str> {
@@ -55,15 +71,25 @@ pub(super) fn operation(name: &str) -> Option<&'static str> {
 
 impl Integrations {
     /// An operation as AWS's Java client has it: members in upper camel case, dates in ISO 8601, no HTTP side.
-    pub(super) async fn sfn(&self, operation: &'static str, parameters: &Json) -> Result<Json, Failure> {
+    pub(super) async fn sfn(
+        &self,
+        call: &TaskCall,
+        operation: &'static str,
+        parameters: &Json,
+    ) -> Result<Json, Failure> {
         let states = self.states().await?;
+        let parameters = wire(parameters.value());
+        let failed = |message: &str, status, name| {
+            let cause = sdk_cause(message, "Sfn", status);
+            Failure::new(&format!("Sfn.{name}"), cause)
+        };
+        self.judge(call, iam::Service::States, operation, parameters.to_string().as_bytes())
+            // AWS's client has no exception for it.
+            .map_err(|denial| failed(&denial.to_string(), denial.status(), "SfnException".to_owned()))?;
         let answer = states
-            .perform(operation, &wire(parameters.value()))
+            .perform(operation, &parameters)
             .await
-            .map_err(|error| {
-                let cause = sdk_cause(&error.to_string(), "Sfn", error.status());
-                Failure::new(&format!("Sfn.{}", exception(error.code())), cause)
-            })?;
+            .map_err(|error| failed(&error.to_string(), error.status(), exception(error.code())))?;
         Ok(result(answer, &iso).into())
     }
 
@@ -75,7 +101,21 @@ impl Integrations {
                 .await
                 .map(TaskOutcome::Succeeded);
         }
-        let answer = start(&states, call).await.map_err(|error| failure(&error))?;
+        let parameters = wire(call.schedule.parameters.value());
+        let judged = self.judge(
+            call,
+            iam::Service::States,
+            "StartExecution",
+            parameters.to_string().as_bytes(),
+        );
+        judged.map_err(|denial| {
+            let cause = optimised_cause(&denial.to_string(), "AWSStepFunctions", denial.status(), Denial::CODE);
+            // AWS's client has no exception for it.
+            Failure::new("StepFunctions.AWSStepFunctionsException", cause)
+        })?;
+        let answer = start(&states, call, parameters)
+            .await
+            .map_err(|error| failure(&error))?;
         let started = started(answer, self.clock.now());
         let waits = form != Form::Started || call.schedule.resource.waits_for_token();
         Ok(if waits {
@@ -85,12 +125,17 @@ impl Integrations {
         })
     }
 
-    /// Stops a nested execution whose task is no longer waited for.
-    pub(super) async fn stop_execution(&self, submitted: &Json) {
+    /// Stops a nested execution whose task is no longer waited for. One that the state machine may not stop goes on.
+    pub(super) async fn stop_execution(&self, call: &TaskCall, submitted: &Json) {
         let Ok(states) = self.states().await else {
             return;
         };
         let parameters = json!({ "executionArn": nested(submitted) });
+        let body = parameters.to_string();
+        if let Err(denial) = self.judge(call, iam::Service::States, "StopExecution", body.as_bytes()) {
+            tracing::warn!(%denial, "a nested execution that no one waits for goes on");
+            return;
+        }
         if let Err(error) = states.perform("StopExecution", &parameters).await {
             tracing::warn!(%error, "a nested execution that no one waits for could not be stopped");
         }
@@ -104,8 +149,7 @@ fn nested(submitted: &Json) -> &str {
 }
 
 /// Starts a nested execution; repeated after a crash, the call finds the one that it started.
-async fn start(states: &StepFunctions, call: &TaskCall) -> Result<Value, Error> {
-    let mut parameters = wire(call.schedule.parameters.value());
+async fn start(states: &StepFunctions, call: &TaskCall, mut parameters: Value) -> Result<Value, Error> {
     let named = parameters.get("name").is_some();
     if !named && let Value::Object(members) = &mut parameters {
         members.insert("name".into(), derived_name(call).into());

@@ -73,6 +73,7 @@ async fn perform(script: &Arc<Script>, resource_type: &str, resource: &str, para
         None,
         script.clone(),
         script.clone(),
+        Arc::default(),
         Clock::still(Default::default()),
     );
     let schedule = Schedule {
@@ -90,6 +91,7 @@ async fn perform(script: &Arc<Script>, resource_type: &str, resource: &str, para
     let call = TaskCall {
         execution_arn: "arn:execution".into(),
         state_machine_arn: "arn:machine".into(),
+        tested_in: None,
         scheduled: 3,
         schedule: Arc::new(schedule),
         submitted: None,

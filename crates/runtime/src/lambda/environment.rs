@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::{Function, HostConfig};
+use crate::iam;
 
 /// The variables for one sandbox of `function`, whose Runtime API listens at `api` (`127.0.0.1:4000`).
 ///
@@ -26,6 +27,7 @@ pub(super) fn variables(
         ("TZ", ":UTC"),
         ("AWS_ENDPOINT_URL", config.endpoint_url.as_str()),
     ];
+    let access_key = iam::access_key(&function.name);
     let memory = function.memory_mb.to_string();
     let log_group = format!("/aws/lambda/{}", function.name);
     let reserved = [
@@ -41,8 +43,8 @@ pub(super) fn variables(
         ("AWS_LAMBDA_LOG_STREAM_NAME", log_stream),
         ("AWS_REGION", config.region.as_str()),
         ("AWS_DEFAULT_REGION", config.region.as_str()),
-        // The SDK signs with something or refuses; the endpoints on loopback do not look at it.
-        ("AWS_ACCESS_KEY_ID", "local"),
+        // The SDK signs with something or refuses. The endpoints on loopback look at whose key it is, and no further.
+        ("AWS_ACCESS_KEY_ID", access_key.as_str()),
         ("AWS_SECRET_ACCESS_KEY", "local"),
         ("AWS_SESSION_TOKEN", "local"),
     ];

@@ -95,7 +95,7 @@ fn detail(change: &StatusChange) -> Value {
         "error": change.error.as_deref(),
         "cause": change.cause.as_deref(),
         "stateMachineVersionArn": change.version_arn.as_deref(),
-        "stateMachineAliasArn": null,
+        "stateMachineAliasArn": change.alias_arn.as_deref(),
         "redriveCount": change.redrive_count,
         "redriveDate": change.redriven.map(|moment| moment.timestamp_millis()),
         "redriveStatus": if redrivable { "REDRIVABLE" } else { "NOT_REDRIVABLE" },

@@ -1,8 +1,9 @@
-//! Activities by name: create, describe, list, delete. No state machine here can wait for one yet.
+//! Activities: create, describe, list, delete, and the tasks that workers ask for.
 
 use serde_json::{Map, Value, json};
 
 use super::error::Error;
+use super::machines::encryption_configuration;
 use super::request::{ARN, NAME, PAGE_TOKEN, Request};
 use super::{StepFunctions, arn, epoch, page, put, tags};
 use crate::driver::ActivityRecord;
@@ -11,10 +12,26 @@ impl StepFunctions {
     pub(super) async fn create_activity(&self, request: &mut Request) -> Result<Value, Error> {
         let name = request.required("name", NAME);
         let tags = tags::read(request, "tags").unwrap_or_default();
+        let encryption = request.object("encryptionConfiguration");
         request.checked()?;
         arn::name(&name)?;
+        encryption.as_ref().map(encryption_configuration).transpose()?;
+        tags::bounded(&name, &tags)?;
         let activity = self.engine.create_activity(&name, tags::texts(tags)).await?;
         Ok(json!({"activityArn": activity.arn, "creationDate": epoch(activity.created)}))
+    }
+
+    /// Waits for a task; the answer is empty if there is none for a minute.
+    pub(super) async fn get_activity_task(&self, request: &mut Request) -> Result<Value, Error> {
+        let arn = request.required("activityArn", ARN);
+        let worker = request.optional("workerName", NAME);
+        request.checked()?;
+        arn::activity(&arn)?;
+        let task = self.engine.activity_task(&arn, worker.map(Into::into)).await?;
+        Ok(match task {
+            Some(task) => json!({"taskToken": task.token, "input": task.input.text()}),
+            None => json!({}),
+        })
     }
 
     pub(super) async fn describe_activity(&self, request: &mut Request) -> Result<Value, Error> {

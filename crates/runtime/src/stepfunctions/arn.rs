@@ -1,7 +1,7 @@
 //! The ARNs that the API's operations take, and what is wrong with one that they do not.
 
 use super::error::Error;
-use crate::driver::split_version;
+use crate::driver::{Qualifier, qualified};
 
 /// Whether an ARN is one of `wanted`'s resource types; the resource itself may still not exist.
 fn check(arn: &str, wanted: &[&str]) -> Result<(), Error> {
@@ -21,16 +21,30 @@ pub(super) fn state_machine(arn: &str) -> Result<(), Error> {
     check(arn, &["stateMachine"])
 }
 
-/// Refuses what is no state machine's own ARN but, say, that of one of its versions.
-pub(super) fn unversioned(arn: &str) -> Result<(), Error> {
+/// Refuses what is no state machine's own ARN but that of a version or an alias.
+pub(super) fn unqualified(arn: &str) -> Result<(), Error> {
     state_machine(arn)?;
-    match split_version(arn) {
+    match qualified(arn) {
         None => Ok(()),
         Some(_) => Err(Error::Validation {
-            message: format!("This operation does not take the ARN of a version: {arn}"),
+            message: format!("This operation does not take the ARN of a version or an alias: {arn}"),
             reason: "API_DOES_NOT_SUPPORT_LABELED_ARNS",
         }),
     }
+}
+
+/// Refuses what is no alias's ARN.
+pub(super) fn alias(arn: &str) -> Result<(), Error> {
+    state_machine(arn)?;
+    match qualified(arn) {
+        Some((_, Qualifier::Alias(_))) => Ok(()),
+        _ => Err(Error::InvalidArn(format!("Invalid ARN: {arn}"))),
+    }
+}
+
+/// Refuses what is no Map Run's ARN.
+pub(super) fn map_run(arn: &str) -> Result<(), Error> {
+    check(arn, &["mapRun"])
 }
 
 /// Refuses what is no activity's ARN.

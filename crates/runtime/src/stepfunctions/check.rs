@@ -10,7 +10,7 @@ use crate::integrations;
 use super::variables::inner_flows;
 
 /// AWS's code of everything that is found here.
-const SCHEMA: &str = "SCHEMA_VALIDATION_FAILED";
+pub(super) const SCHEMA: &str = "SCHEMA_VALIDATION_FAILED";
 
 /// How deep flows are looked into; what nests deeper, the parser has refused.
 const MAX_NESTING: usize = 64;
@@ -19,18 +19,39 @@ const MAX_NESTING: usize = 64;
 pub(crate) fn problems(definition: &str, machine_type: MachineType) -> Vec<Problem> {
     let mut problems = StateMachine::parse(definition).err().unwrap_or_default();
     if let Ok(document) = serde_json::from_str::<Value>(definition) {
-        flow(&document, "", machine_type, &mut problems, 0);
+        flow(
+            &document,
+            "",
+            &|resource| task(resource, machine_type),
+            &mut problems,
+            0,
+        );
     }
     problems
 }
 
-fn flow(flow: &Value, pointer: &str, machine_type: MachineType, problems: &mut Vec<Problem>, depth: usize) {
+/// What is wrong with the tasks of a definition a state of which is tested. A test may stand in for any resource there
+/// is on AWS.
+pub(super) fn problems_of_tested(document: &Value) -> Vec<Problem> {
+    let known = |resource: &str| match is_activity(resource) || integrations::is_resource(resource) {
+        true => Ok(()),
+        false => Err(unrecognised(resource)),
+    };
+    let mut problems = Vec::new();
+    flow(document, "", &known, &mut problems, 0);
+    problems
+}
+
+/// Says of a resource whether it may stand there, or why not.
+type Judge<'j> = &'j dyn Fn(&str) -> Result<(), String>;
+
+fn flow(flow: &Value, pointer: &str, judge: Judge<'_>, problems: &mut Vec<Problem>, depth: usize) {
     let states = flow.get("States").and_then(Value::as_object);
     for (name, state) in states.into_iter().flatten().take_while(|_| depth < MAX_NESTING) {
         let pointer = format!("{pointer}/States/{name}");
         if state.get("Type").and_then(Value::as_str) == Some("Task")
             && let Some(resource) = state.get("Resource").and_then(Value::as_str)
-            && let Err(message) = task(resource, machine_type)
+            && let Err(message) = judge(resource)
         {
             let pointer = format!("{pointer}/Resource");
             problems.push(Problem {
@@ -43,7 +64,7 @@ fn flow(flow: &Value, pointer: &str, machine_type: MachineType, problems: &mut V
         }
         parameters(state, &pointer, problems);
         for (inner, place) in inner_flows(state) {
-            self::flow(inner, &format!("{pointer}{place}"), machine_type, problems, depth + 1);
+            self::flow(inner, &format!("{pointer}{place}"), judge, problems, depth + 1);
         }
     }
 }
@@ -79,6 +100,10 @@ fn parameters(state: &Value, pointer: &str, problems: &mut Vec<Problem>) {
     }
 }
 
+fn is_activity(resource: &str) -> bool {
+    super::arn::activity(resource).is_ok()
+}
+
 /// Refuses a resource that is unknown, or that this type of workflow may not use.
 fn task(resource: &str, machine_type: MachineType) -> Result<(), String> {
     if machine_type == MachineType::Express {
@@ -94,17 +119,22 @@ fn task(resource: &str, machine_type: MachineType) -> Result<(), String> {
         if resource.ends_with(".waitForTaskToken") {
             return refused(".waitForTaskToken");
         }
-        if resource.split(':').nth(5) == Some("activity") {
+        if is_activity(resource) {
             return Err("Express state machine does not support Activity ARN".into());
         }
     }
-    match integrations::supports(resource) {
+    match is_activity(resource) || integrations::supports(resource) {
         true => Ok(()),
-        false => Err(format!(
-            "The resource provided {resource} is not recognized. The value is not a valid resource ARN, or the \
-             resource is not available in this region."
-        )),
+        false => Err(unrecognised(resource)),
     }
+}
+
+/// What AWS says of a resource that it does not know.
+pub(super) fn unrecognised(resource: &str) -> String {
+    format!(
+        "The resource provided {resource} is not recognized. The value is not a valid resource ARN, or the resource is \
+         not available in this region."
+    )
 }
 
 #[cfg(test)]
@@ -118,7 +148,13 @@ mod tests {
         let definition = json!({"StartAt": "Both", "States": {"Both": {"Type": "Parallel", "End": true, "Branches": [
             {"StartAt": "Call", "States": {"Call": task}}]}}});
         let mut problems = Vec::new();
-        flow(&definition, "", machine_type, &mut problems, 0);
+        flow(
+            &definition,
+            "",
+            &|resource| super::task(resource, machine_type),
+            &mut problems,
+            0,
+        );
         problems
             .iter()
             .map(|problem| format!("{} at {}", problem.message, problem.pointer))

@@ -25,6 +25,12 @@ pub enum Error {
     /// A request that satisfies the model and still makes no sense.
     #[error("{message}")]
     Validation { message: String, reason: &'static str },
+    /// The same where AWS gives no reason.
+    #[error("{0}")]
+    Invalid(String),
+    /// A state that no test can run.
+    #[error("{0}")]
+    Untestable(&'static str),
     #[error("{0}")]
     MissingRequiredParameter(&'static str),
     #[error("Invalid Arn: '{0}'")]
@@ -52,6 +58,12 @@ pub enum Error {
     StateMachineDoesNotExist(String),
     #[error("Activity Does Not Exist: '{0}'")]
     ActivityDoesNotExist(String),
+    #[error(
+        "The maximum number of activities has been reached. Existing activities must be deleted before a new activity can be created."
+    )]
+    ActivityLimitExceeded,
+    #[error("The maximum number of workers concurrently polling for activity tasks has been reached.")]
+    ActivityWorkerLimitExceeded,
     #[error("{0}")]
     Conflict(String),
     #[error("{0}")]
@@ -77,6 +89,9 @@ pub enum Error {
     TaskTimedOut,
     #[error("Resource not found: '{0}'")]
     ResourceNotFound(String),
+    /// What a request refers to, beside what it is about, is not there.
+    #[error("Request references a resource that does not exist.")]
+    ReferenceNotFound(String),
     #[error("{0}")]
     TooManyTags(String),
     #[error("this operation is not available")]
@@ -91,11 +106,11 @@ impl Error {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Serialization(_) => "SerializationException",
-            Self::Constraints(_) | Self::Validation { .. } => "ValidationException",
+            Self::Constraints(_) | Self::Validation { .. } | Self::Invalid(_) => "ValidationException",
             Self::MissingRequiredParameter(_) => "MissingRequiredParameter",
             Self::InvalidArn(_) => "InvalidArn",
             Self::InvalidName(_) => "InvalidName",
-            Self::InvalidDefinition(_) | Self::InvalidLabel { .. } => "InvalidDefinition",
+            Self::InvalidDefinition(_) | Self::InvalidLabel { .. } | Self::Untestable(_) => "InvalidDefinition",
             Self::InvalidExecutionInput(_) => "InvalidExecutionInput",
             Self::InvalidOutput(_) => "InvalidOutput",
             Self::InvalidToken => "InvalidToken",
@@ -104,6 +119,8 @@ impl Error {
             Self::StateMachineAlreadyExists(_) => "StateMachineAlreadyExists",
             Self::StateMachineDoesNotExist(_) => "StateMachineDoesNotExist",
             Self::ActivityDoesNotExist(_) => "ActivityDoesNotExist",
+            Self::ActivityLimitExceeded => "ActivityLimitExceeded",
+            Self::ActivityWorkerLimitExceeded => "ActivityWorkerLimitExceeded",
             Self::Conflict(_) => "ConflictException",
             Self::ServiceQuotaExceeded(_) => "ServiceQuotaExceededException",
             Self::StateMachineDeleting(_) => "StateMachineDeleting",
@@ -114,7 +131,7 @@ impl Error {
             Self::ExecutionDoesNotExist(_) => "ExecutionDoesNotExist",
             Self::ExecutionNotRedrivable(_) => "ExecutionNotRedrivable",
             Self::TaskTimedOut => "TaskTimedOut",
-            Self::ResourceNotFound(_) => "ResourceNotFound",
+            Self::ResourceNotFound(_) | Self::ReferenceNotFound(_) => "ResourceNotFound",
             Self::TooManyTags(_) => "TooManyTags",
             Self::UnknownOperation => "UnknownOperationException",
             Self::Internal => "InternalFailure",
@@ -141,6 +158,9 @@ impl Error {
         let mut body = json!({"__type": kind, "message": self.to_string()});
         if let Self::Validation { reason, .. } = self {
             body["reason"] = json!(reason);
+        }
+        if let Self::ResourceNotFound(name) | Self::ReferenceNotFound(name) | Self::TooManyTags(name) = self {
+            body["resourceName"] = json!(name);
         }
         let body = body.to_string().into();
         Answer {

@@ -115,6 +115,8 @@ impl StepFunctions {
         arn::execution(&arn)?;
         let record = self.engine.execution(&arn).await?;
         let mut answer = described(&record, included.unwrap_or(true));
+        put(&mut answer, "stateMachineVersionArn", record.version_arn.as_deref());
+        put(&mut answer, "stateMachineAliasArn", record.alias_arn.as_deref());
         answer.insert("redriveCount".into(), record.redrive_count.into());
         put(&mut answer, "redriveDate", record.redriven.map(epoch));
         let status = match record.redrivable(self.clock.now()) {
@@ -138,7 +140,15 @@ impl StepFunctions {
         request.checked()?;
         let machine = match (machine, map_run) {
             (Some(machine), None) => machine,
-            (None, Some(map_run)) => return Err(Error::ResourceNotFound(map_run)),
+            (None, Some(map_run)) => {
+                arn::map_run(&map_run)?;
+                self.engine.map_run(&map_run).await?;
+                return Err(Error::Validation {
+                    message: "The items of a Map Run are not executions of their own here: DescribeMapRun counts them"
+                        .into(),
+                    reason: "API_DOES_NOT_SUPPORT_LABELED_ARNS",
+                });
+            }
             (None, None) => return Err(one_arn("Must provide a State Machine ARN or Map Run ARN")),
             (Some(_), Some(_)) => {
                 return Err(one_arn(
@@ -153,7 +163,9 @@ impl StepFunctions {
         let listing = format!("ListExecutions {machine} {status:?} {redriven:?}");
         let from = token.map(|token| number(&listing, &token)).transpose()?;
         if status == Some(None) {
-            return Ok(json!({"executions": []}));
+            return Err(one_arn(
+                "Must provide a Map Run ARN with the status filter PENDING_REDRIVE",
+            ));
         }
         let filter = ExecutionFilter {
             state_machine_arn: machine.into(),
@@ -211,7 +223,6 @@ fn described(record: &ExecutionRecord, included: bool) -> Map<String, Value> {
     let mut answer = Map::new();
     answer.insert("executionArn".into(), json!(record.arn));
     answer.insert("stateMachineArn".into(), json!(record.state_machine_arn));
-    put(&mut answer, "stateMachineVersionArn", record.version_arn.as_deref());
     answer.insert("name".into(), json!(record.name));
     answer.insert("status".into(), record.status.as_str().into());
     answer.insert("startDate".into(), epoch(record.started));
@@ -237,6 +248,7 @@ fn item(execution: &ExecutionSummary) -> Value {
     item.insert("executionArn".into(), json!(execution.arn));
     item.insert("stateMachineArn".into(), json!(execution.state_machine_arn));
     put(&mut item, "stateMachineVersionArn", execution.version_arn.as_deref());
+    put(&mut item, "stateMachineAliasArn", execution.alias_arn.as_deref());
     item.insert("name".into(), json!(execution.name));
     item.insert("status".into(), execution.status.as_str().into());
     item.insert("startDate".into(), epoch(execution.started));

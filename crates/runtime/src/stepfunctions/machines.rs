@@ -33,9 +33,11 @@ impl StepFunctions {
         arn::name(&name)?;
         arn::role(&role_arn)?;
         let settings = settings?;
+        let tags = tags.unwrap_or_default();
+        tags::bounded(&name, &tags)?;
         refuse_problems(&definition, machine_type)?;
         let mut kept = Value::Object(settings.0.clone());
-        kept[tags::SETTING] = Value::Object(tags.unwrap_or_default());
+        kept[tags::SETTING] = Value::Object(tags);
         let new = NewStateMachine {
             name: name.into(),
             definition: definition.clone().into(),
@@ -73,7 +75,7 @@ impl StepFunctions {
         let publishing = Publishing::read(request);
         request.checked()?;
         let publishing = publishing?;
-        arn::unversioned(&arn)?;
+        arn::unqualified(&arn)?;
         let settings = settings?;
         if definition.is_none() && role_arn.is_none() && settings.0.is_empty() {
             return Err(Error::MissingRequiredParameter(NOTHING_TO_UPDATE));
@@ -115,7 +117,7 @@ impl StepFunctions {
     pub(super) async fn delete_state_machine(&self, request: &mut Request) -> Result<Value, Error> {
         let arn = request.required("stateMachineArn", ARN);
         request.checked()?;
-        arn::unversioned(&arn)?;
+        arn::unqualified(&arn)?;
         self.engine.delete_state_machine(&arn).await?;
         Ok(json!({}))
     }
@@ -235,7 +237,11 @@ fn diagnostic(problem: &Problem) -> Value {
 }
 
 fn refuse_problems(definition: &str, machine_type: MachineType) -> Result<(), Error> {
-    let mut problems = check::problems(definition, machine_type);
+    refuse(check::problems(definition, machine_type), definition)
+}
+
+/// Refuses a definition that has these problems, if any of them is an error.
+pub(super) fn refuse(mut problems: Vec<Problem>, definition: &str) -> Result<(), Error> {
     Problem::as_told(&mut problems);
     problems.retain(|problem| problem.severity == Severity::Error);
     if let Some(label) = problems.iter().find(|problem| problem.code == asl::INVALID_LABEL) {
@@ -285,7 +291,9 @@ fn described(record: &StateMachineRecord, included: bool) -> Map<String, Value> 
     let definition: Value = serde_json::from_str(&record.definition).unwrap_or_default();
     let encryption = setting(ENCRYPTION).or_else(|| uses_variables(&definition).then(default_encryption));
     put(&mut answer, ENCRYPTION, encryption);
-    if included {
+    if !included {
+        answer.insert("definition".into(), "{}".into());
+    } else {
         answer.insert("definition".into(), json!(record.definition));
         let references = variables::references(&definition);
         put(
@@ -340,12 +348,17 @@ impl Settings {
             settings.insert(TRACING.into(), json!({ "enabled": enabled }));
         }
         if let Some(encryption) = request.object(ENCRYPTION) {
-            if encryption.get("type").and_then(Value::as_str) != Some("AWS_OWNED_KEY") {
-                return Err(Error::InvalidEncryptionConfiguration("Only AWS_OWNED_KEY is supported"));
-            }
-            settings.insert(ENCRYPTION.into(), default_encryption());
+            settings.insert(ENCRYPTION.into(), encryption_configuration(&encryption)?);
         }
         Ok(Self(settings))
+    }
+}
+
+/// Keys are KMS's, of which there is none here.
+pub(super) fn encryption_configuration(given: &Map<String, Value>) -> Result<Value, Error> {
+    match given.get("type").and_then(Value::as_str) {
+        Some("AWS_OWNED_KEY") => Ok(default_encryption()),
+        _ => Err(Error::InvalidEncryptionConfiguration("Only AWS_OWNED_KEY is supported")),
     }
 }
 

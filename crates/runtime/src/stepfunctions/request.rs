@@ -49,6 +49,8 @@ pub(super) struct Request {
     violations: Vec<String>,
     /// A member of another type than the model's, which is worse than any violation.
     mistyped: Option<Error>,
+    /// Where the members stand, if not in the request itself: `mock.`.
+    place: String,
 }
 
 impl Request {
@@ -70,6 +72,7 @@ impl Request {
             members,
             violations: Vec::new(),
             mistyped: None,
+            place: String::new(),
         })
     }
 
@@ -168,6 +171,31 @@ impl Request {
             self.mistyped(&value, "an Integer");
             return None;
         };
+        self.bounded(number, name, &range);
+        Some(number)
+    }
+
+    /// A number with a fraction.
+    pub(super) fn float(&mut self, name: &str, range: RangeInclusive<f64>) -> Option<f64> {
+        let value = self.member(name)?;
+        let Some(number) = value.as_f64() else {
+            self.mistyped(&value, "a Float");
+            return None;
+        };
+        let broken = match number {
+            number if number > *range.end() => Some(("less", range.end())),
+            number if number < *range.start() => Some(("greater", range.start())),
+            _ => None,
+        };
+        if let Some((side, bound)) = broken {
+            let constraint = format!("Member must have value {side} than or equal to {bound}");
+            self.violate(Some(&number.to_string()), name, &constraint);
+        }
+        Some(number)
+    }
+
+    /// Notes that a number is not within its range.
+    pub(super) fn bounded(&mut self, number: i64, name: &str, range: &RangeInclusive<i64>) {
         if number > *range.end() {
             let bound = format!("Member must have value less than or equal to {}", range.end());
             self.violate(Some(&number.to_string()), name, &bound);
@@ -175,7 +203,6 @@ impl Request {
             let bound = format!("Member must have value greater than or equal to {}", range.start());
             self.violate(Some(&number.to_string()), name, &bound);
         }
-        Some(number)
     }
 
     pub(super) fn boolean(&mut self, name: &str) -> Option<bool> {
@@ -197,6 +224,20 @@ impl Request {
                 None
             }
         }
+    }
+
+    /// Reads the members of a member that is an object.
+    pub(super) fn within<T>(&mut self, name: &str, read: impl FnOnce(&mut Self) -> T) -> Option<T> {
+        let mut inner = Self {
+            members: self.object(name)?,
+            violations: Vec::new(),
+            mistyped: None,
+            place: format!("{}{name}.", self.place),
+        };
+        let value = read(&mut inner);
+        self.violations.append(&mut inner.violations);
+        self.mistyped = self.mistyped.take().or(inner.mistyped);
+        Some(value)
     }
 
     /// A member that is a list, unread.
@@ -229,14 +270,16 @@ impl Request {
     /// Notes that a member breaks the model; `value` is `None` where it is sensitive.
     pub(super) fn violate(&mut self, value: Option<&str>, name: &str, constraint: &str) {
         let value = value.map(|value| format!(" '{value}'")).unwrap_or_default();
+        let place = &self.place;
         self.violations.push(format!(
-            "Value{value} at '{name}' failed to satisfy constraint: {constraint}"
+            "Value{value} at '{place}{name}' failed to satisfy constraint: {constraint}"
         ));
     }
 
     /// Notes that a required member is not there.
     pub(super) fn missing(&mut self, name: &str) {
-        let violation = format!("Value null at '{name}' failed to satisfy constraint: Member must not be null");
+        let place = &self.place;
+        let violation = format!("Value null at '{place}{name}' failed to satisfy constraint: Member must not be null");
         self.violations.push(violation);
     }
 

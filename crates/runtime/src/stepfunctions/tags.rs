@@ -47,6 +47,14 @@ pub(super) fn read(request: &mut Request, name: &str) -> Option<Map<String, Valu
     Some(tags)
 }
 
+/// Refuses more tags than a resource may have.
+pub(super) fn bounded(resource: &str, tags: &Map<String, Value>) -> Result<(), Error> {
+    match tags.len() <= MAX_TAGS {
+        true => Ok(()),
+        false => Err(Error::TooManyTags(resource.to_owned())),
+    }
+}
+
 impl StepFunctions {
     pub(super) async fn tag_resource(&self, request: &mut Request) -> Result<Value, Error> {
         let arn = request.required("resourceArn", ARN);
@@ -57,9 +65,7 @@ impl StepFunctions {
         request.checked()?;
         let mut tags = self.tags(&arn).await?;
         tags.extend(given.unwrap_or_default());
-        if MAX_TAGS < tags.len() {
-            return Err(Error::TooManyTags(arn));
-        }
+        bounded(&arn, &tags)?;
         self.retag(&arn, tags).await
     }
 

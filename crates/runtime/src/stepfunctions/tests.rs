@@ -39,8 +39,11 @@ struct Api {
 
 impl Api {
     async fn open() -> Self {
+        Self::open_at(Clock::system()).await
+    }
+
+    async fn open_at(clock: Clock) -> Self {
         let data = tempfile::tempdir().expect("a directory");
-        let clock = Clock::system();
         let config = Config {
             data_dir: data.path().to_owned(),
             region: "us-west-2".into(),
@@ -118,6 +121,20 @@ fn wait() -> Value {
 
 fn fail() -> Value {
     json!({"StartAt": "F", "States": {"F": {"Type": "Fail", "Error": "E", "Cause": "why"}}})
+}
+
+#[tokio::test]
+async fn what_a_caller_no_longer_waits_for_is_done_all_the_same() {
+    let api = Api::open().await;
+    let definition = |comment: &str| json!({"Comment": comment, "StartAt": "A", "States": {"A": {"Type": "Succeed"}}});
+    {
+        let created = api.call("CreateStateMachine", machine(&definition("first")));
+        let mut created = std::pin::pin!(created);
+        let polled = std::future::poll_fn(|context| std::task::Poll::Ready(created.as_mut().poll(context).is_ready()));
+        assert!(!polled.await, "the store takes a moment");
+    }
+    let again = api.refused("CreateStateMachine", machine(&definition("second"))).await;
+    assert!(again.starts_with("StateMachineAlreadyExists"), "{again}");
 }
 
 #[tokio::test]
@@ -434,4 +451,25 @@ async fn an_unknown_operation_is_awss_unknown_operation() {
     let api = Api::open().await;
     let answer = api.states.handle("MakeCoffee", Bytes::new()).await;
     assert_eq!(answer, Answer::unknown_operation(JSON_1_0));
+}
+
+#[tokio::test]
+async fn a_test_of_a_state_ends_after_five_minutes() {
+    let start = DateTime::from_timestamp(1_700_000_000, 0).expect("a moment");
+    let clock = Clock::still(start);
+    let api = Api::open_at(clock.clone()).await;
+    let task = json!({"Type": "Task", "Resource": "arn:aws:states:::lambda:invoke", "Parameters": {"FunctionName": "f"},
+        "Retry": [{"ErrorEquals": ["States.ALL"]}], "End": true});
+    let wait = json!({"Type": "Wait", "Seconds": 100_000, "End": true});
+    for state in [task, wait] {
+        let test = json!({"definition": state.to_string(), "roleArn": ROLE});
+        let mut answer = std::pin::pin!(api.call("TestState", test));
+        let answer = loop {
+            tokio::select! {
+                answer = &mut answer => break answer,
+                () = tokio::task::yield_now() => clock.jump_to(clock.now() + chrono::TimeDelta::seconds(100)),
+            }
+        };
+        assert_eq!(answer, Ok(json!({"status": "FAILED", "error": "States.Timeout"})));
+    }
 }

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::error::Error;
 use super::request::{ARN, PAGE_TOKEN, Request};
 use super::{StepFunctions, arn, epoch, page, put};
-use crate::driver::{self, Publish, VersionRecord, split_version};
+use crate::driver::{self, Publish, Qualifier, VersionRecord, qualified};
 
 /// Length of a version's description.
 const DESCRIPTION: std::ops::RangeInclusive<usize> = 0..=256;
@@ -54,7 +54,7 @@ impl StepFunctions {
             description: request.optional_sensitive("description", DESCRIPTION).map(Into::into),
         };
         request.checked()?;
-        arn::unversioned(&arn)?;
+        arn::unqualified(&arn)?;
         let wanted = publish.revision_id.clone();
         match self.engine.publish_version(&arn, publish).await {
             Ok(version) => Ok(item(&version)),
@@ -75,7 +75,7 @@ impl StepFunctions {
         let size = request.page_size();
         let token = request.optional("nextToken", PAGE_TOKEN);
         request.checked()?;
-        arn::unversioned(&arn)?;
+        arn::unqualified(&arn)?;
         let listing = format!("ListStateMachineVersions {arn}");
         let before = token
             .map(|token| {
@@ -105,7 +105,7 @@ impl StepFunctions {
         let arn = request.required("stateMachineVersionArn", ARN);
         request.checked()?;
         arn::state_machine(&arn)?;
-        if split_version(&arn).is_none() {
+        if !matches!(qualified(&arn), Some((_, Qualifier::Version(_)))) {
             return Err(Error::InvalidArn(format!("Invalid ARN: {arn}")));
         }
         self.engine.delete_version(&arn).await?;

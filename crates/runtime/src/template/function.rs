@@ -3,20 +3,15 @@
 use std::{collections::BTreeMap, fs, path::Path, time::Duration};
 
 use super::{
-    AsyncInvoke, Function, LogicalId, Target,
-    events::Events,
-    loader::Context,
-    names,
-    node::{Node, Value},
-    properties::Properties,
-    resolver::Resource,
+    AsyncInvoke, Function, LogicalId, Target, events::Events, loader::Context, names, node::Node, policies,
+    properties::Properties, resolver::Resource,
 };
 
 /// Runtimes whose code is a program that speaks the Runtime API itself.
 const RUNTIMES: [&str; 3] = ["provided.al2023", "provided.al2", "provided"];
 
-/// They say who may do what, how it is observed and how it is released; the function does the same without them.
-const IGNORED: [&str; 23] = [
+/// They say how it is observed and how it is released; the function does the same without them.
+const IGNORED: [&str; 21] = [
     "Architectures",
     "AssumeRolePolicyDocument",
     "AutoPublishAliasAllProperties",
@@ -28,12 +23,10 @@ const IGNORED: [&str; 23] = [
     "KmsKeyArn",
     "LoggingConfig",
     "PermissionsBoundary",
-    "Policies",
     "PropagateTags",
     "ProvisionedConcurrencyConfig",
     "PublishToLatestPublished",
     "RecursiveLoop",
-    "Role",
     "RolePath",
     "RuntimeManagementConfig",
     "SnapStart",
@@ -57,7 +50,6 @@ pub(super) fn read(resource: &Resource<'_>, context: &Context<'_>, events: &mut 
     let mut properties = Properties::new(resolver, resource.id, &resource.properties);
     properties.ignore(&IGNORED);
     properties.ignore(&["FunctionName"]);
-    check_policies(resource, context);
 
     properties.one_of("PackageType", &["Zip"]);
     properties.one_of("Runtime", &RUNTIMES);
@@ -67,6 +59,7 @@ pub(super) fn read(resource: &Resource<'_>, context: &Context<'_>, events: &mut 
     let memory_mb = properties.integer("MemorySize", 128..=10_240).unwrap_or(128);
     let reserved_concurrency = properties.integer("ReservedConcurrentExecutions", 0..=u32::MAX);
     let environment = environment(&mut properties);
+    properties.ignore(&policies::PROPERTIES);
     let alias = properties.text("AutoPublishAlias");
     let async_invoke = async_invoke(&mut properties);
     let declared = properties.raw("Events");
@@ -90,61 +83,8 @@ pub(super) fn read(resource: &Resource<'_>, context: &Context<'_>, events: &mut 
         environment,
         alias,
         async_invoke,
+        role: policies::role(resource, context),
     })
-}
-
-/// Policies mean nothing here, but one that is misspelled would only be found on AWS.
-fn check_policies(resource: &Resource<'_>, context: &Context<'_>) {
-    let Some(policies) = resource.properties.get("Policies") else {
-        return;
-    };
-    let single = std::slice::from_ref(policies);
-    let policies = if matches!(policies.value, Value::List(_)) {
-        policies.items()
-    } else {
-        single
-    };
-    for policy in policies.iter().filter(|policy| policy.intrinsic().is_none()) {
-        let report = |message: &str| {
-            context
-                .resolver
-                .report(policy.at, format!("{}, Policies: {message}", resource.id))
-        };
-        match &policy.value {
-            Value::Text(_) | Value::Invalid => {}
-            Value::Map(entries) => match (policy.get("Statement"), entries.as_slice()) {
-                (Some(statement), _) => check_statements(statement, &report),
-                // The name of a policy template, with its parameters.
-                (None, [template]) if matches!(template.value.value, Value::Map(_)) => {}
-                (None, _) => report("a policy has a Statement or names a policy template with its parameters"),
-            },
-            _ => report("a policy is the name of one, a document or a policy template"),
-        }
-    }
-}
-
-fn check_statements(statement: &Node, report: &dyn Fn(&str)) {
-    let single = std::slice::from_ref(statement);
-    let statements = if matches!(statement.value, Value::List(_)) {
-        statement.items()
-    } else {
-        single
-    };
-    for statement in statements.iter().filter(|statement| statement.intrinsic().is_none()) {
-        if !matches!(statement.get("Effect").and_then(Node::as_text), Some("Allow" | "Deny")) {
-            report("a statement has the Effect Allow or Deny");
-        }
-        if statement.get("Action").or_else(|| statement.get("NotAction")).is_none() {
-            report("a statement has an Action");
-        }
-        if statement
-            .get("Resource")
-            .or_else(|| statement.get("NotResource"))
-            .is_none()
-        {
-            report("a statement has a Resource");
-        }
-    }
 }
 
 type Code = (std::path::PathBuf, Option<String>);

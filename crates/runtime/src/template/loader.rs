@@ -219,6 +219,7 @@ fn declare<'t>(root: &'t Node, resolver: &mut Resolver<'t>) {
             properties,
             metadata: entry.value.get("Metadata"),
             condition: entry.value.get("Condition"),
+            connectors: entry.value.get("Connectors"),
         });
     }
 }
@@ -228,6 +229,10 @@ fn build(root: &Node, context: &Context<'_>) -> Template {
     // Those that nothing depends on yet have to make sense too.
     for condition in root.get("Conditions").map_or(&[][..], Node::entries) {
         resolver.condition(&condition.key, condition.at);
+    }
+    // A name that makes no sense is found here, and not first in a policy, where it would be none of its problems.
+    for resource in resolver.resources().filter(|resource| resolver.exists(resource)) {
+        resolver.physical_name(resource.id);
     }
     let mut template = Template::default();
     let mut events = Events::default();

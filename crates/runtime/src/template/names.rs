@@ -105,6 +105,14 @@ fn arn(service: &str, region: &str, resource: &str) -> String {
     format!("arn:{PARTITION}:{service}:{region}:{ACCOUNT_ID}:{resource}")
 }
 
+/// The ARN of `service:resource`; what is an ARN stays it.
+pub(super) fn own_arn(region: &str, text: &str) -> String {
+    match text.split_once(':') {
+        Some((service, resource)) if service != "arn" => arn(service, region, resource),
+        _ => text.to_owned(),
+    }
+}
+
 pub(super) fn function_arn(region: &str, name: &str) -> String {
     arn("lambda", region, &format!("function:{name}"))
 }

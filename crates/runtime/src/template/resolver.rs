@@ -1,6 +1,6 @@
 //! Intrinsic functions: what `Ref`, `Fn::Sub`, `Fn::If` and the others stand for in this template.
 //!
-//! A node is resolved when it is read, never before: what nobody reads (a policy, an alarm) may refer to whatever
+//! A node is resolved when it is read, never before: what nobody reads (an alarm, a log) may refer to whatever
 //! exists on AWS only. What cannot be resolved is reported once and becomes [`Value::Invalid`].
 
 use std::{
@@ -21,6 +21,11 @@ use super::{
 /// What stands in place of a `NoEcho` parameter's value wherever people see it, as in CloudFormation.
 const MASK: &str = "****";
 
+/// What stands for a resource that does not run here: no name and no ARN of what does has braces.
+pub(super) fn stand_in(logical_id: &str) -> String {
+    format!("{{{logical_id}}}")
+}
+
 /// One resource of the template, Globals merged in.
 pub(super) struct Resource<'t> {
     pub(super) id: &'t str,
@@ -31,6 +36,8 @@ pub(super) struct Resource<'t> {
     pub(super) metadata: Option<&'t Node>,
     /// The name of the condition under which it exists.
     pub(super) condition: Option<&'t Node>,
+    /// From which SAM makes policies.
+    pub(super) connectors: Option<&'t Node>,
 }
 
 /// A value that is computed when it is first asked for.
@@ -51,6 +58,7 @@ pub(super) struct Resolver<'t> {
     names: RefCell<BTreeMap<String, Memo<Option<String>>>>,
     problems: RefCell<Vec<Problem>>,
     masked: Cell<bool>,
+    lenient: Cell<bool>,
 }
 
 impl<'t> Resolver<'t> {
@@ -72,6 +80,7 @@ impl<'t> Resolver<'t> {
             names: RefCell::default(),
             problems: RefCell::new(problems),
             masked: Cell::new(false),
+            lenient: Cell::new(false),
         }
     }
 
@@ -94,13 +103,21 @@ impl<'t> Resolver<'t> {
     pub(super) fn report_in(&self, file: PathBuf, at: Position, message: impl Into<String>) {
         self.push(Problem {
             file,
+            ..self.problem(at, message)
+        });
+    }
+
+    /// An error of the template, not reported yet.
+    pub(super) fn problem(&self, at: Position, message: impl Into<String>) -> Problem {
+        Problem {
+            file: self.file.to_owned(),
             line: at.line,
             column: at.column,
             severity: Severity::Error,
             code: INVALID_TEMPLATE,
             message: message.into(),
             help: None,
-        });
+        }
     }
 
     /// Adds a problem, without the values that no one may see.
@@ -125,6 +142,23 @@ impl<'t> Resolver<'t> {
         let resolved = self.resolve(node);
         self.masked.set(false);
         resolved
+    }
+
+    /// Resolves what may name things that are only on AWS, and says what could not be.
+    ///
+    /// What does not run here stands as [`stand_in`] of its logical id.
+    pub(super) fn resolve_leniently(&self, node: &Node) -> (Option<Node>, Vec<Problem>) {
+        let known = self.problems.borrow().len();
+        self.lenient.set(true);
+        let resolved = self.resolve(node);
+        self.lenient.set(false);
+        (resolved, self.problems.borrow_mut().split_off(known))
+    }
+
+    /// What stands for a resource that does not run here.
+    fn outsider(&self, id: &str) -> Option<String> {
+        let resource = self.resources.get(id)?;
+        (self.lenient.get() && resource.kind == Kind::Ignored).then(|| stand_in(id))
     }
 
     /// The node with every intrinsic function in it replaced by its value; `None` for `AWS::NoValue`.
@@ -256,6 +290,9 @@ impl<'t> Resolver<'t> {
 
     fn resource_reference(&self, name: &str, at: Position) -> Option<String> {
         let region = &self.settings.region;
+        if let Some(outsider) = self.outsider(name) {
+            return Some(outsider);
+        }
         if let Some((id, part @ ("Alias" | "Version"))) = name.split_once('.') {
             return self.alias_or_version(id, part, at);
         }
@@ -292,6 +329,13 @@ impl<'t> Resolver<'t> {
         let region = &self.settings.region;
         let arn = match kind {
             Kind::Function => names::function_arn(region, &physical),
+            Kind::StateMachine if part == "Version" => {
+                self.report(
+                    at,
+                    format!("{id}.Version has its number only once it is published: refer to {id}.Alias"),
+                );
+                return None;
+            }
             Kind::StateMachine => names::state_machine_arn(region, &physical),
             _ => {
                 self.report(
@@ -311,7 +355,7 @@ impl<'t> Resolver<'t> {
             self.report(at, format!("{id} has no {part}: it has no AutoPublishAlias"));
             return None;
         };
-        // What is published here is what lies on disk, so there is one version.
+        // What is published of a function is what lies on disk, so there is one version.
         let qualifier = if part == "Alias" { alias } else { "1" };
         Some(format!("{arn}:{qualifier}"))
     }
@@ -419,6 +463,9 @@ impl<'t> Resolver<'t> {
 
     fn attribute(&self, id: &str, attribute: &str, at: Position) -> Option<String> {
         let region = &self.settings.region;
+        if let Some(outsider) = self.outsider(id) {
+            return Some(outsider);
+        }
         if let Some(role) = self.generated_role(id).filter(|_| attribute == "Arn") {
             return Some(names::role_arn(&role));
         }

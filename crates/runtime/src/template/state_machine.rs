@@ -6,6 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use crate::stepfunctions;
+
 use super::{
     DefinitionSource, LogicalId, MachineType, Problem, Severity, StateMachineResource, Subject, Target,
     events::Events,
@@ -13,6 +15,7 @@ use super::{
     loader::Context,
     names,
     node::{self, Node, Position, SyntaxError, Value},
+    policies,
     properties::Properties,
     resolver::Resource,
 };
@@ -20,15 +23,13 @@ use super::{
 /// The largest definition that Step Functions takes.
 const MAX_DEFINITION_BYTES: u64 = 1 << 20;
 
-const IGNORED: [&str; 11] = [
+const IGNORED: [&str; 9] = [
     "DeploymentPreference",
     "EncryptionConfiguration",
     "Logging",
     "Name",
     "PermissionsBoundary",
-    "Policies",
     "PropagateTags",
-    "Role",
     "RolePath",
     "Tags",
     "Tracing",
@@ -43,10 +44,15 @@ pub(super) fn read(
     let mut properties = Properties::new(resolver, resource.id, &resource.properties);
     properties.ignore(&IGNORED);
     properties.ignore(&["UseAliasAsEventTarget"]);
+    properties.ignore(&policies::PROPERTIES);
     let express = properties
         .one_of("Type", &["STANDARD", "EXPRESS"])
         .is_some_and(|kind| kind == "EXPRESS");
     let alias = properties.text("AutoPublishAlias");
+    if let Some(alias) = alias.as_ref().filter(|alias| !stepfunctions::is_alias_name(alias)) {
+        let at = properties.position_of("AutoPublishAlias");
+        properties.report(at, format!("{alias} cannot be the name of a state machine's alias"));
+    }
     let substitutions = substitutions(&mut properties);
     let mut substituter = Substituter {
         id: resource.id,
@@ -86,6 +92,7 @@ pub(super) fn read(
         source,
         alias,
         subject: subject(resource, context),
+        role: policies::role(resource, context),
     })
 }
 

@@ -767,3 +767,32 @@ template.yaml:10:66: Gone does not exist: its condition is false";
         json!([{ "AttributeName": "k", "AttributeType": "N" }])
     );
 }
+
+#[test]
+fn an_alias_of_a_state_machine_is_no_number_and_its_version_is_not_known_yet() {
+    let template = r#"
+Transform: AWS::Serverless-2016-10-31
+Resources:
+  Orders:
+    Type: AWS::Serverless::StateMachine
+    Properties:
+      AutoPublishAlias: ALIAS
+      Definition: {StartAt: P, States: {P: {Type: Pass, End: true}}}
+Outputs:
+  Orders:
+    Value: !Ref Orders.PART
+"#;
+    let refused = |alias, part| {
+        let template = template.replace("ALIAS", alias).replace("PART", part);
+        Project::new(&template).problems(&settings())
+    };
+    assert!(refused("'12'", "Alias").contains("12 cannot be the name of a state machine's alias"));
+    assert!(refused("live", "Version").contains("refer to Orders.Alias"));
+    let template = Project::new(&template.replace("ALIAS", "live").replace("PART", "Alias")).template();
+    assert!(
+        template
+            .outputs
+            .iter()
+            .any(|output| output.value.ends_with(":stateMachine:Orders:live"))
+    );
+}

@@ -347,6 +347,7 @@ fn play(machine: &StateMachine, input: &Value, answers: &[Value]) -> Vec<Event> 
         state_machine_arn: "arn:aws:states:us-west-2:000000000000:stateMachine:machine".into(),
         state_machine_name: "machine".into(),
         role_arn: "arn:aws:iam::000000000000:role/role".into(),
+        published: crate::Published::default(),
     });
     let mut log = Vec::new();
     let mut trigger = Trigger::Start {

@@ -107,6 +107,7 @@ impl<'a> World<'a> {
             state_machine_arn: "arn:aws:states:us-west-2:000000000000:stateMachine:machine".into(),
             state_machine_name: "machine".into(),
             role_arn: "arn:aws:iam::000000000000:role/role".into(),
+            published: asl::Published::default(),
         };
         Trigger::Start {
             identity: identity.into(),

@@ -3,7 +3,7 @@
 //!
 //! The interpreter alone is simulated in its own crate, from the same scenarios.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use asl::{FrameId, Trigger};
@@ -54,6 +54,8 @@ struct OutsideState {
     callbacks: BTreeMap<Arc<str>, Callback>,
     /// What calls were answered, to be said again.
     answered: Vec<Trigger>,
+    /// The tokens of the tasks of activities that the worker has.
+    taken: BTreeSet<Arc<str>>,
 }
 
 #[derive(Clone)]
@@ -182,6 +184,9 @@ impl<'a> Simulation<'a> {
                 Err(error) => self.excuse(&error)?,
             }
         };
+        while let Err(error) = engine.create_activity(scenario::ACTIVITY_NAME, BTreeMap::new()).await {
+            self.excuse(&error)?;
+        }
         loop {
             let start = start(&machine, "one", self.scenario.input.clone());
             match engine.start_execution(start).await {
@@ -202,6 +207,7 @@ impl<'a> Simulation<'a> {
                 return None;
             }
             assert!(begun.elapsed() < PATIENCE, "stuck: {:?}", types(engine, "one").await);
+            self.work(engine, &slot).await?;
             self.call_back(engine).await?;
             let draw = self.draws.pop().unwrap_or(u8::MAX);
             self.tell_again(engine, &slot, draw).await;
@@ -240,6 +246,42 @@ impl<'a> Simulation<'a> {
         }
         assert!(is_full(error), "{error:?}");
         Some(())
+    }
+
+    /// Takes a task from the activity's queue. What was handed out as the engine died, the worker has all the same.
+    async fn work(&self, engine: &Engine, slot: &Arc<cache::Slot>) -> Option<()> {
+        let mut state = slot.state.lock().await;
+        let Ok(fold) = engine.inner.fold(slot, &mut state).await else {
+            return Some(());
+        };
+        let execution = &state.fold.insert(fold).execution;
+        let mut waits = false;
+        for task in execution.tasks_since(asl::Mark::default()) {
+            let schedule = &task.schedule;
+            if !schedule.resource.is_activity() {
+                continue;
+            }
+            waits |= !task.submitted;
+            let mut outside = self.outside.state();
+            let parameters = schedule.parameters.value();
+            let answer = scenario::answer(parameters, outside.healed);
+            let token = schedule
+                .token
+                .clone()
+                .filter(|_| task.submitted && answer != Answer::Never);
+            if let Some(token) = token.filter(|token| outside.taken.insert(token.clone())) {
+                let heartbeats = scenario::heartbeats(parameters);
+                outside.callbacks.insert(token, Callback { heartbeats, answer });
+            }
+        }
+        drop(state);
+        if !waits {
+            return Some(());
+        }
+        match engine.inner.hand_out_now(scenario::ACTIVITY).await {
+            Ok(_) => Some(()),
+            Err(error) => self.excuse(&error),
+        }
     }
 
     /// Says what is due to be said of the calls that wait for it, one thing each.
@@ -302,7 +344,7 @@ impl<'a> Simulation<'a> {
         let outside = self.outside.state();
         let is_silent = |task: &asl::Task| {
             let answer = scenario::answer(task.schedule.parameters.value(), outside.healed);
-            answer == Answer::Never
+            answer == Answer::Never && !task.is_queued()
         };
         if execution.is_runnable() || !execution.tasks_since(asl::Mark::default()).all(is_silent) {
             return Looked::Busy;
@@ -330,6 +372,15 @@ impl<'a> Simulation<'a> {
             assert!(*entries <= most, "{name} is entered {entries} times");
         }
         by_flow.retain(|(frame, _), _| *frame == 0);
+        let left = engine
+            .inner
+            .history
+            .read(|connection| crate::history::activities::queue(connection, scenario::ACTIVITY, usize::MAX >> 1));
+        assert_eq!(
+            left.await.expect("a readable queue"),
+            [],
+            "nothing waits for a closed execution"
+        );
         let mut wanted = vec!["RUNNING", record.status.as_str()];
         if record.redrive_count > 0 {
             wanted.push("FAILED");
