@@ -108,21 +108,24 @@ async fn a_delivery_is_posted_from_standard_input_and_followed_as_json_until_a_r
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_list_longer_than_a_page_is_listed_whole() {
+async fn a_list_is_shown_as_far_as_one_likes_and_whole_over_several_pages() {
     let server = Server::start();
     let data = server.data_dir().display().to_string();
     let at = ["--url", &server.api, "--json", "--data-dir", &data];
     let mut posted = BTreeSet::new();
-    for number in 1_000..1_060 {
+    for number in 1_000..1_210 {
         let (_, answer) = server.post(&Issue { number }.created()).await;
         posted.insert(answer["execution"].as_str().expect("the execution's name").to_owned());
     }
     for name in &posted {
         server.execution(name, "SUCCEEDED").await;
     }
-    let first = server.get("/executions").await.1;
+    let first = server.get("/executions?limit=200").await.1;
     assert!(first["next"].is_string(), "one page is all: {first}");
-    for filter in [&[][..], &["--status", "SUCCEEDED"]] {
+    let listed = |arguments: &[&str]| run(&[&["executions"][..], arguments, &at].concat(), b"").lines();
+    assert_eq!(listed(&[]).len(), 50);
+    assert_eq!(listed(&["--limit", "201"]).len(), 201);
+    for filter in [&["--all"][..], &["--all", "--status", "SUCCEEDED"]] {
         let listed = run(&[&["executions"][..], filter, &at].concat(), b"");
         let names: Vec<String> = listed
             .lines()
@@ -229,7 +232,7 @@ async fn what_cannot_be_reached_or_had_is_said_with_a_hint() {
     let nobody = format!("http://{address}");
     let body = Issue { number: 72 }.created();
     run(&["post", "-", "--url", &nobody], &body).fails("cannot be reached", "ticketflow up");
-    run(&["ticket", "TEST-72", "--url", &nobody], b"").fails("cannot be reached", "--url");
+    run(&["ticket", "TEST-72", "--url", &nobody], b"").fails("cannot be reached", "TICKETFLOW_URL");
 
     let server = Server::start();
     let taken = server.api.rsplit(':').next().expect("a port");
@@ -331,6 +334,13 @@ async fn tickets_and_what_was_rejected_are_listed() {
     assert_eq!((found.len(), &found[0]["site"]), (1, &json!("jira.example.org")));
     assert_eq!(run(&["tickets", "--q", "test-75", "--json"]).lines().len(), 2);
     asked(&["tickets", "--q", " "]).fails("422", "--help");
+    let none = asked(&["tickets", "--limit", "0"]);
+    assert!(!none.succeeded && none.err.contains("'0' for '--limit"), "{none:?}");
+    let first = run(&["tickets", "--limit", "1"]);
+    assert_eq!(
+        (first.out.lines().count(), first.err.trim()),
+        (1, "There are more: --limit or --all shows them.")
+    );
     asked(&["ticket", "TEST-75"]).fails("409", "jira.example.com~75, jira.example.org~75");
     let none = run(&["tickets", "--state", "closed"]);
     assert_eq!((none.out.as_str(), none.err.trim()), ("", "No tickets."));

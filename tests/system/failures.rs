@@ -83,7 +83,8 @@ fn ticketflow(server: &Server, arguments: &[&str]) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_step_that_fails_for_good_is_told_of_and_finished_by_a_redrive() {
     let broken = Project::copy().function("detect-closure", "", &[("TABLE_NAME", NO_TABLE)]);
-    let mut server = Server::start_with(&["--template", &broken.template()]);
+    // No role may use a table that is nowhere.
+    let mut server = Server::start_with(&["--template", &broken.template()]).may_refuse();
     let issue = Issue { number: 50 };
     let name = post(&server, &issue.resolved(600_000)).await;
 
@@ -156,7 +157,7 @@ async fn the_sweep_finds_a_failure_whose_status_event_was_lost() {
         .change("template.yaml", &format!("      Events:\n{rule}"), "")
         .change("template.yaml", schedule, &format!("{route}{schedule}"))
         .function("store", "", &[("TABLE_NAME", NO_TABLE)]);
-    let mut server = Server::start_with(&["--template", &project.template()]);
+    let mut server = Server::start_with(&["--template", &project.template()]).may_refuse();
     let issue = Issue { number: 51 };
     let name = post(&server, &issue.created()).await;
     let states = server.states().await;

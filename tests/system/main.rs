@@ -1,5 +1,7 @@
 //! The system tests: a real `ticketflow up` as a process, spoken to as JIRA, a user and an AWS SDK speak to it.
 
+mod activities;
+mod aliases;
 mod architecture;
 mod authorization;
 mod commands;
@@ -18,6 +20,7 @@ mod lifecycle;
 mod lists;
 mod owed_events;
 mod paging;
+mod permissions;
 mod processes;
 mod project;
 mod recompute;

@@ -22,6 +22,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// How often a condition is looked at that nothing announces.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
+/// How the log tells that a request was refused.
+const REFUSED: &str = "refused by the template's policies";
+
 /// A running Ticketflow; killed when dropped.
 pub(crate) struct Server {
     child: Child,
@@ -30,6 +33,8 @@ pub(crate) struct Server {
     directory: TempDir,
     arguments: Vec<String>,
     environment: Vec<(String, String)>,
+    /// Whether something may be refused by the template's policies.
+    may_refuse: bool,
     /// With a token for all that the API can do, if the template asks for tokens.
     pub(crate) http: reqwest::Client,
 }
@@ -126,8 +131,15 @@ impl Server {
             directory,
             arguments,
             environment,
+            may_refuse: false,
             http,
         }
+    }
+
+    /// Something will ask for what the template does not let it do, which fails any other test.
+    pub(crate) fn may_refuse(mut self) -> Self {
+        self.may_refuse = true;
+        self
     }
 
     pub(crate) fn data_dir(&self) -> PathBuf {
@@ -334,6 +346,12 @@ impl Drop for Server {
         // It may have been killed by its test.
         let _ = self.child.kill();
         let _ = self.child.wait();
+        // So every test shows that the template lets everybody do what they do in it.
+        if !self.may_refuse && !std::thread::panicking() {
+            let log = self.whole_log();
+            let refused: Vec<&str> = log.lines().filter(|line| line.contains(REFUSED)).collect();
+            assert!(refused.is_empty(), "{}", refused.join("\n"));
+        }
     }
 }
 

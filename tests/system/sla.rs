@@ -296,7 +296,7 @@ async fn clocks_that_failed_are_shown_and_go_on_and_no_breach_is_lost() {
     let project = || with_a_pager().change("template.yaml", schedule, &format!("{route}{schedule}"));
     let broken = project().function("sla-clock", "", &[("TABLE_NAME", "NoSuchTable")]);
     let policy = json!({"sla": [{"close": "30m"}]});
-    let mut server = start(&arguments(&broken, &policy, &[]));
+    let mut server = start(&arguments(&broken, &policy, &[])).may_refuse();
     // Of two the moment has passed, and their clocks fail when they look; that of the third is aborted as it waits.
     let late = now() - Duration::from_secs(3_600);
     let swept = create(&server, "Late", late).await;

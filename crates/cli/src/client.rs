@@ -78,7 +78,7 @@ impl Client {
         };
         with_hint(
             format!("{} {why}", self.url),
-            "start it with `ticketflow up`, or say where it is with --url",
+            "start it with `ticketflow up`, or say where it is with TICKETFLOW_URL",
         )
     }
 }
@@ -103,7 +103,7 @@ fn json_or_error(status: StatusCode, body: &[u8]) -> anyhow::Result<Value> {
             "`ticketflow executions` lists what there is, and how it stands"
         }
         _ if status.is_server_error() => "the log of `ticketflow up` says more",
-        _ => "--help says what the command takes, and --url where the API is",
+        _ => "--help says what the command takes",
     };
     Err(with_hint(described, hint))
 }

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::Target;
 use crate::client::{Client, segment};
+use crate::list::Length;
 use crate::output::{note, say};
 
 #[derive(clap::Args)]
@@ -15,6 +16,8 @@ use crate::output::{note, say};
 pub(crate) struct Options {
     /// A delivery's id; without it, a list.
     id: Option<String>,
+    #[command(flatten)]
+    length: Length,
     #[command(flatten)]
     target: Target,
 }
@@ -29,24 +32,15 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<ExitCode> {
         }
         return Ok(ExitCode::SUCCESS);
     }
-    let (mut listed, mut cursor) = (0, String::new());
-    loop {
-        let page = client.get(&format!("/deliveries?outcome=rejected{cursor}")).await?;
-        for delivery in page["items"].as_array().into_iter().flatten() {
-            listed += 1;
-            match options.target.json {
-                true => say!("{delivery}"),
-                false => row(delivery),
-            }
-        }
-        match page["next"].as_str() {
-            Some(next) => cursor = format!("&cursor={next}"),
-            None => break,
-        }
-    }
-    if listed == 0 && !options.target.json {
-        note!("Nothing was rejected in the last 14 days.");
-    }
+    let path = "/deliveries?outcome=rejected";
+    let shown = options
+        .length
+        .walk(&client, path, "items", |delivery| match options.target.json {
+            true => say!("{delivery}"),
+            false => row(delivery),
+        });
+    let none = || "Nothing was rejected in the last 14 days.".to_owned();
+    shown.await?.note(&options.target, none);
     Ok(ExitCode::SUCCESS)
 }
 

@@ -5,13 +5,14 @@ use std::process::ExitCode;
 use serde_json::Value;
 
 use crate::client::{Client, segment};
-use crate::output::{note, say};
+use crate::list::{Length, Shown};
+use crate::output::say;
 use crate::{Target, style};
 
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   ticketflow executions
-  ticketflow executions --status FAILED --json
+  ticketflow executions --status FAILED --all --json      one a line
   ticketflow executions SHOP-1-4f2a…                   one, step by step")]
 pub(crate) struct Options {
     /// An execution's name; without it, a list.
@@ -19,6 +20,8 @@ pub(crate) struct Options {
     /// Only those in this status.
     #[arg(long, value_parser = ["RUNNING", "SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED", "REJECTED"])]
     status: Option<String>,
+    #[command(flatten)]
+    length: Length,
     #[command(flatten)]
     target: Target,
 }
@@ -34,41 +37,34 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<ExitCode> {
         }
         return Ok(ExitCode::SUCCESS);
     }
-    let mut listed = 0;
-    let mut cursor = None;
-    loop {
-        let page = page(&client, options.status.as_deref(), cursor.as_deref()).await?;
-        for execution in page["executions"].as_array().into_iter().flatten() {
-            listed += 1;
-            if options.target.json {
-                say!("{execution}");
-            } else {
-                row(execution);
-            }
+    let status = options.status.as_deref();
+    let shown = walk(&options.length, &client, status, |execution| {
+        match options.target.json {
+            true => say!("{execution}"),
+            false => row(execution),
         }
-        cursor = page["next"].as_str().map(str::to_owned);
-        if cursor.is_none() {
-            break;
-        }
-    }
-    if listed == 0 && !options.target.json {
-        note!(
-            "No executions{}.",
-            options
-                .status
-                .map_or_else(String::new, |status| format!(" are {status}"))
-        );
-    }
+    });
+    shown.await?.note(&options.target, || {
+        status.map_or_else(
+            || "No executions.".to_owned(),
+            |status| format!("No executions are {status}."),
+        )
+    });
     Ok(ExitCode::SUCCESS)
 }
 
-/// One page of the list; its `next` is the cursor of the one after.
-pub(crate) async fn page(client: &Client, status: Option<&str>, cursor: Option<&str>) -> anyhow::Result<Value> {
-    let query: Vec<String> = [("status", status), ("cursor", cursor)]
-        .into_iter()
-        .filter_map(|(name, value)| Some(format!("{name}={}", segment(value?))))
-        .collect();
-    client.get(&format!("/executions?{}", query.join("&"))).await
+/// Gives so many of the executions, of all or of those in a status, to `each`.
+pub(crate) async fn walk(
+    length: &Length,
+    client: &Client,
+    status: Option<&str>,
+    each: impl FnMut(&Value),
+) -> anyhow::Result<Shown> {
+    let path = status.map_or_else(
+        || "/executions".to_owned(),
+        |status| format!("/executions?status={status}"),
+    );
+    length.walk(client, &path, "executions", each).await
 }
 
 /// Its ticket, and what else than that ticket's own workflow it is.

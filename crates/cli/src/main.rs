@@ -15,6 +15,7 @@ mod export;
 mod failure;
 mod fetch_tickets;
 mod import;
+mod list;
 mod output;
 mod place;
 mod plot;

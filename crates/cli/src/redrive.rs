@@ -3,8 +3,10 @@
 use std::process::ExitCode;
 
 use anyhow::bail;
+use serde_json::Value;
 
 use crate::client::{Client, segment};
+use crate::list::Length;
 use crate::output::{note, say};
 use crate::{Target, executions};
 
@@ -60,16 +62,8 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<ExitCode> {
 async fn failed(client: &Client) -> anyhow::Result<Vec<String>> {
     let mut names = Vec::new();
     for status in ["FAILED", "TIMED_OUT", "ABORTED"] {
-        let mut cursor = None;
-        loop {
-            let page = executions::page(client, Some(status), cursor.as_deref()).await?;
-            let listed = page["executions"].as_array().into_iter().flatten();
-            names.extend(listed.filter_map(|execution| execution["name"].as_str().map(str::to_owned)));
-            cursor = page["next"].as_str().map(str::to_owned);
-            if cursor.is_none() {
-                break;
-            }
-        }
+        let name = |execution: &Value| names.extend(execution["name"].as_str().map(str::to_owned));
+        executions::walk(&Length::ALL, client, Some(status), name).await?;
     }
     Ok(names)
 }

@@ -5,7 +5,8 @@ use std::process::ExitCode;
 use serde_json::Value;
 
 use crate::client::{Client, segment};
-use crate::output::{note, say};
+use crate::list::Length;
+use crate::output::say;
 use crate::{Target, style};
 
 #[derive(clap::Args)]
@@ -45,18 +46,11 @@ pub(crate) struct Options {
     /// Which first.
     #[arg(long, value_parser = ["newest", "oldest"], default_value = "newest")]
     order: String,
-    /// How many at most.
-    #[arg(long, default_value_t = 50, conflicts_with = "all")]
-    limit: usize,
-    /// All there are.
-    #[arg(long)]
-    all: bool,
+    #[command(flatten)]
+    length: Length,
     #[command(flatten)]
     target: Target,
 }
-
-/// The most that the API gives at once.
-const PAGE: usize = 200;
 
 impl Options {
     fn query(&self) -> String {
@@ -80,35 +74,14 @@ impl Options {
 
 pub(crate) async fn run(options: Options) -> anyhow::Result<ExitCode> {
     let client = Client::new(&options.target)?;
-    let wanted = if options.all { usize::MAX } else { options.limit };
-    let (mut listed, mut cursor) = (0, None::<String>);
-    while listed < wanted {
-        let limit = PAGE.min(wanted - listed);
-        let after = cursor
-            .as_ref()
-            .map_or_else(String::new, |cursor| format!("&cursor={cursor}"));
-        let page = client
-            .get(&format!("/tickets?{}&limit={limit}{after}", options.query()))
-            .await?;
-        for ticket in page["items"].as_array().into_iter().flatten() {
-            listed += 1;
-            match options.target.json {
-                true => say!("{ticket}"),
-                false => row(ticket),
-            }
-        }
-        cursor = page["next"].as_str().map(str::to_owned);
-        if cursor.is_none() {
-            break;
-        }
-    }
-    if !options.target.json {
-        match (listed, cursor) {
-            (0, None) => note!("No tickets."),
-            (_, Some(_)) => note!("There are more: --limit or --all shows them."),
-            _ => {}
-        }
-    }
+    let path = format!("/tickets?{}", options.query());
+    let shown = options
+        .length
+        .walk(&client, &path, "items", |ticket| match options.target.json {
+            true => say!("{ticket}"),
+            false => row(ticket),
+        });
+    shown.await?.note(&options.target, || "No tickets.".to_owned());
     Ok(ExitCode::SUCCESS)
 }
 

@@ -10,7 +10,6 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderName, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
@@ -70,13 +69,13 @@ async fn invoke(State(functions): State<Functions>, Path(name): Path<String>, ev
             "stackTrace": stack_trace,
         });
         let failed = [(HeaderName::from_static("x-amz-function-error"), "Unhandled")];
-        return (failed, as_python(&payload)).into_response();
+        return (failed, asl::spaced(&payload)).into_response();
     }
     match &function.returns_raw_payload {
         Some(RawPayload::Text(text)) => text.clone().into_response(),
-        Some(RawPayload::Repeated { repeat, times }) => as_python(&json!(repeat.repeat(*times))).into_response(),
+        Some(RawPayload::Repeated { repeat, times }) => asl::spaced(&json!(repeat.repeat(*times))).into_response(),
         None => match serde_json::from_str(&event) {
-            Ok(event) => as_python(&event).into_response(),
+            Ok(event) => asl::spaced(&event).into_response(),
             Err(error) => (StatusCode::BAD_REQUEST, error.to_string()).into_response(),
         },
     }
@@ -93,25 +92,4 @@ fn stack_trace(recording: &Value) -> Option<Value> {
         Value::String(text) if text.contains("stackTrace") => stack_trace(&serde_json::from_str(text).ok()?),
         _ => None,
     }
-}
-
-/// JSON as Lambda's Python prints it, with a space after each comma and colon: lengths and texts of recordings show it.
-fn as_python(value: &Value) -> String {
-    struct Spaced;
-    impl serde_json::ser::Formatter for Spaced {
-        fn begin_array_value<W: ?Sized + std::io::Write>(&mut self, out: &mut W, first: bool) -> std::io::Result<()> {
-            if first { Ok(()) } else { out.write_all(b", ") }
-        }
-        fn begin_object_key<W: ?Sized + std::io::Write>(&mut self, out: &mut W, first: bool) -> std::io::Result<()> {
-            if first { Ok(()) } else { out.write_all(b", ") }
-        }
-        fn begin_object_value<W: ?Sized + std::io::Write>(&mut self, out: &mut W) -> std::io::Result<()> {
-            out.write_all(b": ")
-        }
-    }
-    let mut text = Vec::new();
-    value
-        .serialize(&mut serde_json::Serializer::with_formatter(&mut text, Spaced))
-        .expect("a JSON value can be printed");
-    String::from_utf8(text).expect("JSON is UTF-8")
 }
