@@ -1,6 +1,6 @@
 //! A real headless Chromium, spoken to in WebDriver's own words: a dozen commands do not need a library.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Stdio};
@@ -16,6 +16,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How often a page is looked at that says nothing by itself.
 const LOOK_AGAIN: Duration = Duration::from_millis(25);
+
+/// How often a driver is started that ends at once: more often than a port that is taken comes twice.
+const STARTS: u32 = 5;
 
 /// The rules of accessibility, as axe-core has them.
 const AXE: &str = include_str!("axe-core/axe.min.js");
@@ -34,20 +37,7 @@ pub(crate) struct Browser {
 impl Browser {
     /// Starts one with an empty profile, 1440 pixels wide.
     pub(crate) async fn open() -> Self {
-        let mut driver = Command::new("chromedriver")
-            .arg("--port=0")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .process_group(0)
-            .spawn()
-            .unwrap_or_else(|error| missing("chromedriver", &error.to_string()));
-        let mut output = BufReader::new(driver.stdout.take().expect("its output is piped"));
-        let port = output.by_ref().lines().map_while(Result::ok).find_map(|line| {
-            let port = line.rsplit_once("successfully on port ")?.1;
-            port.trim_end_matches('.').parse::<u16>().ok()
-        });
-        let port = port.unwrap_or_else(|| missing("chromedriver", "it does not say its port"));
+        let (driver, output, port) = start();
         let _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder()
             .timeout(PATIENCE * 2)
@@ -301,6 +291,33 @@ impl Drop for Browser {
         let _ = Command::new("kill").args(["-KILL", "--", &group]).status();
         let _ = self.driver.wait();
     }
+}
+
+/// Starts a driver; itself, what it goes on to print, and its port. It takes one that is free on IPv6, and gives up when the
+/// same one is taken on IPv4, be it by a connection of before: then another is started.
+fn start() -> (Child, BufReader<ChildStdout>, u16) {
+    let mut printed = String::new();
+    for _ in 0..STARTS {
+        let mut driver = Command::new("chromedriver")
+            .arg("--port=0")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .process_group(0)
+            .spawn()
+            .unwrap_or_else(|error| missing("chromedriver", &error.to_string()));
+        let mut output = BufReader::new(driver.stdout.take().expect("its output is piped"));
+        printed.clear();
+        while output.read_line(&mut printed).is_ok_and(|read| 0 < read) {
+            let line = printed.trim_end().lines().next_back().unwrap_or_default();
+            let port = line.rsplit_once("successfully on port ").map(|(_, port)| port);
+            if let Some(port) = port.and_then(|port| port.trim_end_matches('.').parse().ok()) {
+                return (driver, output, port);
+            }
+        }
+        let _ = driver.wait();
+    }
+    missing("chromedriver", &format!("it does not say its port, but:\n{printed}"))
 }
 
 fn missing(program: &str, error: &str) -> ! {
