@@ -137,7 +137,8 @@ impl DynamoDb {
         };
         let (writes, write_queue) = mpsc::channel(WRITE_QUEUE);
         let (reads, read_queue) = mpsc::channel(READ_QUEUE);
-        let mut writer = writer::Writer::new(storage, reopen.clone(), schema.clone(), commits.clone());
+        let mut writer = writer::Writer::new(storage, reopen.clone(), schema.clone(), commits.clone())
+            .map_err(|source| failed(source.into()))?;
         // In one transaction: a table is there with all of its indexes, or not at all.
         let mut made = Ok(());
         let set_up = writer.enclose(|storage| {
@@ -149,7 +150,8 @@ impl DynamoDb {
         });
         made?;
         set_up.map_err(failed)?;
-        spawn("dynamodb-writer", move || writer.run(write_queue))?;
+        let path = path.to_owned();
+        spawn("dynamodb-writer", move || writer.run(path, write_queue))?;
         let read_queue = Arc::new(Mutex::new(read_queue));
         for n in 0..READERS {
             let reader = reader::Reader::new(reopen.clone(), schema.clone()).map_err(failed)?;

@@ -7,6 +7,7 @@
 
 pub mod aws;
 pub mod check;
+mod checkpoint;
 pub mod clock;
 mod console;
 pub mod driver;

@@ -6,6 +6,7 @@
 //! is what a failed one is rolled back to.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -18,6 +19,7 @@ use tokio::sync::mpsc;
 
 use super::operation::{Kind, Outcome};
 use super::{Job, expiry, tokens};
+use crate::checkpoint::Checkpoints;
 
 /// How many requests may share a transaction: enough that an fsync costs each of them little, few enough that the
 /// first of them does not wait long for the last.
@@ -34,7 +36,7 @@ const NAP: Duration = Duration::from_micros(50);
 
 /// How many pages (4 KiB) the write-ahead log holds before it is copied into the database: each copy costs two more
 /// fsyncs, and a page written often is copied once.
-const CHECKPOINT_PAGES: u32 = 8_000;
+const CHECKPOINT_PAGES: u16 = 8_000;
 
 /// How much of the log file is kept after a copy.
 const LOG_BYTES_KEPT: u32 = 64 << 20;
@@ -55,7 +57,6 @@ pub(super) fn tune(storage: &Storage) -> rusqlite::Result<()> {
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "cache_size", -i64::from(CACHE_KIB))?;
-    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
     connection.pragma_update(None, "journal_size_limit", LOG_BYTES_KEPT)
 }
 
@@ -83,10 +84,15 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn new(storage: Storage, reopen: Reopen, schema: Arc<AtomicU64>, commits: Arc<AtomicU64>) -> Self {
+    pub(super) fn new(
+        storage: Storage,
+        reopen: Reopen,
+        schema: Arc<AtomicU64>,
+        commits: Arc<AtomicU64>,
+    ) -> rusqlite::Result<Self> {
         let enclosed = Arc::new(AtomicBool::new(false));
-        authorize(storage.conn(), &enclosed);
-        Self {
+        take_over(storage.conn(), &enclosed)?;
+        Ok(Self {
             storage,
             reopen,
             schema,
@@ -94,10 +100,12 @@ impl Writer {
             enclosed,
             last_batch: 0,
             last_commit: Duration::ZERO,
-        }
+        })
     }
 
-    pub(super) fn run(mut self, mut queue: mpsc::Receiver<Job>) {
+    /// Works off the queue until nobody can add to it; `file` is where the store is.
+    pub(super) fn run(mut self, file: PathBuf, mut queue: mpsc::Receiver<Job>) {
+        let mut checkpoints = Checkpoints::start(file, CHECKPOINT_PAGES);
         let mut next = queue.blocking_recv();
         while let Some(job) = next.take() {
             match job.work.kind {
@@ -113,6 +121,7 @@ impl Writer {
                     self.commit_together(batch);
                 }
             }
+            checkpoints.after_commit(self.storage.conn());
             if next.is_none() {
                 next = queue.blocking_recv();
             }
@@ -180,11 +189,12 @@ impl Writer {
         }
         if outcome.is_err() {
             // dynoxide may remember a table that was rolled back.
-            match (self.reopen)() {
-                Ok(storage) => {
-                    authorize(storage.conn(), &self.enclosed);
-                    self.storage = storage;
-                }
+            let reopened = (self.reopen)().and_then(|storage| {
+                take_over(storage.conn(), &self.enclosed)?;
+                Ok(storage)
+            });
+            match reopened {
+                Ok(storage) => self.storage = storage,
                 Err(error) => tracing::error!(%error, "could not reopen the DynamoDB file"),
             }
         }
@@ -211,13 +221,14 @@ impl Writer {
     }
 }
 
-/// Makes `connection` ignore an action's own transaction while `enclosed` is set.
-fn authorize(connection: &Connection, enclosed: &Arc<AtomicBool>) {
+/// Makes `connection` ignore an action's own transaction while `enclosed` is set, and leave its log to the writer.
+fn take_over(connection: &Connection, enclosed: &Arc<AtomicBool>) -> rusqlite::Result<()> {
     let enclosed = enclosed.clone();
     connection.authorizer(Some(move |context: AuthContext<'_>| match context.action {
         AuthAction::Transaction { .. } if enclosed.load(Ordering::Relaxed) => Authorization::Ignore,
         _ => Authorization::Allow,
     }));
+    Checkpoints::take_over(connection)
 }
 
 /// Runs one request so that it leaves nothing behind when it fails.

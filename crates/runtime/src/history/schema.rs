@@ -5,16 +5,13 @@ use std::path::Path;
 use rusqlite::{Connection, OpenFlags};
 
 use super::{Error, Result, log};
+use crate::checkpoint::Checkpoints;
 
 /// The version that this code writes, in `PRAGMA user_version`; 0 is an empty file.
 const VERSION: i64 = 5;
 
 /// The version that first wrote down which execution runs a Map Run.
 const MAP_RUNS: i64 = 5;
-
-/// Pages that the write-ahead log grows to before it is copied into the database: 16 MiB of 4 KiB pages, so that a
-/// burst of small commits is copied once and not page by page.
-const CHECKPOINT_PAGES: i64 = 4_000;
 
 /// How much of the file readers have mapped, so that a page need not be copied to be read: all of a history of some
 /// hundred thousand executions.
@@ -159,7 +156,7 @@ pub(super) fn open(path: &Path) -> Result<Connection> {
     }
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
-    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+    Checkpoints::take_over(&connection)?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     assert_safe(path, &connection)?;
     for (version, step) in (1..).zip(MIGRATIONS).skip(found.max(0) as usize) {

@@ -1,5 +1,6 @@
 //! The one thread that writes: group commit.
 
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -8,6 +9,7 @@ use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{Append, Error, Faults, Result, log};
+use crate::checkpoint::Checkpoints;
 
 /// Requests that share one commit. Past some hundred the fsync's share of each is small, and a larger group only makes
 /// the first of it wait longer.
@@ -15,6 +17,10 @@ const MAX_GROUP: usize = 512;
 
 /// Requests waiting for the writer; senders beyond wait themselves. Two groups: one being written, one gathering.
 const QUEUE: usize = 2 * MAX_GROUP;
+
+/// Pages that the write-ahead log grows to before it is copied into the database: 16 MiB of 4 KiB pages, so that a
+/// burst of small commits is copied once and not page by page.
+const CHECKPOINT_PAGES: u16 = 4_000;
 
 /// Tells the outcome to whoever asked, after the commit.
 type Answer = Box<dyn FnOnce(Result<()>) + Send>;
@@ -37,14 +43,15 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn start(connection: Connection, faults: Faults) -> Self {
+    /// Starts the thread that writes to the database at `path`.
+    pub(super) fn start(connection: Connection, path: PathBuf, faults: Faults) -> Self {
         let (requests, queue) = mpsc::channel(QUEUE);
         let well = Arc::new(AtomicBool::new(true));
         let thread = std::thread::Builder::new()
             .name("history-writer".to_owned())
             .spawn({
                 let well = well.clone();
-                move || run(connection, queue, faults, &well)
+                move || run(connection, path, queue, faults, &well)
             })
             .expect("a process can start one more thread");
         Self {
@@ -97,7 +104,14 @@ impl Writer {
 }
 
 /// Takes what has arrived, commits it as one, answers; until closed.
-fn run(mut connection: Connection, mut queue: mpsc::Receiver<Request>, faults: Faults, well: &AtomicBool) {
+fn run(
+    mut connection: Connection,
+    path: PathBuf,
+    mut queue: mpsc::Receiver<Request>,
+    faults: Faults,
+    well: &AtomicBool,
+) {
+    let mut checkpoints = Checkpoints::start(path, CHECKPOINT_PAGES);
     let mut closing = false;
     while !closing && let Some(first) = queue.blocking_recv() {
         let mut group = Vec::with_capacity(MAX_GROUP);
@@ -123,6 +137,7 @@ fn run(mut connection: Connection, mut queue: mpsc::Receiver<Request>, faults: F
         for (written, answer) in answers {
             answer(committed.clone().and(written));
         }
+        checkpoints.after_commit(&connection);
     }
 }
 
