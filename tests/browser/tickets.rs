@@ -37,6 +37,13 @@ async fn a_ticket_shows_where_its_time_went_and_markup_in_it_is_text() {
     world.browser.sees("Where its time went").await;
     world.go("tickets/NONE-1").await;
     world.browser.sees("There is no ticket NONE-1").await;
+    // One that no JIRA knows has no key: its executions are about its id.
+    let body =
+        json!({"summary": "Told by hand", "priority": "High", "created": "2026-11-20T08:00:00Z", "completed": ""});
+    let id = world.flat(&body).await;
+    world.go("executions?machine=TicketLifecycle").await;
+    let link = format!("return document.querySelector('a[href$=\"/tickets/{id}\"]')?.innerText");
+    assert_eq!(world.browser.until("its subject", &link).await, json!(id));
 }
 
 #[tokio::test(flavor = "multi_thread")]

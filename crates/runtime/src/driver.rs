@@ -96,7 +96,7 @@ pub struct Config {
     /// Who is told when an execution's status changes.
     pub status_events: Arc<dyn StatusEvents>,
     /// Where in the input of a state machine's executions it says what they are about, by the machine's ARN.
-    pub subjects: BTreeMap<String, asl::query::Path>,
+    pub subjects: BTreeMap<String, Vec<asl::query::Expression>>,
 }
 
 /// The engine: a handle, cheap to clone.
@@ -127,7 +127,7 @@ struct Inner {
     /// What changed lately, for those who watch.
     feed: Feed,
     /// What the executions of a state machine are about, by its ARN.
-    subjects: BTreeMap<String, asl::query::Path>,
+    subjects: BTreeMap<String, Vec<asl::query::Expression>>,
     /// Told when a status event has been written.
     owes_status: Bell,
     stopping: watch::Sender<bool>,

@@ -425,10 +425,10 @@ fn tables(template: &Template) -> Vec<dynamodb::Table> {
 }
 
 /// Where the input of each state machine's executions says what they are about.
-fn subjects(template: &Template) -> BTreeMap<String, asl::query::Path> {
+fn subjects(template: &Template) -> BTreeMap<String, Vec<asl::query::Expression>> {
     let machines = template.state_machines.iter();
     machines
-        .filter_map(|machine| Some((machine.arn.clone(), machine.subject.as_ref()?.path.clone())))
+        .filter_map(|machine| Some((machine.arn.clone(), machine.subject.as_ref()?.texts.clone())))
         .collect()
 }
 

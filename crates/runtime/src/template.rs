@@ -294,8 +294,8 @@ pub struct StateMachineResource {
 /// What the executions of a state machine are about (its `Metadata`).
 #[derive(Clone, Debug)]
 pub struct Subject {
-    /// Where the input tells it: `Subject: $.order.id`.
-    pub path: asl::query::Path,
+    /// Where the input tells it, the first that it has: `Subject: [$.order.name, $.order.id]`.
+    pub texts: Vec<asl::query::Expression>,
     /// Where a page about it is, with `{}` for the subject: `SubjectLink: /orders/{}`.
     pub link: Option<String>,
 }

@@ -60,7 +60,7 @@ impl Page {
     async fn open() -> Self {
         let data = tempfile::tempdir().expect("a directory");
         let world = Arc::new(World::default());
-        let subject = asl::query::Path::parse("$.key").expect("a path");
+        let subject = asl::query::Expression::parse("$.key").expect("a path");
         let config = Config {
             data_dir: data.path().to_owned(),
             region: "us-west-2".into(),
@@ -69,7 +69,7 @@ impl Page {
             status_events: world.clone(),
             subjects: BTreeMap::from([(
                 "arn:aws:states:us-west-2:000000000000:stateMachine:m".to_owned(),
-                subject,
+                vec![subject],
             )]),
         };
         let engine = Engine::open(config).await.expect("an engine");

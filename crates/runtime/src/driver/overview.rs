@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use asl::Json;
-use asl::query::{Budget, Moment, Path, Scope, Variables};
+use asl::query::{Budget, Expression, Moment, Scope, Variables};
 use chrono::{DateTime, Utc};
 use rusqlite::Connection;
 use serde_json::Value;
@@ -34,12 +34,13 @@ impl Known {
 impl Inner {
     /// What an execution is about, as the template says where its input tells.
     pub(super) fn subject(&self, machine: &str, input: &Json) -> Option<Arc<str>> {
-        let text = subject(self.subjects.get(machine)?, input.value())?;
+        let mut texts = self.subjects.get(machine)?.iter();
+        let text = texts.find_map(|text| subject(text, input.value()))?;
         Some(text.chars().take(MAX_SUBJECT_CHARACTERS).collect::<String>().into())
     }
 }
 
-fn subject(path: &Path, input: &Value) -> Option<String> {
+fn subject(text: &Expression, input: &Value) -> Option<String> {
     let scope = Scope {
         input,
         input_text: None,
@@ -50,7 +51,7 @@ fn subject(path: &Path, input: &Value) -> Option<String> {
         moment: &Moment::new(0, 0),
         budget: &Budget::default(),
     };
-    match path.find(&scope).ok()?.as_ref() {
+    match text.evaluate("Subject", &scope).ok()?.as_ref() {
         Value::String(text) => Some(text.clone()),
         Value::Number(number) => Some(number.to_string()),
         Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
@@ -119,12 +120,15 @@ mod tests {
 
     #[test]
     fn a_subject_is_a_text_or_a_number_of_the_input() {
-        let found = |path: &str, input: Value| subject(&Path::parse(path).expect("a path"), &input);
+        let found = |text: &str, input: Value| subject(&Expression::parse(text).expect("a path or a call"), &input);
         assert_eq!(
             found("$.ticket.key", json!({"ticket": {"key": "OPS-1"}})),
             Some("OPS-1".into())
         );
         assert_eq!(found("$.n", json!({"n": 7})), Some("7".into()));
+        let both = "States.Format('{}~{}', $.site, $.issue)";
+        assert_eq!(found(both, json!({"site": "flat", "issue": 7})), Some("flat~7".into()));
+        assert_eq!(found(both, json!({"site": "flat"})), None);
         for input in [json!({}), json!({"n": null}), json!({"n": {}}), json!([1])] {
             assert_eq!(found("$.n", input), None);
         }

@@ -100,20 +100,22 @@ fn subject(resource: &Resource<'_>, context: &Context<'_>) -> Option<Subject> {
     let metadata = resource.metadata?;
     let resolver = context.resolver;
     let at = metadata.get("Subject")?;
-    let path = match at.as_text().map(asl::query::Path::parse) {
-        Some(Ok(path)) => path,
-        Some(Err(error)) => {
-            resolver.report(at.at, format!("{}: Subject is not a path: {error}", resource.id));
-            return None;
-        }
-        None => {
-            resolver.report(
-                at.at,
-                format!("{}: Subject must be a path such as $.order.id", resource.id),
-            );
-            return None;
-        }
+    let given = match at.items() {
+        [] => std::slice::from_ref(at),
+        several => several,
     };
+    let mut texts = Vec::with_capacity(given.len());
+    for one in given {
+        let problem = match one.as_text().map(asl::query::Expression::parse) {
+            Some(Ok(text)) => {
+                texts.push(text);
+                continue;
+            }
+            Some(Err(error)) => format!("{}: Subject is not a path: {error}", resource.id),
+            None => format!("{}: Subject must be a path such as $.order.id, or several", resource.id),
+        };
+        resolver.report(one.at, problem);
+    }
     let link = metadata.get("SubjectLink");
     // It becomes a link of a page: anything else than an address could be run by it.
     let safe =
@@ -128,7 +130,7 @@ fn subject(resource: &Resource<'_>, context: &Context<'_>) -> Option<Subject> {
         );
     }
     Some(Subject {
-        path,
+        texts,
         link: link.and_then(Node::as_text).map(str::to_owned),
     })
 }

@@ -135,7 +135,7 @@ Resources:
               detail: {status: [FAILED], stateMachineArn: [!Ref Flow]}
   Flow:
     Type: AWS::Serverless::StateMachine
-    Metadata: {Subject: $.order.id}
+    Metadata: {Subject: [$.order.name, $.order.id]}
     Properties:
       Name: order-flow
       DefinitionUri: statemachine/flow.asl.json
@@ -212,10 +212,10 @@ fn an_ordinary_template_is_resolved() {
     assert_eq!(flow.definition, FLOW.replace("${ReadArn}", &read.arn));
     assert_eq!(
         (
-            flow.subject.as_ref().map(|subject| subject.path.as_str()),
+            flow.subject.as_ref().map(|subject| subject.texts.len()),
             flow.machine_type
         ),
-        (Some("$.order.id"), MachineType::Standard)
+        (Some(2), MachineType::Standard)
     );
     let problem = flow.source.problem(problem_at("/States/Read/Resource", "unknown"));
     assert_eq!(
@@ -557,6 +557,33 @@ Resources:
     let schedule = &template.schedules[0];
     assert_eq!((schedule.name.as_str(), schedule.enabled), ("FlowOften", false));
     assert_eq!(schedule.target, Target::StateMachine(flow.arn.clone()));
+}
+
+#[test]
+fn what_executions_are_about_is_a_path_or_several() {
+    let problems = |metadata: &str| {
+        let template = format!(
+            "Transform: AWS::Serverless-2016-10-31
+Resources:
+  Flow:
+    Type: AWS::Serverless::StateMachine
+    Metadata: {metadata}
+    Properties: {{Definition: {{StartAt: Wait, States: {{Wait: {{Type: Wait, Seconds: 1, End: true}}}}}}}}
+"
+        );
+        Project::new(&template).problems(&settings())
+    };
+    assert_eq!(
+        problems("{Subject: [$.name, order, {id: 1}], SubjectLink: 'javascript:{}'}"),
+        "template.yaml:5:34: Flow: Subject is not a path: Value must be a valid JSONPath or a valid intrinsic \
+         function call.\n\
+         template.yaml:5:41: Flow: Subject must be a path such as $.order.id, or several\n\
+         template.yaml:5:64: Flow: SubjectLink must be a path or an http address with {} in it"
+    );
+    assert_eq!(
+        problems("{Subject: []}"),
+        "template.yaml:5:25: Flow: Subject must be a path such as $.order.id, or several"
+    );
 }
 
 #[test]
