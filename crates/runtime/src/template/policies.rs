@@ -46,6 +46,7 @@ pub(super) fn role(resource: &Resource<'_>, context: &Context<'_>) -> Role {
             name
         }
     };
+    reader.bounded(resource);
     if let Some(connectors) = resource.connectors {
         reader.not_judged(connectors.at, "what its Connectors let it do is not known here");
     }
@@ -91,6 +92,14 @@ impl<'r> Reader<'r> {
         self.is_whole = false;
     }
 
+    /// Tells of a boundary, which forbids only on AWS.
+    fn bounded(&self, resource: &Resource<'_>) {
+        if let Some(boundary) = resource.properties.get("PermissionsBoundary") {
+            let help = "what it forbids is let pass here; AWS refuses it";
+            self.warn(boundary.at, "its PermissionsBoundary is not judged", help);
+        }
+    }
+
     /// What cannot be resolved becomes [`Value::Invalid`], with a warning.
     fn resolve(&self, node: &Node) -> Option<Node> {
         let (resolved, problems) = self.resolver.resolve_leniently(node);
@@ -127,6 +136,7 @@ impl<'r> Reader<'r> {
         if let Some(managed) = found.properties.get("ManagedPolicyArns") {
             self.policies(managed);
         }
+        self.bounded(found);
         self.attached(&stand_in(found.id));
         if name != found.id {
             self.attached(&name);

@@ -277,6 +277,21 @@ fn no_part_of_a_statement_that_only_aws_knows_refuses_anything() {
 }
 
 #[test]
+fn a_boundary_is_told_of() {
+    let boundary = "arn:aws:iam::000000000000:policy/no-more";
+    let own = format!("      PermissionsBoundary: {boundary}");
+    assert_eq!(
+        problems(&template(&own, "")),
+        "template.yaml:21:28: warning: F: its PermissionsBoundary is not judged\n"
+    );
+    let role = format!("  R: {{Type: AWS::IAM::Role, Properties: {{PermissionsBoundary: {boundary}}}}}");
+    assert_eq!(
+        problems(&template("      Role: !GetAtt R.Arn", &role)),
+        "template.yaml:22:63: warning: F: its PermissionsBoundary is not judged\n"
+    );
+}
+
+#[test]
 fn a_policy_that_iam_would_refuse_is_an_error_with_its_place() {
     let function = "      Policies:
         - Statement:
