@@ -1,8 +1,10 @@
 //! SIGKILL at any moment: everything that was answered 202 ends in its ticket, once.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_sfn::types::{ExecutionStatus, HistoryEventType};
+use serde_json::json;
+use tokio::task::JoinSet;
 
 use crate::deliveries::Issue;
 use crate::processes::{children_of, processes};
@@ -14,13 +16,70 @@ const DELIVERIES: u32 = 200;
 /// Rounds, each with a crash at another moment.
 const ROUNDS: u32 = 10;
 
+/// Executions in flight in each round of those that fill the log of the history.
+const STARTS: u32 = 160;
+
+/// What each is started with, and comes to: with forty of them the log is long enough to be copied into the database.
+const FILLER_BYTES: usize = 100_000;
+
+/// So much is in the database only if a log was copied into it.
+const COPIED_BYTES: u64 = 10 << 20;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_execution_that_was_taken_is_lost_while_the_log_is_copied() {
+    let mut server = Server::start();
+    let states = server.states().await;
+    let definition = json!({"StartAt": "Keep", "States": {"Keep": {"Type": "Pass", "End": true}}});
+    let created = states
+        .create_state_machine()
+        .name("kept")
+        .definition(definition.to_string())
+        .role_arn("arn:aws:iam::000000000000:role/states");
+    let machine = created.send().await.expect("a state machine").state_machine_arn;
+    let mut taken = BTreeMap::new();
+    for round in 0..ROUNDS {
+        let states = server.states().await;
+        let mut starts = JoinSet::new();
+        for number in round * STARTS..(round + 1) * STARTS {
+            let input = json!({"number": number, "filler": "x".repeat(FILLER_BYTES)}).to_string();
+            let start = states.start_execution().state_machine_arn(&machine).input(&input);
+            starts.spawn(async move { Some((start.send().await.ok()?.execution_arn, input)) });
+        }
+        let until = STARTS / 4 + (round * 37) % (STARTS / 2);
+        let mut answered = 0;
+        while let Some(start) = starts.join_next().await {
+            let start = start.expect("the task ends");
+            answered += u32::from(start.is_some());
+            taken.extend(start);
+            if answered == until {
+                break;
+            }
+        }
+        server.kill();
+        while let Some(start) = starts.join_next().await {
+            taken.extend(start.expect("the task ends"));
+        }
+        server.restart();
+    }
+    let database = std::fs::metadata(server.data_dir().join("history.db")).expect("a file");
+    assert!(COPIED_BYTES < database.len(), "{} bytes", database.len());
+    assert!((ROUNDS * STARTS / 4) as usize <= taken.len());
+    let states = server.states().await;
+    for (execution, input) in &taken {
+        let described = states.describe_execution().execution_arn(execution).send().await;
+        let described = described.expect("it is there");
+        assert_eq!(described.status(), &ExecutionStatus::Succeeded);
+        assert_eq!(described.output(), Some(input.as_str()));
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_delivery_that_was_taken_ends_in_its_ticket() {
     let mut server = Server::start();
     let mut taken = BTreeSet::new();
     for round in 0..ROUNDS {
         let first = 1_000 + round * DELIVERIES;
-        let mut posts = tokio::task::JoinSet::new();
+        let mut posts = JoinSet::new();
         for number in first..first + DELIVERIES {
             let issue = Issue { number };
             let body = issue.resolved(600_000);
