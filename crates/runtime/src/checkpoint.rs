@@ -17,6 +17,9 @@ use rusqlite::Connection;
 /// what is written must not fill with the log.
 const MAX_LENGTHS: i32 = 16;
 
+/// How much of a log's file is kept when it begins anew: more than it usually has, so that it seldom has to grow again.
+const LOG_BYTES_KEPT: u32 = 64 << 20;
+
 /// Passes of a copy beside the writer: the second is of what was committed during the first, and leaves little.
 const PASSES: usize = 2;
 
@@ -60,6 +63,7 @@ impl Checkpoints {
     /// Leaves the copying of what `writer` commits to [`Self::after_commit`].
     pub(crate) fn take_over(writer: &Connection) -> rusqlite::Result<()> {
         writer.pragma_update(None, "wal_autocheckpoint", 0)?;
+        writer.pragma_update(None, "journal_size_limit", LOG_BYTES_KEPT)?;
         writer.wal_hook(Some(|_, pages| {
             LOGGED.set(pages);
             Ok(())

@@ -38,9 +38,6 @@ const NAP: Duration = Duration::from_micros(50);
 /// fsyncs, and a page written often is copied once.
 const CHECKPOINT_PAGES: u16 = 8_000;
 
-/// How much of the log file is kept after a copy.
-const LOG_BYTES_KEPT: u32 = 64 << 20;
-
 /// How much of the file SQLite may keep in memory, in KiB, for each connection.
 const CACHE_KIB: u32 = 32 << 10;
 
@@ -56,8 +53,7 @@ pub(super) fn tune(storage: &Storage) -> rusqlite::Result<()> {
     let connection = storage.conn();
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     connection.pragma_update(None, "synchronous", "FULL")?;
-    connection.pragma_update(None, "cache_size", -i64::from(CACHE_KIB))?;
-    connection.pragma_update(None, "journal_size_limit", LOG_BYTES_KEPT)
+    connection.pragma_update(None, "cache_size", -i64::from(CACHE_KIB))
 }
 
 /// What the store's file needs beside dynoxide's own tables.
