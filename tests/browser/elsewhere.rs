@@ -52,6 +52,36 @@ async fn an_address_with_nothing_at_it_is_named_by_a_page_in_every_home() {
     }
 }
 
+/// Notes every heading that a page ever has.
+const HEADINGS: &str = "window.headings = new Set();
+    new MutationObserver(() => document.querySelectorAll('h1').forEach((one) => window.headings.add(one.textContent)))
+      .observe(document, { subtree: true, childList: true, characterData: true })";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_that_stands_for_another_leads_there_without_a_page_of_its_own() {
+    let world = World::open().await;
+    let way = Way::without_engine(&world.server.api).await;
+    world.browser.before_pages(HEADINGS).await;
+    for (url, address, to, heading) in [
+        (&world.server.api, "", "executions", "Executions"),
+        (
+            &world.server.api,
+            "executions/TicketLifecycle",
+            "executions",
+            "Executions",
+        ),
+        (&way.url, "", "tickets", "Tickets"),
+        (&way.url, "executions", "tickets", "Tickets"),
+    ] {
+        world.browser.visit(&world.address_at(url, address)).await;
+        let there = format!("return location.pathname === '/console/{to}'");
+        world.browser.until("the way there", &there).await;
+        world.browser.ready().await;
+        let headings = world.browser.run("return [...window.headings]").await;
+        assert_eq!(headings, json!([heading]), "{address}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn tickets_are_seen_without_an_engine_and_their_executions_in_the_consoles_of_aws() {
     let world = World::open().await;

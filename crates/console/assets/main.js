@@ -3,7 +3,7 @@
 
 import {
   Component, Dialog, Failure, address, allKeys, announcement, ask, base, clock, computed, decline, decoded, go, html, kept, render, route, signal, tick,
-  token, useEffect, useKeys, useReady, useState, wantsToken,
+  token, useEffect, useKeys, useLayoutEffect, useReady, useState, wantsToken,
 } from 'console/lib';
 import { live, start } from 'console/live';
 
@@ -44,6 +44,16 @@ async function discover() {
 }
 
 const current = computed(() => views.value.find((view) => view.path === route.value.segments[0]));
+
+/** Where an address leads that stands for another one. */
+const onward = computed(() => {
+  if (!views.value.length) return null;
+  const [first, machine, name] = route.value.segments;
+  // `/console/` itself is the first view, and so are the executions where there is no engine.
+  if (!first || (first === 'executions' && !current.value)) return address([views.value[0].path]);
+  // A state machine's address, with no execution behind it, is the list of its executions.
+  return first === 'executions' && machine && !name ? address([first], { machine }) : null;
+});
 
 // ---------------------------------------------------------------- theme
 
@@ -124,7 +134,7 @@ function View() {
     const retry = problem.value.status === 401 ? null : discover;
     return html`<main id="main" tabindex="-1"><div class="card"><${Failure} what="The console could not be loaded" error=${problem.value} retry=${retry}/></div></main>`;
   }
-  if (!views.value.length) return html`<main id="main" tabindex="-1"/>`;
+  if (!views.value.length || onward.value) return html`<main id="main" tabindex="-1"/>`;
   if (!view || segments.length > view.depth) return html`<${Nowhere}/>`;
   const Shown = loaded.get(module);
   const key = [turn.value, ...segments.slice(0, 3)].join('/');
@@ -178,14 +188,7 @@ function App() {
     ...views.value.map((view) => [`g ${view.key}`, `Go to ${view.title.toLowerCase()}`, () => go(address([view.path]))]),
     ['?', 'This list', () => setHelp(true)],
   ]);
-  useEffect(() => {
-    // `/console/` itself is the first view, and so are the executions where there is no engine.
-    const known = route.value.segments.length && (current.value || route.value.segments[0] !== 'executions');
-    if (views.value.length && !known) go(address([views.value[0].path]), { replace: true });
-    // A state machine's address, with no execution behind it, is the list of its executions.
-    const [first, machine, name] = route.value.segments;
-    if (first === 'executions' && machine && !name) go(address([first], { machine }), { replace: true });
-  }, [views.value, route.value]);
+  useLayoutEffect(() => { if (onward.value) go(onward.value, { replace: true }); }, [onward.value]);
   const skip = (event) => {
     event.preventDefault();
     document.getElementById('main')?.focus();
