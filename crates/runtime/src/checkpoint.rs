@@ -4,6 +4,10 @@
 //! wait for megabytes. Here a thread with a connection of its own copies while others commit. What they have committed
 //! meanwhile, a fraction, the writer copies itself between two commits, and with nothing left to copy the next commit
 //! begins the log anew.
+//!
+//! The thread never begins a copy of a log that may be copied entirely: SQLite before 3.51.3 may take a log that begins
+//! anew in that moment for the one before, and leave commits out. It is asked once for each log, by the writer, when
+//! nothing of it is copied; until it is done, the log cannot begin anew.
 
 use std::cell::Cell;
 use std::fs::File;
@@ -11,17 +15,18 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::thread::JoinHandle;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, OpenFlags};
 
 /// A log that is so many times as long as it should be makes commits wait for the copy: a disk that is too slow for
 /// what is written must not fill with the log.
 const MAX_LENGTHS: i32 = 16;
 
+/// The share of its length by which a log grows that is copied, and that a reader of an older state keeps from beginning
+/// anew, before the writer tries again.
+const RETRIES: i32 = 16;
+
 /// How much of a log's file is kept when it begins anew: more than it usually has, so that it seldom has to grow again.
 const LOG_BYTES_KEPT: u32 = 64 << 20;
-
-/// Passes of a copy beside the writer: the second is of what was committed during the first, and leaves little.
-const PASSES: usize = 2;
 
 thread_local! {
     /// Pages in the log after the last commit of this thread: SQLite tells them to a function without state.
@@ -32,38 +37,37 @@ thread_local! {
 pub(crate) struct Checkpoints {
     /// Pages (4 KiB) that the log holds before it is copied.
     length: i32,
-    begin: Option<SyncSender<()>>,
-    done: Receiver<()>,
+    ask: Option<SyncSender<()>>,
+    answer: Receiver<()>,
     thread: Option<JoinHandle<()>>,
     is_copying: bool,
-    /// Pages of the log that are in the database, if it has not begun anew since.
+    /// Pages that the log had when the writer last copied, 0 if it has begun anew since.
     copied: i32,
 }
 
 impl Checkpoints {
     /// Starts the thread that copies the log of the database at `path` whenever it is `length` pages long.
-    pub(crate) fn start(path: PathBuf, length: u16) -> Self {
+    pub(crate) fn start(path: PathBuf, length: u16) -> std::io::Result<Self> {
         // There is never more than one copy asked for.
-        let (begin, wanted) = sync_channel(1);
-        let (ended, done) = sync_channel(1);
+        let (ask, asked) = sync_channel(1);
+        let (done, answer) = sync_channel(1);
         let thread = std::thread::Builder::new()
             .name("checkpoints".to_owned())
-            .spawn(move || copy_whenever(&path, &wanted, &ended))
-            .expect("a process can start one more thread");
-        Self {
+            .spawn(move || copy_whenever_asked(&path, &asked, &done))?;
+        Ok(Self {
             length: length.into(),
-            begin: Some(begin),
-            done,
+            ask: Some(ask),
+            answer,
             thread: Some(thread),
             is_copying: false,
             copied: 0,
-        }
+        })
     }
 
-    /// Leaves the copying of what `writer` commits to [`Self::after_commit`].
+    /// Leaves the copying of what `writer` commits to [`Self::after_commit`], instead of to the commits themselves.
     pub(crate) fn take_over(writer: &Connection) -> rusqlite::Result<()> {
-        writer.pragma_update(None, "wal_autocheckpoint", 0)?;
         writer.pragma_update(None, "journal_size_limit", LOG_BYTES_KEPT)?;
+        // In the place of SQLite's own, which copies.
         writer.wal_hook(Some(|_, pages| {
             LOGGED.set(pages);
             Ok(())
@@ -77,21 +81,22 @@ impl Checkpoints {
         if logged < self.copied {
             self.copied = 0;
         }
-        let length = logged - self.copied;
-        let has_ended = if self.is_copying {
-            let ended = match MAX_LENGTHS * self.length <= length {
-                true => self.done.recv().map_err(|_| TryRecvError::Disconnected),
-                false => self.done.try_recv(),
+        let is_its_turn = if self.is_copying {
+            let answer = match MAX_LENGTHS * self.length <= logged {
+                true => self.answer.recv().map_err(|_| TryRecvError::Disconnected),
+                false => self.answer.try_recv(),
             };
             // Of a thread that is gone nothing more is to come.
-            ended != Err(TryRecvError::Empty)
-        } else if self.length <= length {
-            self.is_copying = self.begin.as_ref().is_some_and(|begin| begin.try_send(()).is_ok());
+            answer != Err(TryRecvError::Empty)
+        } else if 0 < self.copied {
+            self.length / RETRIES <= logged - self.copied
+        } else if self.length <= logged {
+            self.is_copying = self.ask.as_ref().is_some_and(|ask| ask.try_send(()).is_ok());
             !self.is_copying
         } else {
             false
         };
-        if has_ended {
+        if is_its_turn {
             self.is_copying = false;
             copy(writer);
             self.copied = logged;
@@ -101,7 +106,7 @@ impl Checkpoints {
 
 impl Drop for Checkpoints {
     fn drop(&mut self) {
-        self.begin = None;
+        self.ask = None;
         if let Some(thread) = self.thread.take() {
             // It has nothing to say, and a panic in it has been reported.
             let _ = thread.join();
@@ -109,9 +114,9 @@ impl Drop for Checkpoints {
     }
 }
 
-fn copy_whenever(path: &Path, wanted: &Receiver<()>, ended: &SyncSender<()>) {
+fn copy_whenever_asked(path: &Path, asked: &Receiver<()>, done: &SyncSender<()>) {
     let mut database = None;
-    while wanted.recv().is_ok() {
+    while asked.recv().is_ok() {
         if database.is_none() {
             database = open(path)
                 .inspect_err(
@@ -120,14 +125,14 @@ fn copy_whenever(path: &Path, wanted: &Receiver<()>, ended: &SyncSender<()>) {
                 .ok();
         }
         if let Some((connection, file)) = &database {
-            for _ in 0..PASSES {
-                copy(connection);
-                if let Err(error) = file.sync_data() {
-                    tracing::error!(%error, path = %path.display(), "cannot write a database to its disk");
-                }
+            copy(connection);
+            if let Err(error) = file.sync_data() {
+                // What the disk has lost counts as copied, and only a start anew copies the whole log again.
+                tracing::error!(%error, path = %path.display(), "a disk does not keep what is written to it: ending at once");
+                std::process::abort();
             }
         }
-        if ended.send(()).is_err() {
+        if done.send(()).is_err() {
             return;
         }
     }
@@ -136,17 +141,18 @@ fn copy_whenever(path: &Path, wanted: &Receiver<()>, ended: &SyncSender<()>) {
 /// The database, and its file: SQLite has its copy of a log written to the disk only if the log has not grown
 /// meanwhile, so that the writer, who finds it so, would wait for all of it.
 ///
-/// The file is held as long as the thread lives, for with it go all locks of this process: by then nobody writes any more,
-/// and the lock of the data directory keeps other processes out.
+/// With the file go all locks of this process on it, so it is held until the writer ends: SQLite takes them against other
+/// programs alone, and then nothing is written here any more.
 fn open(path: &Path) -> Result<(Connection, File), Box<dyn std::error::Error>> {
-    Ok((Connection::open(path)?, File::open(path)?))
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    Ok((Connection::open_with_flags(path, flags)?, File::open(path)?))
 }
 
 /// Copies what is committed and no reader of an older state is in the way of, without waiting for anybody.
 fn copy(connection: &Connection) {
     let copied = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
     if let Err(error) = copied {
-        // The log has it all, and the next copy begins where this one ended.
+        // The log has it all, and the next copy begins where the last one ended.
         tracing::error!(%error, "cannot copy a write-ahead log into its database");
     }
 }
@@ -185,7 +191,7 @@ mod tests {
     fn play(directory: &Path, helped: &Path) {
         let path = directory.join("rows.db");
         let connection = writer(&path);
-        let mut checkpoints = Checkpoints::start(helped.to_owned(), LENGTH);
+        let mut checkpoints = Checkpoints::start(helped.to_owned(), LENGTH).expect("a thread");
         let most = (MAX_LENGTHS + 1) * i32::from(LENGTH);
         let (mut rows, mut begun_anew) = (0, 0);
         while begun_anew < 5 {
@@ -216,5 +222,35 @@ mod tests {
     fn a_log_is_copied_even_if_nobody_can_help() {
         let directory = tempfile::tempdir().expect("a temporary directory");
         play(directory.path(), directory.path());
+    }
+
+    #[test]
+    fn a_log_that_a_reader_held_begins_anew_soon_after_it_has_left() {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let path = directory.path().join("rows.db");
+        let connection = writer(&path);
+        let mut checkpoints = Checkpoints::start(path.clone(), LENGTH).expect("a thread");
+        let mut step = || {
+            let before = LOGGED.get();
+            write(&connection);
+            checkpoints.after_commit(&connection);
+            before < LOGGED.get()
+        };
+        let reader = Connection::open(&path).expect("a database");
+        reader.execute_batch("BEGIN").expect("a transaction");
+        assert_eq!(count(&reader), 0);
+        while LOGGED.get() < 3 * MAX_LENGTHS * i32::from(LENGTH) {
+            assert!(step(), "it begins anew under a reader");
+        }
+        assert_eq!(count(&reader), 0);
+        drop(reader);
+        let left = LOGGED.get();
+        while step() {
+            assert!(
+                LOGGED.get() - left <= i32::from(LENGTH),
+                "it goes on for {} pages",
+                LOGGED.get() - left
+            );
+        }
     }
 }

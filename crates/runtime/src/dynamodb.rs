@@ -33,6 +33,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use self::operation::{Kind, Outcome, Work};
 use crate::aws::{Answer, Answering, JSON_1_0, Service};
+use crate::checkpoint::Checkpoints;
 use crate::clock::Clock;
 
 pub use self::tables::Table;
@@ -150,8 +151,8 @@ impl DynamoDb {
         });
         made?;
         set_up.map_err(failed)?;
-        let path = path.to_owned();
-        spawn("dynamodb-writer", move || writer.run(path, write_queue))?;
+        let checkpoints = Checkpoints::start(path.to_owned(), writer::CHECKPOINT_PAGES).map_err(Error::Thread)?;
+        spawn("dynamodb-writer", move || writer.run(checkpoints, write_queue))?;
         let read_queue = Arc::new(Mutex::new(read_queue));
         for n in 0..READERS {
             let reader = reader::Reader::new(reopen.clone(), schema.clone()).map_err(failed)?;

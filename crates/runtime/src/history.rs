@@ -122,8 +122,8 @@ impl History {
         let path = directory.join(FILE);
         let connection = schema::open(&path)?;
         Ok(Self {
-            readers: Readers::new(path.clone()),
-            writer: Writer::start(connection, path, faults),
+            writer: Writer::start(connection, path.clone(), faults).map_err(file_error(&path))?,
+            readers: Readers::new(path),
             lock,
         })
     }

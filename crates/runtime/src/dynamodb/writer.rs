@@ -6,7 +6,6 @@
 //! is what a failed one is rolled back to.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -36,7 +35,7 @@ const NAP: Duration = Duration::from_micros(50);
 
 /// How many pages (4 KiB) the write-ahead log holds before it is copied into the database: each copy costs two more
 /// fsyncs, and a page written often is copied once.
-const CHECKPOINT_PAGES: u16 = 8_000;
+pub(super) const CHECKPOINT_PAGES: u16 = 8_000;
 
 /// How much of the file SQLite may keep in memory, in KiB, for each connection.
 const CACHE_KIB: u32 = 32 << 10;
@@ -99,9 +98,8 @@ impl Writer {
         })
     }
 
-    /// Works off the queue until nobody can add to it; `file` is where the store is.
-    pub(super) fn run(mut self, file: PathBuf, mut queue: mpsc::Receiver<Job>) {
-        let mut checkpoints = Checkpoints::start(file, CHECKPOINT_PAGES);
+    /// Works off the queue until nobody can add to it.
+    pub(super) fn run(mut self, mut checkpoints: Checkpoints, mut queue: mpsc::Receiver<Job>) {
         let mut next = queue.blocking_recv();
         while let Some(job) = next.take() {
             match job.work.kind {

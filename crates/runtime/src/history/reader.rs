@@ -30,6 +30,7 @@ impl Readers {
     /// Refuses further reads; those in progress come to their end.
     pub(super) fn close(&self) {
         self.turns.close();
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     pub(super) async fn read<T: Send + 'static>(

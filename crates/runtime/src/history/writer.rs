@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{Append, Error, Faults, Result, log};
@@ -44,21 +44,19 @@ pub(super) struct Writer {
 
 impl Writer {
     /// Starts the thread that writes to the database at `path`.
-    pub(super) fn start(connection: Connection, path: PathBuf, faults: Faults) -> Self {
+    pub(super) fn start(connection: Connection, path: PathBuf, faults: Faults) -> std::io::Result<Self> {
         let (requests, queue) = mpsc::channel(QUEUE);
         let well = Arc::new(AtomicBool::new(true));
-        let thread = std::thread::Builder::new()
-            .name("history-writer".to_owned())
-            .spawn({
-                let well = well.clone();
-                move || run(connection, path, queue, faults, &well)
-            })
-            .expect("a process can start one more thread");
-        Self {
+        let checkpoints = Checkpoints::start(path, CHECKPOINT_PAGES)?;
+        let thread = std::thread::Builder::new().name("history-writer".to_owned()).spawn({
+            let well = well.clone();
+            move || run(connection, checkpoints, queue, faults, &well)
+        })?;
+        Ok(Self {
             requests,
             well,
             thread: Mutex::new(Some(thread)),
-        }
+        })
     }
 
     pub(super) fn is_well(&self) -> bool {
@@ -106,12 +104,11 @@ impl Writer {
 /// Takes what has arrived, commits it as one, answers; until closed.
 fn run(
     mut connection: Connection,
-    path: PathBuf,
+    mut checkpoints: Checkpoints,
     mut queue: mpsc::Receiver<Request>,
     faults: Faults,
     well: &AtomicBool,
 ) {
-    let mut checkpoints = Checkpoints::start(path, CHECKPOINT_PAGES);
     let mut closing = false;
     while !closing && let Some(first) = queue.blocking_recv() {
         let mut group = Vec::with_capacity(MAX_GROUP);
@@ -148,7 +145,7 @@ fn commit(
     answers: &mut Vec<(Result<()>, Answer)>,
     faults: &Faults,
 ) -> Result<()> {
-    let transaction = connection.transaction()?;
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     for request in group {
         match request {
             Request::Append(append, answer) => {
