@@ -190,7 +190,7 @@ async fn run(text: &str) {
     let clock = Clock::open(&data.path().join("clock"), true).expect("a clock");
     let world = Arc::new(World::default());
     let config = || Config {
-        data_dir: data.path().to_owned(),
+        data_dir: runtime::history::DataDir::take(data.path()).expect("a directory of its own"),
         region: "us-west-2".into(),
         clock: clock.clone(),
         tasks: world.clone(),

@@ -349,3 +349,23 @@ async fn tickets_and_what_was_rejected_are_listed() {
     assert!(run(&["deliveries"]).out.contains(id));
     assert!(run(&["deliveries", id]).out.contains("{\"half\": "));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_server_touches_nothing_of_the_first() {
+    let server = Server::start();
+    let secrets = server.data_dir().join("secrets.json");
+    let before = std::fs::read_to_string(&secrets).expect("secrets");
+    let mut second = Command::new(ticketflow());
+    second
+        .current_dir(root())
+        .args(["up", "--port", "0", "--aws-port", "0", "--data-dir"])
+        .arg(server.data_dir())
+        .env("JIRA_WEBHOOK_SECRET", "another one, which would be kept");
+    let output = crate::server::run(second).await;
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        !output.status.success() && said.contains("is in use by another process"),
+        "{said}"
+    );
+    assert_eq!(std::fs::read_to_string(&secrets).expect("secrets"), before);
+}

@@ -84,7 +84,7 @@ async fn measure(directory: &Path) -> Result<(), Box<dyn std::error::Error>> {
 
 async fn open(directory: &Path, at: DateTime<Utc>) -> Result<Engine, runtime::driver::Error> {
     Engine::open(Config {
-        data_dir: directory.to_owned(),
+        data_dir: runtime::history::DataDir::take(directory).expect("a directory of its own"),
         region: "us-west-2".to_owned(),
         clock: Clock::still(at),
         tasks: Arc::new(Nobody),

@@ -29,7 +29,6 @@ mod upkeep;
 mod versions;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -40,7 +39,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 
 use crate::clock::{Bell, Clock};
-use crate::history::{self, Faults, History};
+use crate::history::{self, DataDir, Faults, History};
 
 pub use activities::{ActivityRecord, ActivityTask};
 pub use aliases::{AliasRecord, AliasUpdate, FULL_WEIGHT, NewAlias, Route};
@@ -88,7 +87,7 @@ const RETRY_PAUSE: Duration = Duration::from_millis(if cfg!(test) { 1 } else { 1
 /// What an engine is opened with.
 pub struct Config {
     /// Where the history lies.
-    pub data_dir: PathBuf,
+    pub data_dir: DataDir,
     pub region: String,
     pub clock: Clock,
     /// Who performs what Task states call.
@@ -142,7 +141,7 @@ impl Engine {
 
     async fn open_with(config: Config, faults: Faults) -> Result<Self, Error> {
         let data_dir = config.data_dir;
-        let opened = tokio::task::spawn_blocking(move || History::open(&data_dir, faults)).await;
+        let opened = tokio::task::spawn_blocking(move || History::open(data_dir, faults)).await;
         let history = opened.map_err(|_| history::Error::Closed)??;
         let (machines, activities, next, open) = history
             .read(|connection| {

@@ -107,24 +107,52 @@ impl From<rusqlite::Error> for Error {
 
 type Result<T, E = Error> = std::result::Result<T, E>;
 
+/// A data directory, this process's own as long as this is kept.
+#[derive(Debug)]
+pub struct DataDir {
+    path: PathBuf,
+    lock: File,
+}
+
+impl DataDir {
+    /// Takes a directory, making it if there is none, unless another process has it.
+    pub fn take(directory: &Path) -> Result<Self> {
+        std::fs::create_dir_all(directory).map_err(file_error(directory))?;
+        let path = directory.join(LOCK_FILE);
+        let lock = File::options()
+            .create(true)
+            .append(true)
+            .open(&path)
+            .map_err(file_error(&path))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self {
+                path: directory.to_owned(),
+                lock,
+            }),
+            Err(TryLockError::WouldBlock) => Err(Error::InUse {
+                directory: directory.to_owned(),
+            }),
+            Err(TryLockError::Error(source)) => Err(file_error(&path)(source)),
+        }
+    }
+}
+
 /// The store of one data directory.
 pub(crate) struct History {
     readers: Readers,
     writer: Writer,
-    /// Locked as long as it is open.
-    lock: File,
+    directory: DataDir,
 }
 
 impl History {
-    /// Opens the store below `directory`, making it if there is none.
-    pub(crate) fn open(directory: &Path, faults: Faults) -> Result<Self> {
-        let lock = lock(directory)?;
-        let path = directory.join(FILE);
+    /// Opens the store in `directory`, making it if there is none.
+    pub(crate) fn open(directory: DataDir, faults: Faults) -> Result<Self> {
+        let path = directory.path.join(FILE);
         let connection = schema::open(&path)?;
         Ok(Self {
             writer: Writer::start(connection, path.clone(), faults).map_err(file_error(&path))?,
             readers: Readers::new(path),
-            lock,
+            directory,
         })
     }
 
@@ -162,7 +190,7 @@ impl History {
     pub(crate) async fn close(&self) {
         self.writer.close().await;
         self.readers.close();
-        if let Err(error) = self.lock.unlock() {
+        if let Err(error) = self.directory.lock.unlock() {
             tracing::warn!(
                 error = &error as &dyn std::error::Error,
                 "cannot unlock the data directory"
@@ -181,24 +209,6 @@ fn from_ms(milliseconds: i64) -> DateTime<Utc> {
     DateTime::from_timestamp_millis(milliseconds).unwrap_or(DateTime::<Utc>::MAX_UTC)
 }
 
-/// Takes a data directory, making it if there is none; it is free again once the lock is dropped.
-fn lock(directory: &Path) -> Result<File> {
-    std::fs::create_dir_all(directory).map_err(file_error(directory))?;
-    let path = directory.join(LOCK_FILE);
-    let lock = File::options()
-        .create(true)
-        .append(true)
-        .open(&path)
-        .map_err(file_error(&path))?;
-    match lock.try_lock() {
-        Ok(()) => Ok(lock),
-        Err(TryLockError::WouldBlock) => Err(Error::InUse {
-            directory: directory.to_owned(),
-        }),
-        Err(TryLockError::Error(source)) => Err(file_error(&path)(source)),
-    }
-}
-
 fn file_error(path: &Path) -> impl Fn(std::io::Error) -> Error + use<> {
     let path = path.to_owned();
     move |source| Error::File {
@@ -207,11 +217,10 @@ fn file_error(path: &Path) -> impl Fn(std::io::Error) -> Error + use<> {
     }
 }
 
-/// Drops every execution and state machine of a data directory, unless an engine has it open.
-pub(crate) fn reset(directory: &Path) -> Result<()> {
-    let _lock = lock(directory)?;
+/// Drops every execution and state machine of a data directory.
+pub(crate) fn reset(directory: &DataDir) -> Result<()> {
     for suffix in ["", "-wal", "-shm"] {
-        let path = directory.join(format!("{FILE}{suffix}"));
+        let path = directory.path.join(format!("{FILE}{suffix}"));
         match std::fs::remove_file(&path) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(file_error(&path)(error)),
             _ => {}

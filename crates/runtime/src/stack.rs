@@ -25,7 +25,7 @@ use crate::driver::{self, Engine};
 use crate::dynamodb::{self, DynamoDb};
 use crate::events::{self, Bus};
 use crate::gateway::{self, Authorizers, Gateway};
-use crate::history;
+use crate::history::{self, DataDir};
 use crate::iam::Policies;
 use crate::integrations::{Integrations, LambdaEndpoint, NotAnEndpoint};
 use crate::issuer::{self, Identity, Issuer};
@@ -182,6 +182,8 @@ impl Stack {
     pub async fn start(listeners: Listeners, mut template: Template, config: Config) -> Result<Self, Error> {
         check_exposure(listeners.address, template.http_api.as_ref())?;
         let policies = Arc::new(Policies::take(&mut template, &config.region));
+        // Before anything in it is touched.
+        let data_dir = DataDir::take(&config.data_dir).map_err(|error| Error::Engine(error.into()))?;
         let clock = Clock::open(&Files(&config.data_dir).clock(), config.time_skip).map_err(Error::Clock)?;
         let starting = clock.busy();
         let aws_url = format!("http://{}", listeners.aws.address());
@@ -204,7 +206,7 @@ impl Stack {
             clock.clone(),
         ));
         let engine = Engine::open(driver::Config {
-            data_dir: config.data_dir.clone(),
+            data_dir,
             region: config.region.clone(),
             clock: clock.clone(),
             tasks: integrations.clone(),
@@ -503,8 +505,9 @@ pub async fn reset(data_dir: &Path, template: &Template) -> Result<(), ResetErro
     if !files.dynamodb().exists() {
         return Err(ResetError::NoData(data_dir.to_owned()));
     }
+    let directory = DataDir::take(data_dir).map_err(|error| ResetError::Executions(error.into()))?;
     let opened = tokio::task::block_in_place(|| {
-        history::reset(data_dir).map_err(|error| ResetError::Executions(error.into()))?;
+        history::reset(&directory).map_err(|error| ResetError::Executions(error.into()))?;
         DynamoDb::open(&files.dynamodb(), &tables(template), Clock::system()).map_err(ResetError::Table)
     });
     opened?.reset().await.map_err(ResetError::Table)?;

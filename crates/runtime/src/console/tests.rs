@@ -13,7 +13,7 @@ use crate::driver::{
     Config, NewStateMachine, PublishFuture, StartExecution, StatusChange, StatusEvents, TaskCall, TaskFuture,
     TaskOutcome, Tasks,
 };
-use crate::history::MachineType;
+use crate::history::{DataDir, MachineType};
 
 const HOST: &str = "127.0.0.1:3000";
 
@@ -62,7 +62,7 @@ impl Page {
         let world = Arc::new(World::default());
         let subject = asl::query::Expression::parse("$.key").expect("a path");
         let config = Config {
-            data_dir: data.path().to_owned(),
+            data_dir: DataDir::take(data.path()).expect("a directory of its own"),
             region: "us-west-2".into(),
             clock: Clock::system(),
             tasks: world.clone(),

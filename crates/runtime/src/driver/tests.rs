@@ -190,7 +190,7 @@ impl World {
 
     fn config(&self) -> Config {
         Config {
-            data_dir: self.path().to_owned(),
+            data_dir: DataDir::take(self.path()).expect("a directory of its own"),
             region: "us-west-2".to_owned(),
             clock: self.clock.clone(),
             tasks: self.tasks.clone(),

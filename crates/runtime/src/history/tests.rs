@@ -59,7 +59,8 @@ fn event(id: asl::EventId, kind: EventKind) -> Event {
 
 fn open(faults: Faults) -> (tempfile::TempDir, History) {
     let directory = tempfile::tempdir().expect("a temporary directory");
-    let history = History::open(directory.path(), faults).expect("the store opens");
+    let history = History::open(DataDir::take(directory.path()).expect("a directory of its own"), faults)
+        .expect("the store opens");
     (directory, history)
 }
 
@@ -240,6 +241,10 @@ async fn a_file_of_a_newer_version_is_left_alone() {
         .unwrap();
     history.close().await;
     drop(history);
-    let newer = History::open(directory.path(), Faults::default()).err();
+    let newer = History::open(
+        DataDir::take(directory.path()).expect("a directory of its own"),
+        Faults::default(),
+    )
+    .err();
     assert!(matches!(newer, Some(Error::Newer { found: 99, .. })), "{newer:?}");
 }

@@ -4,6 +4,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::driver::{Config, PublishFuture, StatusChange, StatusEvents, TaskCall, TaskFuture, TaskOutcome, Tasks};
+use crate::history::DataDir;
 
 const MACHINE: &str = "arn:aws:states:us-west-2:000000000000:stateMachine:m";
 const ROLE: &str = "arn:aws:iam::000000000000:role/r";
@@ -45,7 +46,7 @@ impl Api {
     async fn open_at(clock: Clock) -> Self {
         let data = tempfile::tempdir().expect("a directory");
         let config = Config {
-            data_dir: data.path().to_owned(),
+            data_dir: DataDir::take(data.path()).expect("a directory of its own"),
             region: "us-west-2".into(),
             clock: clock.clone(),
             tasks: Arc::new(Idle),

@@ -152,7 +152,7 @@ impl<'a> Simulation<'a> {
             self.faults.plan().crash_after = crash;
             self.faults.plan().fail.extend(failures);
             let config = Config {
-                data_dir: self.directory.path().to_owned(),
+                data_dir: DataDir::take(self.directory.path()).expect("a directory of its own"),
                 region: "us-west-2".to_owned(),
                 clock: self.clock.clone(),
                 tasks: self.outside.clone(),
