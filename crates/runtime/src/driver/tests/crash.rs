@@ -271,11 +271,8 @@ async fn a_status_event_is_delivered_until_it_is_taken() {
 async fn a_directory_has_one_engine() {
     let world = World::new(Script::new([]));
     let engine = world.open().await;
-    let second = Engine::open(world.config()).await.err();
-    assert!(
-        matches!(second, Some(Error::History(HistoryError::InUse { .. }))),
-        "{second:?}"
-    );
+    let second = DataDir::take(world.path()).err();
+    assert!(matches!(second, Some(HistoryError::InUse { .. })), "{second:?}");
     engine.shutdown().await;
     world.open().await.shutdown().await;
 }
