@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
@@ -117,6 +118,58 @@ impl Case {
         let text = std::fs::read_to_string(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
         let mut case: Self = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
         case.text = serde_json::from_str(&text).expect("a case that could be read is JSON");
+        case.renew(Utc::now());
         case
+    }
+
+    /// Dates a case anew whose moment is meant as seen from the day of its preparation, and which would mean another
+    /// thing from one day on: its id ends in `boundary[DAYS]`, the days from now to the moment of its inputs.
+    fn renew(&mut self, now: DateTime<Utc>) {
+        let Some(moment) = self.days_ahead().and_then(|days| now.checked_add_signed(days)) else {
+            return;
+        };
+        let Kind::Execution { executions, .. } = &mut self.kind else {
+            return;
+        };
+        let inputs = executions.iter_mut().filter_map(|run| run.input.as_object_mut());
+        for value in inputs.flat_map(|input| input.values_mut()) {
+            if value
+                .as_str()
+                .is_some_and(|text| DateTime::parse_from_rfc3339(text).is_ok())
+            {
+                *value = moment.to_rfc3339_opts(SecondsFormat::Millis, true).into();
+            }
+        }
+    }
+
+    fn days_ahead(&self) -> Option<TimeDelta> {
+        let (_, days) = self.id.strip_suffix(']')?.rsplit_once("boundary[")?;
+        TimeDelta::try_days(days.parse().ok()?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_boundary_is_as_far_ahead_on_every_day_it_is_played() {
+        let input = json!({ "at": "2094-12-10T08:00:55.000Z", "of": "2094" });
+        for (id, at) in [
+            ("far_boundary[3]", "2100-01-04T00:00:00.000Z"),
+            ("far[3]", "2094-12-10T08:00:55.000Z"),
+        ] {
+            let run = json!({ "input": input, "expected": {} });
+            let case =
+                json!({ "id": id, "area": "wait", "kind": "execution", "type": "STANDARD", "executions": [run] });
+            let mut case: Case = serde_json::from_value(case).unwrap();
+            case.renew("2100-01-01T00:00:00Z".parse().unwrap());
+            let Kind::Execution { executions, .. } = &case.kind else {
+                panic!("{id} is no execution");
+            };
+            assert_eq!(executions[0].input, json!({ "at": at, "of": "2094" }), "{id}");
+        }
     }
 }
