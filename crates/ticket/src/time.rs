@@ -58,6 +58,11 @@ impl Time {
         Self(self.0.saturating_add(ms).clamp(FIRST_MS, LAST_MS))
     }
 
+    /// The first whole second that is not before it, or the last moment there is.
+    pub(crate) fn rounded_up(self) -> Self {
+        self.saturating_add((-self.0).rem_euclid(1_000))
+    }
+
     /// Reads a JSON number: milliseconds since 1970.
     pub fn from_number(number: &serde_json::Number) -> Result<Self, Error> {
         if let Some(ms) = number.as_i64() {

@@ -1,6 +1,6 @@
 //! Wait: lets time pass, for a number of seconds or until a moment.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use serde_json::Value;
 
 use crate::advance::{Fault, Transition};
@@ -35,9 +35,10 @@ fn finish(work: &Work<'_>, transition: &mut Transition<'_>) -> Result<(), Fault>
     work.complete(transition, input)
 }
 
+/// A `Timestamp` counts to the second, as AWS documents; `Seconds` begin at the millisecond that the state is entered.
 fn until(work: &Work<'_>, transition: &Transition<'_>, wait: &Wait) -> Result<DateTime<Utc>, Fault> {
     match wait {
-        Wait::Timestamp(moment) => Ok(moment.to_utc()),
+        Wait::Timestamp(moment) => Ok(moment.to_utc().trunc_subsecs(0)),
         Wait::Computed(computed) => {
             let value = work.compute(transition, computed)?;
             if !value.is_string() && matches!(computed.how, How::Jsonata(_)) {
@@ -97,7 +98,7 @@ fn parse(value: &Value) -> Option<DateTime<Utc>> {
         }
         _ => DateTime::parse_from_rfc3339(text),
     };
-    moment.ok().map(|moment| moment.to_utc())
+    moment.ok().map(|moment| moment.to_utc().trunc_subsecs(0))
 }
 
 /// A value as AWS shows it in a cause: a text without its quotes.

@@ -1,8 +1,12 @@
 //! Timers: who has to look at a ticket again, when, and what follows from what is seen then.
 //!
 //! A timer is a hint, never the truth. It reads the facts when it fires, so it sees whatever was stored before. That
-//! leaves one duty to whoever stores facts: **a timer must fire at or before each due moment, and after the facts were
-//! stored.** [`missing`] says when one has to be started for that, and [`decide`] what a timer does when it fires.
+//! leaves one duty to whoever stores facts: **a timer must fire by the whole second after each due moment, and after the
+//! facts were stored.** [`missing`] says when one has to be started for that, and [`decide`] what a timer does when it
+//! fires.
+//!
+//! Timers fire at whole seconds, because a Wait's `Timestamp` is cut to the second: one that waited for 10:00:00.300
+//! would fire at 10:00:00, find nothing, and do so again and again until the time has come.
 //!
 //! Nothing is ever called back. A due moment that moves earlier gets a timer of its own; one that moves later is found
 //! by the timer that is there, which then waits again; and a timer that finds nothing left to do ends.
@@ -62,11 +66,14 @@ fn unrecorded<'a>(clocks: &'a Clocks, recorded: &'a [Breach], now: Time) -> impl
         .filter(move |clock| clock.is_breached(now) && !is_recorded(clock))
 }
 
-/// The next due moment of a clock that runs.
-fn next_due(clocks: &Clocks, now: Time) -> Option<Time> {
+/// When the next due moment of a clock that runs is over: a whole second.
+fn next_over(clocks: &Clocks, now: Time) -> Option<Time> {
     let running = clocks.current.iter().filter(|clock| clock.stopped_at().is_none());
     let ahead = running.map(|clock| clock.due_at).filter(|due| now < *due);
-    ahead.min().filter(|due| due.since(now) <= HORIZON_MS)
+    ahead
+        .min()
+        .map(Time::rounded_up)
+        .filter(|over| over.since(now) <= HORIZON_MS)
 }
 
 /// The timer that whoever has stored facts by `now` must start before it stores these clocks; `known` is the one that
@@ -80,9 +87,9 @@ pub fn missing(clocks: &Clocks, recorded: &[Breach], known: Option<Timer>, now: 
     if let Some(due) = unrecorded(clocks, recorded, now).map(|clock| clock.due_at).min() {
         return Some(wanted(due, true));
     }
-    let due = next_due(clocks, now)?;
-    let is_covered = known.is_some_and(|known| known.run == run && MARGIN_MS < known.at.since(now) && known.at <= due);
-    (!is_covered).then(|| wanted(due, false))
+    let over = next_over(clocks, now)?;
+    let is_covered = known.is_some_and(|known| known.run == run && MARGIN_MS < known.at.since(now) && known.at <= over);
+    (!is_covered).then(|| wanted(over, false))
 }
 
 /// What a timer of `run` that has fired by `now` has to do, at most so many breaches at once.
@@ -92,7 +99,7 @@ pub fn decide(clocks: &Clocks, recorded: &[Breach], run: u32, now: Time, at_most
         Some(now)
     } else {
         // A reopened ticket has a timer for its new run.
-        next_due(clocks, now).filter(|_| run == clocks.run)
+        next_over(clocks, now).filter(|_| run == clocks.run)
     };
     breached.truncate(at_most);
     Decision { breached, next }

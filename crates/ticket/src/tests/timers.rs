@@ -15,6 +15,8 @@ use crate::sla::{Clock, Clocks};
 
 /// Breaches that a timer records at once; few, so that it has to come again.
 const AT_ONCE: usize = 1;
+/// In milliseconds.
+const SECOND: i64 = 1_000;
 
 #[derive(Clone, Debug, Default)]
 struct Stored {
@@ -183,7 +185,8 @@ impl World<'_> {
     fn fire(&mut self, index: usize) -> bool {
         let timer = &mut self.timers[index];
         timer.at = match timer.at.clone() {
-            Firing::Waits(at) if self.now < at => return false,
+            // A Wait's Timestamp counts to the second.
+            Firing::Waits(at) if self.now < at - at.rem_euclid(SECOND) => return false,
             Firing::Waits(_) => Firing::ReadingFacts { now: self.now },
             Firing::ReadingFacts { now } => Firing::ReadingFold {
                 now,
@@ -195,6 +198,11 @@ impl World<'_> {
                 Some(stored) => {
                     let clocks: Clocks = folding(&facts, self.policy).clocks;
                     let decision = decide(&clocks, &stored.recorded, timer.run, time(now), AT_ONCE);
+                    let again = decision.next.filter(|_| decision.breached.is_empty());
+                    assert!(
+                        again.is_none_or(|at| now < at.millis() - at.millis().rem_euclid(SECOND)),
+                        "it looked in vain at {now} and looks again at once: {again:?}"
+                    );
                     Firing::Recording {
                         now,
                         revision: stored.revision,
@@ -248,24 +256,25 @@ impl World<'_> {
             _ => None,
         });
         let waiting = self.timers.iter().filter_map(|timer| match timer.at {
-            Firing::Waits(at) => Some(at),
+            Firing::Waits(at) => Some(at - at.rem_euclid(SECOND)),
             _ => None,
         });
         // Due moments are looked at whether or not a timer is there for them.
         let ticket = folding(&self.facts, self.policy);
-        let due = ticket.clocks.all().map(|clock| clock.due_at.millis());
+        let due = ticket.clocks.all().map(|clock| clock.due_at.millis() + SECOND);
         let next = arriving.chain(waiting).chain(due).filter(|at| self.now < *at).min();
         self.now = next.unwrap_or(self.now);
         next.is_some()
     }
 
     /// Lets everybody finish, deliveries before timers, and time pass only when nobody can do anything. At each such
-    /// moment everything has been told that was to be told by then.
+    /// moment everything has been told that was to be told a second before.
     fn finish(&mut self) -> Result<(), TestCaseError> {
         loop {
             while (0..self.actors()).filter(|actor| self.step(*actor)).count() != 0 {}
             let ticket = folding(&self.facts, self.policy);
-            for clock in ticket.clocks.all().filter(|clock| clock.is_breached(time(self.now))) {
+            let by_now = time(self.now - SECOND);
+            for clock in ticket.clocks.all().filter(|clock| clock.is_breached(by_now)) {
                 let told = &self.told;
                 prop_assert!(
                     told.contains_key(&clock.id()),
@@ -404,7 +413,7 @@ fn a_known_timer_is_relied_on_only_if_it_fires_after_the_facts_and_before_the_du
     assert_eq!(wanted(None, T0), Some((due, false)));
     assert_eq!(wanted(Some((0, due)), T0), None);
     assert_eq!(wanted(Some((0, due - MINUTE)), T0), None);
-    assert_eq!(wanted(Some((0, due + 1)), T0), Some((due, false)), "it fires too late");
+    assert_eq!(wanted(Some((0, due + SECOND)), T0), Some((due, false)), "it fires too late");
     assert_eq!(wanted(Some((1, due)), T0), Some((due, false)), "it is another run's");
     assert_eq!(
         wanted(Some((0, T0 + 1_000)), T0),
