@@ -413,7 +413,11 @@ fn a_known_timer_is_relied_on_only_if_it_fires_after_the_facts_and_before_the_du
     assert_eq!(wanted(None, T0), Some((due, false)));
     assert_eq!(wanted(Some((0, due)), T0), None);
     assert_eq!(wanted(Some((0, due - MINUTE)), T0), None);
-    assert_eq!(wanted(Some((0, due + SECOND)), T0), Some((due, false)), "it fires too late");
+    assert_eq!(
+        wanted(Some((0, due + SECOND)), T0),
+        Some((due, false)),
+        "it fires too late"
+    );
     assert_eq!(wanted(Some((1, due)), T0), Some((due, false)), "it is another run's");
     assert_eq!(
         wanted(Some((0, T0 + 1_000)), T0),
