@@ -7,14 +7,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_sdk_sfn::types::{ExecutionStatus, HistoryEvent};
+use aws_sdk_sfn::types::{ExecutionStatus, HistoryEvent, HistoryEventType};
 use aws_sdk_sfn::{Client, primitives::DateTimeFormat};
 use axum::Router;
 use axum::extract::{Path, State};
 use axum::http::{HeaderName, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, SecondsFormat, SubsecRound, Utc};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::{Mutex, watch};
@@ -184,7 +184,7 @@ where
 async fn start(states: &Client, machine: (&'static str, String), names: Vec<(String, DateTime<Utc>)>) -> Vec<Started> {
     let (machine, machine_arn) = machine;
     for_each(names, |(name, until)| {
-        let until = until.to_rfc3339_opts(SecondsFormat::Millis, true);
+        let until = until.to_rfc3339_opts(SecondsFormat::Secs, true);
         let start = states
             .start_execution()
             .state_machine_arn(&machine_arn)
@@ -247,6 +247,26 @@ async fn open(states: &Client, executions: Vec<Started>) -> Vec<Started> {
     open
 }
 
+/// Waits until the calls that ask for a callback have been answered: a callback may come before that, and then their
+/// histories do not tell of it.
+async fn submitted(server: &Server, states: &Client, executions: Vec<Started>) {
+    let left = Mutex::new(executions);
+    server
+        .until("the calls to be answered", || async {
+            let mut left = left.lock().await;
+            let asked = for_each(std::mem::take(&mut *left), |execution| {
+                let states = states.clone();
+                async move { (history(&states, &execution).await, execution) }
+            });
+            let answered = |event: &HistoryEvent| *event.r#type() == HistoryEventType::TaskSubmitted;
+            let open = asked.await.into_iter();
+            let open = open.filter(|(history, _)| !history.iter().any(answered));
+            left.extend(open.map(|(_, execution)| execution));
+            left.is_empty().then_some(())
+        })
+        .await;
+}
+
 fn moment(event: &HistoryEvent) -> DateTime<Utc> {
     let text = event.timestamp().fmt(DateTimeFormat::DateTimeWithOffset);
     let moment = DateTime::parse_from_rfc3339(&text.expect("a moment of our time"));
@@ -282,7 +302,7 @@ async fn a_thousand_executions_in_flight_survive_sigkill() {
     for (index, machine) in arns.iter().enumerate() {
         if index == 2 {
             // Those before have no timer.
-            first = Utc::now() + AHEAD;
+            first = (Utc::now() + AHEAD).trunc_subsecs(0);
         }
         let names = (0..EACH).map(|number| {
             // Half of the timers are due while nothing runs.
@@ -304,6 +324,8 @@ async fn a_thousand_executions_in_flight_survive_sigkill() {
         })
         .await;
     assert_eq!(*functions.failures.lock().await, named("Retry"));
+    let asking = executions.iter().filter(|execution| execution.machine == "Callback");
+    submitted(&server, &states, asking.cloned().collect()).await;
     assert_eq!(
         open(&states, executions.clone()).await.len(),
         executions.len(),
@@ -340,6 +362,7 @@ async fn a_thousand_executions_in_flight_survive_sigkill() {
                     functions.tokens.lock().await.get(&name).cloned()
                 })
                 .await;
+            submitted(&server, &states, started.clone()).await;
             let answer = states.send_task_success().task_token(token).output("{}");
             answer.send().await.expect("the token is good");
         }
