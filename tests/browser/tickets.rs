@@ -307,7 +307,8 @@ async fn a_ticket_shows_its_targets_with_their_due_times_and_each_life_after_a_r
         "{due}"
     );
 
-    let created = chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Millis, true);
+    // Clocks fire at whole seconds.
+    let created = chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
     let body = json!({"summary": "Open still", "priority": "High", "created": created, "completed": ""});
     let id = world.flat(&body).await;
     let (_, ticket) = world.server.get(&format!("/tickets/{id}")).await;
