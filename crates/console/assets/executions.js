@@ -276,7 +276,7 @@ function Row({ row, selects, chosen, onChoose, marked, many }) {
     <td><${Status} status=${row.status} until=${row.retry_at}/></td>
     <td class="what"><a class="name" href=${link(row)} title=${row.name}>${row.name}</a></td>
     ${many && html`<td class="machine">${row.machine}</td>`}
-    <td>${row.subject ? (row.subject.link ? html`<a href=${row.subject.link}>${row.subject.text}</a>` : row.subject.text) : html`<span class="none">–</span>`}</td>
+    <td class="about" title=${row.subject?.text}>${row.subject?.link ? html`<a href=${row.subject.link}>${row.subject.text}</a>` : html`<span class=${row.subject ? '' : 'none'}>${row.subject?.text ?? '–'}</span>`}</td>
     <td class="where"><div><span>${row.state ?? '–'}</span>${row.error && html`<code class="error">${row.error}</code>`}</div></td>
     <td><${Time} at=${row.started} show=${ago} live=${true}/></td>
     <td class="num">${took}</td>

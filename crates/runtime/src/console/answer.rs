@@ -6,6 +6,7 @@ use axum::response::Response;
 use serde_json::{Value, json};
 
 use crate::driver;
+use crate::history::executions::RETENTION;
 
 /// Why a request has no answer. The sentence is shown on the page.
 #[derive(Debug, PartialEq, Eq)]
@@ -50,7 +51,10 @@ impl From<driver::Error> for Failure {
         match &error {
             driver::Error::ExecutionDoesNotExist { arn } => {
                 let name = arn.rsplit(':').next().unwrap_or_default();
-                Self::new(StatusCode::NOT_FOUND, format!("There is no execution {name:?}."))
+                let days = RETENTION.num_days();
+                let message =
+                    format!("{name:?} was never started, or it closed more than {days} days ago and has been deleted.");
+                Self::new(StatusCode::NOT_FOUND, message)
             }
             driver::Error::StateMachineDoesNotExist { arn } => {
                 let name = arn.rsplit(':').next().unwrap_or_default();
