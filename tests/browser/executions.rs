@@ -188,6 +188,11 @@ async fn a_state_is_chosen_by_mouse_and_by_keyboard_and_the_address_holds_it() {
         )
         .await;
 
+    // What failed, and what a redrive does, is not a matter of what one looks at; the name leads there.
+    let plan = "Redrive keeps the finished state and runs Broken, Label again";
+    world.browser.sees("Broken failed after 1 attempt").await;
+    world.browser.sees(plan).await;
+
     // A link shows what I see.
     let link = world.browser.run("return location.pathname + location.search").await;
     world
@@ -202,6 +207,16 @@ async fn a_state_is_chosen_by_mouse_and_by_keyboard_and_the_address_holds_it() {
             "return document.querySelector('.items input').value === '1'",
         )
         .await;
+    world.browser.click(".alert a").await;
+    world
+        .browser
+        .until(
+            "the item that failed",
+            "return document.querySelector('.items input').value === '2'",
+        )
+        .await;
+    assert_eq!(world.browser.run(inspected).await, "Broken");
+    world.browser.sees("The package broke on its way").await;
     world.browser.press(&["?"]).await;
     world.browser.sees("Redrive from failure").await;
     world.browser.press(&["\u{e00c}"]).await;

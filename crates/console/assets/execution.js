@@ -3,7 +3,7 @@
 
 import {
   Choice, Copy, Dialog, Failure, Icon, Pages, Skeleton, Status, Time, address, ask, authorized, base, dateTime, duration, go, here, html,
-  listed, now, number, plural, requestToken, route, say, tick, ticking, unlisted, useAnswer, useEffect, useKeys, useReady, useRef, useState, useServerTime,
+  joined, now, number, parted, plural, requestToken, route, say, tick, ticking, useAnswer, useEffect, useKeys, useReady, useRef, useState, useServerTime,
 } from 'console/lib';
 import { useChanges } from 'console/live';
 import { Graph, Legend } from './graph.js';
@@ -21,8 +21,7 @@ export default function Execution() {
   const path = `api/executions/${encodeURIComponent(machine)}/${encodeURIComponent(name ?? '')}`;
   const answer = useAnswer(`${path}?${new URLSearchParams({ items })}`);
   const [folds, setFolds] = useState({ open: /** @type {string[]} */ ([]), shut: /** @type {string[]} */ ([]), from: query.get('state') ?? '' });
-  const names = (list) => list.map(listed).join(',');
-  const graph = useAnswer(`${path}/graph?${new URLSearchParams({ open: names(folds.open), shut: names(folds.shut), state: folds.from })}`);
+  const graph = useAnswer(`${path}/graph?${new URLSearchParams({ open: joined(folds.open), shut: joined(folds.shut), state: folds.from })}`);
   const [dialog, setDialog] = useState(/** @type {string | null} */ (null));
   useChanges(answer.reload, [machine, name]);
   useEffect(() => { document.title = `${name} · Ticketflow`; }, [name]);
@@ -43,8 +42,8 @@ export default function Execution() {
     return open ? { open: [...others, name], shut: closed, from } : { open: others, shut: [...closed, name], from };
   });
   const item = (state, number) => {
-    const others = unlisted(items).filter((pair) => pair.slice(0, pair.lastIndexOf(':')) !== state);
-    go(here({ items: names([...others, `${state}:${number}`]) }), { replace: true });
+    const others = parted(items).filter((pair) => pair.slice(0, pair.lastIndexOf(':')) !== state);
+    go(here({ items: joined([...others, `${state}:${number}`]) }), { replace: true });
   };
   // What is chosen elsewhere and folded here comes out.
   const hidden = graph.data?.nodes.some((node) => node.folded.includes(selected));
@@ -138,7 +137,7 @@ function Alert({ execution, onSelect }) {
   const lines = cause.split('\n');
   const long = lines.length > CAUSE_LINES || cause.length > 600;
   const shown = long && !all ? lines.slice(0, CAUSE_LINES).join('\n').slice(0, 600) : cause;
-  const name = failure.state ? html`<a href=${here({ state: failure.state })} data-filter>${failure.state}</a>` : 'The execution';
+  const name = failure.state ? html`<a href=${here({ state: failure.state, items: joined(failure.items ?? []) })} data-filter>${failure.state}</a>` : 'The execution';
   const what = {
     failed: html`${name} failed after ${plural(failure.tries || 1, 'attempt')}`,
     timed_out: html`${name} timed out`,
@@ -152,11 +151,15 @@ function Alert({ execution, onSelect }) {
 }
 
 /** What a redrive keeps and runs again, in words. */
-function keeps({ kept, again }) {
+function keeps({ kept, items, again }) {
   const states = again.length ? again.slice(0, 3).join(', ') + (again.length > 3 ? ` and ${again.length - 3} more` : '') : 'the state that failed';
-  const first = kept ? `keeps the ${kept === 1 ? 'finished state' : plural(kept, 'finished state')} and runs` : 'runs';
-  return `Redrive ${first} ${states} again with the same input.`;
+  const finished = kept ? [`the ${kept === 1 ? 'finished state' : plural(kept, 'finished state')}`] : [];
+  const all = [...finished, ...keptItems(items)].join(' and ');
+  return `Redrive ${all && `keeps ${all} and `}runs ${states} again with the same input.`;
 }
+
+/** Of each Map that goes on, how many of its items a redrive keeps. */
+const keptItems = (items) => items.filter(({ kept }) => kept).map(({ state, total, kept }) => `${number(kept)} of ${plural(total, 'item')} of ${state}`);
 
 // ---------------------------------------------------------------- steps
 
@@ -202,7 +205,7 @@ function Events({ execution, path, newest }) {
   const set = (change) => go(here({ from: '', ...change }), { replace: true });
   const { data } = page;
   return html`<div class="fields start">
-      <label><span class="unseen">State</span><select value=${state} onChange=${(event) => set({ of: event.currentTarget.value })}><option value="">All states</option>${execution.states.map(({ state }) => html`<option key=${state} value=${state}>${state}</option>`)}</select></label>
+      <label><span class="unseen">State</span><select value=${state} onChange=${(event) => set({ of: event.currentTarget.value })}><option value="">All states</option>${execution.states.filter((state) => state.in_history).map(({ state }) => html`<option key=${state} value=${state}>${state}</option>`)}</select></label>
       <label class="inline"><input type="checkbox" checked=${failed} onChange=${(event) => set({ failed: event.currentTarget.checked ? 'true' : '' })}/> Failed only</label>
     </div>
     ${page.error && html`<${Failure} what="The events could not be loaded" error=${page.error} retry=${page.reload}/>`}
@@ -210,7 +213,7 @@ function Events({ execution, path, newest }) {
     ${data && (data.events.length ? html`<div class="scroll"><table class="events"><thead><tr><th class="num">Id</th><th class="num">After</th><th>Type</th><th>State</th></tr></thead>
       <tbody>${data.events.map((event) => html`<tr key=${event.position} class=${event.failed ? 'bad' : ''}><td class="num">${event.id}</td><td class="num"><${Time} at=${event.at} show=${() => `+${duration(event.offset)}`}/></td>
         <td>${event.failed && html`<${Icon} status="failed" size=${13}/> `}${event.type}${event.detail && html`<span class="detail" title=${event.detail}>${event.detail}</span>`}</td>
-        <td>${event.state ? html`<a href=${here({ state: event.state })} data-filter>${event.state}</a>` : html`<span class="none">–</span>`}</td></tr>`)}</tbody></table></div>
+        <td>${event.state ? html`<a href=${here({ state: event.state, ...event.items.length && { items: joined(event.items) } })} data-filter>${event.state}</a>${event.items.map((item) => html` <span class="none">item ${item.slice(item.lastIndexOf(':') + 1)}</span>`)}` : html`<span class="none">–</span>`}</td></tr>`)}</tbody></table></div>
       <${Pages} from=${data.from} count=${data.page} page=${data.page} total=${data.total} onChange=${(from) => set({ from: from || '' })}/>`
       : html`<p class="none pad">No event matches. <a href=${here({ of: '', failed: '', from: '' })} data-filter>Clear filters</a></p>`)}`;
 }
@@ -228,7 +231,7 @@ function Definition({ path }) {
 function Inspector({ execution, graph, path, selected, items }) {
   const state = execution.states.find((state) => state.state === selected);
   const answer = useAnswer(state ? `${path}/state?${new URLSearchParams({ name: selected, items })}` : null);
-  const version = state && JSON.stringify([state.status, state.tries, state.visits]);
+  const version = state && JSON.stringify([state.status, state.tries, state.visits, state.waits_since, state.heartbeat_due, state.until]);
   const known = useRef(version);
   useEffect(() => {
     if (known.current !== version) { known.current = version; answer.reload(); }
@@ -249,13 +252,20 @@ function Inspector({ execution, graph, path, selected, items }) {
 function State({ data, path, execution }) {
   const failed = data.attempts.filter((attempt) => attempt.error || attempt.cause);
   const last = data.attempts[data.attempts.length - 1];
-  const waits = last?.status === 'running' && last.submitted && last.token;
-  const queued = last?.status === 'running' && last.queued;
-  if (waits || queued || data.until) tick.value;
+  const runs = last?.status === 'running';
+  const queued = runs && last.queued;
+  const taken = runs && last.worker && last.submitted;
+  const waits = runs && last.token && last.submitted && !taken;
+  if (waits || queued || taken || data.until) tick.value;
+  const limits = runs && [
+    last.heartbeat_due && `a heartbeat is due in ${ticking(last.heartbeat_due - now())}`,
+    last.deadline && `it times out in ${ticking(last.deadline - now())}`,
+  ].filter(Boolean).map((limit) => `; ${limit}`).join('');
   const children = data.attempts.filter((attempt) => attempt.child);
   return html`
-    ${waits && html`<p class="note s-waiting"><${Icon} status="waiting"/><span>Waiting for a callback. Its token was given out ${ticking(now() - (last.submitted ?? last.from))} ago${last.deadline ? `; it times out in ${ticking(last.deadline - now())}` : ''}.</span></p>`}
-    ${queued && html`<p class="note s-waiting"><${Icon} status="waiting"/><span>Waiting for a worker of its activity, for ${ticking(now() - last.from)}${last.deadline ? `; it times out in ${ticking(last.deadline - now())}` : ''}.</span></p>`}
+    ${waits && html`<p class="note s-waiting"><${Icon} status="waiting"/><span>Waiting for a callback. Its token was given out ${ticking(now() - last.submitted)} ago${limits}.</span></p>`}
+    ${queued && html`<p class="note s-waiting"><${Icon} status="waiting"/><span>Waiting for a worker of its activity, for ${ticking(now() - last.from)}${limits}.</span></p>`}
+    ${taken && html`<p class="note s-running"><${Icon} status="running"/><span>A worker has had it for ${ticking(now() - last.submitted)}${limits}.</span></p>`}
     ${data.until && data.status !== 'retrying' && html`<p class="note s-waiting"><${Icon} status="waiting"/><span>Waiting until <${Time} at=${data.until}/>, ${data.until > now() ? `in ${ticking(data.until - now())}` : 'now'}.</span></p>`}
     ${children.length > 0 && html`<p class="note">Started ${children.map((attempt) => html`<a href=${address(['executions', attempt.child.machine, attempt.child.name])}>${attempt.child.machine} / ${attempt.child.name}</a> `)}</p>`}
     ${data.visits > 1 && html`<p class="none">It was entered ${number(data.visits)} times; this is the last.</p>`}
@@ -286,7 +296,9 @@ function Whole({ document, path }) {
 function Redrive({ execution, path, onClose, onDone }) {
   const [state, set] = useState(/** @type {any} */ ({ busy: false, error: null }));
   const token = useRef(requestToken());
-  const { kept, again } = execution.redrive;
+  const { kept, items, again } = execution.redrive;
+  const { failure } = execution;
+  const all = [...kept ? [plural(kept, 'finished state')] : [], ...keptItems(items)];
   const redrive = async () => {
     set({ busy: true, error: null });
     try {
@@ -301,19 +313,19 @@ function Redrive({ execution, path, onClose, onDone }) {
   };
   return html`<${Dialog} title="Redrive from failure" onClose=${onClose}>
     <dl class="plan">
-      <div><dt>Kept</dt><dd>${kept ? plural(kept, 'finished state') : 'nothing had finished'}</dd></div>
+      <div><dt>Kept</dt><dd>${all.join(', ') || 'nothing had finished'}</dd></div>
       <div><dt>Runs again</dt><dd>${again.length ? again.join(', ') : 'the state that failed'}, and what follows</dd></div>
       <div><dt>With</dt><dd>the same input and the definition it started with; retries are counted anew</dd></div>
     </dl>
-    ${again.length > 0 && html`<${With} path=${path} state=${again[0]}/>`}
+    ${again.length > 0 && html`<${With} path=${path} state=${again[0]} items=${again[0] === failure.state ? joined(failure.items ?? []) : ''}/>`}
     ${state.error && html`<${Failure} what="It was not redriven" error=${state.error}/>`}
     <div class="actions"><button type="button" onClick=${onClose}>Cancel</button><button type="button" class="primary" autofocus disabled=${state.busy} onClick=${redrive}><${Icon} status="retrying"/> ${state.busy ? 'Redriving…' : 'Redrive'}</button></div>
   <//>`;
 }
 
 /** The input that a state is begun with again. */
-function With({ path, state }) {
-  const answer = useAnswer(`${path}/state?${new URLSearchParams({ name: state })}`);
+function With({ path, state, items }) {
+  const answer = useAnswer(`${path}/state?${new URLSearchParams({ name: state, items })}`);
   const input = answer.data?.input;
   return html`<details><summary>Input of ${state}</summary>${input
     ? html`<${Document} title="Input" document=${input} path=${path}/>`

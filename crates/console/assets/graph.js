@@ -99,7 +99,7 @@ function sub(node, state) {
     return `${items.succeeded} of ${items.total} done${failed}`;
   }
   const bad = state.status === 'failed' || state.status === 'timed_out' || state.status === 'aborted';
-  if (state.callback_since) return 'Waiting for callback';
+  if (state.waits_since) return `Waiting for ${state.waits_for_worker ? 'a worker' : 'callback'}`;
   if (state.open && state.until && state.status === 'running') return `${node.type} · waiting`;
   if (state.open) {
     tick.value;

@@ -50,11 +50,11 @@ export function address(segments, query = {}) {
   return base.pathname + path + (text ? '?' + text : '');
 }
 
-/** A name between commas, with its own ones written as codes. */
-export const listed = (/** @type {string} */ name) => name.replace(/[%,]/g, encodeURIComponent);
+/** Names with commas between them, and their own ones written as codes. */
+export const joined = (/** @type {string[]} */ names) => names.map((name) => name.replace(/[%,]/g, encodeURIComponent)).join(',');
 
-/** The parts between commas, as they were before [`listed`]. */
-export const unlisted = (/** @type {string} */ text) => text.split(',').filter(Boolean).map(decoded);
+/** The names that were [`joined`]. */
+export const parted = (/** @type {string} */ text) => text.split(',').filter(Boolean).map(decoded);
 
 /** Opens an address; what only filters replaces the one it came from. */
 export function go(/** @type {string} */ to, { replace = false } = {}) {

@@ -77,7 +77,7 @@ export function Timeline({ execution, run, selected, onSelect, newest, onItem })
     <tbody>${states.map((state) => html`<tr key=${state.state} class="row ${selected === state.state ? 'selected' : ''}" onClick=${() => onSelect(state.state)}>
       <td class="state" style=${{ paddingLeft: `${16 + state.depth * 16}px` }}><button type="button" class="text" aria-pressed=${String(selected === state.state)} title=${state.state}>${state.state}</button>
         ${state.items && html`<${Items} state=${state} onItem=${onItem}/>`}</td>
-      <td><${Status} status=${state.callback_since || (state.open && state.until && state.status === 'running') ? 'waiting' : state.status} until=${state.status === 'retrying' ? state.until : null}/></td>
+      <td><${Status} status=${state.waits_since || (state.open && state.until && state.status === 'running') ? 'waiting' : state.status} until=${state.status === 'retrying' ? state.until : null}/></td>
       <td class="num">${number(state.tries)}</td>
       <td class="num">${duration(state.open && state.bars.length ? end - state.bars[0].from : state.ms)}</td>
       <td class="lane"><div class="track">${width > 0 && html`

@@ -11,6 +11,7 @@ mod fold;
 mod graph;
 mod layout;
 mod list;
+mod plan;
 mod query;
 mod stream;
 #[cfg(test)]

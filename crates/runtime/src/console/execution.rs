@@ -13,6 +13,7 @@ use super::answer::{Failure, answered, attached, typed};
 use super::fold::{self, MOST_STATES};
 use super::graph::{Flow, Node};
 use super::layout::{self, Picture};
+use super::plan;
 use super::query::Query;
 use super::stream::Events;
 use super::trace::{Outcome, Trace};
@@ -68,18 +69,14 @@ impl Console {
         answer["events"] = trace.entries.len().into();
         answer["startedBy"] = json!(record.alias_arn.as_deref().or(record.version_arn.as_deref()));
         answer["parent"] = known.row.parent.as_deref().map_or(Value::Null, linked);
-        answer["redrive"] = json!({
-            "refused": refused,
-            "kept": shown.finished(),
-            "again": shown.again(),
-        });
+        answer["redrive"] = plan::redrive(&trace);
+        answer["redrive"]["refused"] = json!(refused);
         if !matches!(record.status, Status::Running | Status::Succeeded) {
-            let failed = shown.ended_in();
-            let run = trace.runs.len().saturating_sub(1);
-            let tries = failed.map(|visit| visit.attempts.iter().filter(|attempt| attempt.run == run).count());
+            let ended_in = plan::ended_in(&trace);
             answer["failure"] = json!({
-                "state": failed.map(|visit| &visit.state),
-                "tries": tries,
+                "state": ended_in.map(|visit| &trace.visits[visit].state),
+                "items": ended_in.map(|visit| plan::items(&trace, visit)),
+                "tries": ended_in.map(|visit| plan::tries(&trace, visit)),
                 "error": record.failure.error,
                 "cause": record.failure.cause.as_deref().map(|cause| cut(cause, SHOWN_CAUSE_BYTES)),
             });
@@ -174,7 +171,9 @@ impl Console {
                 "token": attempt.waits_for_token,
                 "queued": attempt.waits_for_worker && attempt.submitted.is_none(),
                 "submitted": attempt.submitted.map(ms),
+                "worker": attempt.waits_for_worker,
                 "deadline": attempt.deadline.filter(|_| attempt.outcome == Outcome::Running).map(ms),
+                "heartbeat_due": attempt.heartbeat_due.filter(|_| attempt.outcome == Outcome::Running).map(ms),
             })
         });
         let last = visit.attempts.last();
@@ -209,7 +208,8 @@ impl Console {
         let from = usize::try_from(query.number("from")?.unwrap_or(0)).unwrap_or(usize::MAX);
         let (state, failed, newest_first) = (query.get("state"), query.flag("failed"), query.flag("reverse"));
         let trace = self.traced(id).await?;
-        let name_of = |visit: Option<usize>| visit.map(|visit| trace.visits[visit].state.clone());
+        let place_of =
+            |visit: Option<usize>| visit.map(|visit| (trace.visits[visit].state.clone(), plan::items(&trace, visit)));
         let wanted = |entry: &&super::trace::Entry| {
             (!failed || entry.failed)
                 && state.is_none_or(|state| entry.visit.is_some_and(|visit| *trace.visits[visit].state == *state))
@@ -219,11 +219,11 @@ impl Console {
             found.reverse();
         }
         let total = found.len();
-        let page: Vec<(Position, _, bool)> = found
+        let page: Vec<_> = found
             .into_iter()
             .skip(from)
             .take(EVENTS_PAGE)
-            .map(|entry| (entry.position, name_of(entry.visit), entry.failed))
+            .map(|entry| (entry.position, place_of(entry.visit), entry.failed))
             .collect();
         let started = trace.runs.first().map(|run| run.from);
         drop(trace);
@@ -232,7 +232,7 @@ impl Console {
             .engine
             .read(move |connection| history::log::at(connection, id, &positions))
             .await?;
-        let shaped = events.iter().zip(&page).map(|((position, event), (_, state, failed))| {
+        let shaped = events.iter().zip(&page).map(|((position, event), (_, place, failed))| {
             let offset = started.map(|started| (event.time - started).num_milliseconds());
             json!({
                 "id": event.id,
@@ -240,7 +240,8 @@ impl Console {
                 "type": event.kind.type_name(),
                 "at": ms(event.time),
                 "offset": offset,
-                "state": state,
+                "state": place.as_ref().map(|(state, _)| state),
+                "items": place.as_ref().map(|(_, items)| items),
                 "failed": failed,
                 "detail": detail(event),
             })
@@ -432,6 +433,7 @@ fn failure(event: &Event) -> Option<&asl::Failure> {
         | EventKind::ExecutionTimedOut(failure)
         | EventKind::ExecutionAborted(failure)
         | EventKind::ActivityScheduleFailed(failure)
+        | EventKind::MapItemFailed(failure)
         | EventKind::MapRunFailed(failure) => Some(failure),
         _ => None,
     }

@@ -182,7 +182,10 @@ async fn a_failed_state_shows_its_attempts_and_a_redrive_becomes_a_second_run() 
     assert_eq!(view["subject"], json!({"text": "OPS-1", "link": "/tickets/OPS-1"}));
     assert_eq!(view["failure"]["state"], "Store");
     assert_eq!(view["failure"]["tries"], 2);
-    assert_eq!(view["redrive"], json!({"refused": null, "kept": 1, "again": ["Store"]}));
+    assert_eq!(
+        view["redrive"],
+        json!({"refused": null, "kept": 1, "items": [], "again": ["Store"]})
+    );
     let store = Page::state(&view, "Store");
     assert_eq!((&store["status"], &store["tries"]), (&json!("failed"), &json!(2)));
     let bars: Vec<&str> = store["bars"]
@@ -261,6 +264,168 @@ async fn a_map_shows_the_item_that_failed_and_any_other_that_is_asked_for() {
     assert!(ways.contains(&json!(["Bad?", "Rest", false])) && !ways.contains(&json!(["Bad?", "Break", false])));
     let beyond = page.get("executions/m/one?items=Each:99,Other:x").await;
     assert_eq!(Page::state(&beyond, "Bad?"), &Value::Null, "there is no such item");
+    // What failed and what a redrive does is the same whatever is looked at.
+    let failure = json!({"state": "Break", "items": ["Each:2"], "tries": 1, "error": "Broken", "cause": null});
+    let redrive = json!({"refused": null, "kept": 0, "again": ["Break", "Rest"],
+        "items": [{"state": "Each", "total": 4, "kept": 0}]});
+    for view in [&view, &other, &beyond] {
+        assert_eq!((&view["failure"], &view["redrive"]), (&failure, &redrive));
+    }
+}
+
+#[tokio::test]
+async fn items_that_were_done_are_kept_and_those_that_were_not_run_again() {
+    let page = Page::open().await;
+    let failing = json!({"StartAt": "Bad?", "States": {
+        "Bad?": {"Type": "Choice", "Choices": [{"Variable": "$", "NumericEquals": 2, "Next": "Break"}], "Default": "Good"},
+        "Break": {"Type": "Fail", "Error": "Broken", "Cause": "on its way"}, "Good": {"Type": "Succeed"}}});
+    let each = json!({"Type": "Map", "MaxConcurrency": 1, "ItemProcessor": failing, "Next": "Done"});
+    page.machine(json!({"StartAt": "First", "States": {
+        "First": {"Type": "Pass", "Next": "Each"}, "Each": each, "Done": {"Type": "Succeed"}}}))
+        .await;
+    page.start("one", json!([0, 1, 2, 3])).await;
+    page.closed("one").await;
+    let view = page.get("executions/m/one?items=Each:0").await;
+    assert_eq!(
+        view["redrive"],
+        json!({"refused": null, "kept": 1, "again": ["Break"], "items": [{"state": "Each", "total": 4, "kept": 2}]})
+    );
+    // A Fail state has no event for its error: the Map's, and the execution's, is its own.
+    for (state, items) in [("Break", "Each:2"), ("Each", "")] {
+        let told = page
+            .get(&format!("executions/m/one/state?name={state}&items={items}"))
+            .await;
+        let attempt = &told["attempts"][0];
+        assert_eq!(
+            (&attempt["error"], &attempt["cause"]),
+            (&json!("Broken"), &json!("on its way")),
+            "{told}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn items_that_others_failure_ends_have_not_failed() {
+    let page = Page::open().await;
+    let failing = json!({"StartAt": "Fail", "States": {"Fail": {"Type": "Fail", "Error": "Boom"}}});
+    page.machine(
+        json!({"StartAt": "Each", "States": {"Each": {"Type": "Map", "ItemProcessor": failing, "End": true}}}),
+    )
+    .await;
+    page.start("one", json!([0, 1, 2])).await;
+    page.closed("one").await;
+    let items = &Page::state(&page.get("executions/m/one").await, "Each")["items"].clone();
+    assert_eq!((&items["failed"], &items["aborted"]), (&json!(1), &json!(2)), "{items}");
+}
+
+#[tokio::test]
+async fn a_map_run_fails_by_its_threshold_and_its_items_by_their_own_errors() {
+    let page = Page::open().await;
+    let failing = json!({"ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
+        "StartAt": "Bad", "States": {"Bad": {"Type": "Fail", "Error": "Boom", "Cause": "it broke"}}});
+    page.machine(
+        json!({"StartAt": "Each", "States": {"Each": {"Type": "Map", "ItemProcessor": failing, "End": true}}}),
+    )
+    .await;
+    page.start("one", json!([0])).await;
+    page.closed("one").await;
+    let view = page.get("executions/m/one").await;
+    assert_eq!(
+        (&view["failure"]["state"], &view["failure"]["error"]),
+        (&json!("Each"), &json!("States.ExceedToleratedFailureThreshold"))
+    );
+    assert_eq!(Page::state(&view, "Bad")["error"], "Boom");
+    let bad = page.get("executions/m/one/state?name=Bad").await;
+    assert_eq!(bad["attempts"][0]["cause"], "it broke");
+    let listed = |state: &str| Page::state(&view, state)["in_history"].clone();
+    assert_eq!((listed("Each"), listed("Bad")), (json!(true), json!(false)));
+}
+
+#[tokio::test]
+async fn what_a_container_is_retried_with_is_an_attempt_of_each_state_within() {
+    let page = Page::open().await;
+    let branch = json!({"StartAt": "Before", "States": {
+        "Before": {"Type": "Pass", "Next": "Break"}, "Break": {"Type": "Fail", "Error": "Broken"}}});
+    let retry = json!([{"ErrorEquals": ["Broken"], "IntervalSeconds": 1, "MaxAttempts": 1}]);
+    page.machine(json!({"StartAt": "Both", "States": {
+        "Both": {"Type": "Parallel", "Branches": [branch], "Retry": retry, "End": true}}}))
+        .await;
+    page.start("one", json!({})).await;
+    page.closed("one").await;
+    let view = page.get("executions/m/one").await;
+    let tries = |state: &str| Page::state(&view, state)["tries"].clone();
+    assert_eq!(
+        (tries("Both"), tries("Before"), tries("Break")),
+        (json!(2), json!(2), json!(2))
+    );
+    assert_eq!(
+        (&view["failure"]["state"], &view["failure"]["tries"]),
+        (&json!("Break"), &json!(2))
+    );
+    assert_eq!(view["redrive"]["kept"], 1, "of what is begun anew the last counts");
+
+    let (status, _) = page.post("executions/m/one/redrive", &json!({"token": "t"})).await;
+    assert_eq!(status, 200);
+    let mut changed = page.console.engine.watch();
+    let both = loop {
+        let view = page.get("executions/m/one").await;
+        let both = Page::state(&view, "Both").clone();
+        if both["status"] == "retrying" {
+            break both;
+        }
+        changed.changed().await.expect("the engine lives");
+    };
+    let bars = both["bars"].as_array().expect("bars");
+    let second = bars.iter().filter(|bar| bar["run"] == 1);
+    let second: Vec<&str> = second.filter_map(|bar| bar["status"].as_str()).collect();
+    assert_eq!(second, ["failed", "waiting"]);
+}
+
+#[tokio::test]
+async fn a_task_waits_for_a_worker_and_runs_once_one_has_it() {
+    let page = Page::open().await;
+    let engine = &page.console.engine;
+    let activity = engine
+        .create_activity("work", BTreeMap::new())
+        .await
+        .expect("an activity");
+    page.machine(json!({"StartAt": "Work", "States": {"Work": {
+        "Type": "Task", "Resource": activity.arn, "HeartbeatSeconds": 30, "TimeoutSeconds": 600, "End": true}}}))
+        .await;
+    page.start("one", json!({})).await;
+    let mut changed = engine.watch();
+    let queued = loop {
+        let view = page.get("executions/m/one").await;
+        let work = Page::state(&view, "Work").clone();
+        if work["waits_since"].is_number() {
+            break work;
+        }
+        changed.changed().await.expect("the engine lives");
+    };
+    assert_eq!(
+        (
+            &queued["waits_for_worker"],
+            &queued["bars"][0]["status"],
+            &queued["heartbeat_due"]
+        ),
+        (&json!(true), &json!("waiting"), &Value::Null)
+    );
+    let task = engine.activity_task(&activity.arn, None).await.expect("an answer");
+    assert!(task.is_some());
+    let view = page.get("executions/m/one").await;
+    let work = Page::state(&view, "Work");
+    assert_eq!(
+        (&work["status"], &work["waits_since"]),
+        (&json!("running"), &Value::Null)
+    );
+    assert_eq!(
+        work["bars"]
+            .as_array()
+            .and_then(|bars| bars.last())
+            .map(|bar| &bar["status"]),
+        Some(&json!("running"))
+    );
+    assert!(work["heartbeat_due"].is_number(), "{work}");
 }
 
 #[tokio::test]
@@ -276,7 +441,7 @@ async fn a_caught_error_and_a_callback_say_what_they_are() {
     let mut changed = page.console.engine.watch();
     let view = loop {
         let view = page.get("executions/m/one").await;
-        if Page::state(&view, "Ask")["callback_since"].is_number() {
+        if Page::state(&view, "Ask")["waits_since"].is_number() {
             break view;
         }
         changed.changed().await.expect("the engine lives");

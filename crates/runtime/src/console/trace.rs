@@ -73,6 +73,9 @@ pub(super) struct Attempt {
     limit: Option<chrono::TimeDelta>,
     /// When it fails for taking too long.
     pub(super) deadline: Option<Moment>,
+    /// The longest it may be silent, and when it fails for that.
+    silence: Option<chrono::TimeDelta>,
+    pub(super) heartbeat_due: Option<Moment>,
     /// The ARN of the execution that it started.
     pub(super) child: Option<Arc<str>>,
 }
@@ -91,10 +94,14 @@ pub(super) struct Visit {
     /// Until when it waits: a Wait state's end, or the next attempt.
     pub(super) until: Option<Moment>,
     pub(super) branches: Vec<Branch>,
+    /// The branches of earlier attempts.
+    pub(super) former: Vec<Vec<Branch>>,
     /// How many items a Map has; not all need have begun.
     pub(super) items: usize,
     /// The events that last assigned each variable it could see.
     pub(super) variables: Arc<BTreeMap<Arc<str>, Position>>,
+    /// Whether the history shows its events: not those inside the items of a distributed Map.
+    pub(super) is_listed: bool,
     last_event: EventId,
 }
 
@@ -152,7 +159,7 @@ impl Trace {
             }
             EventKind::ExecutionRedriven { .. } => {
                 self.begin_run(event.time);
-                self.begin_anew();
+                self.begin_anew(event.id);
             }
             EventKind::ExecutionSucceeded { .. } => self.end_run(event.time),
             EventKind::ExecutionFailed(failure) => {
@@ -227,8 +234,10 @@ impl Trace {
             attempts: Vec::new(),
             until: None,
             branches: Vec::new(),
+            former: Vec::new(),
             items: 0,
             variables: flow.variables.clone(),
+            is_listed: !event.is_hidden(),
             last_event: event.id,
         };
         let begins_later = matches!(state_type, StateType::Task | StateType::Parallel | StateType::Map);
@@ -276,6 +285,11 @@ impl Trace {
             }
             EventKind::TaskScheduled(schedule) => visit.schedule(run, position, time, schedule),
             EventKind::ActivityStarted { .. } => visit.take(time),
+            EventKind::TaskHeartbeat => {
+                if let Some(attempt) = visit.attempts.last_mut() {
+                    attempt.beat(time);
+                }
+            }
             EventKind::TaskSubmitted { resource, output } => {
                 if let Some(attempt) = visit.attempts.last_mut() {
                     attempt.submitted = Some(time);
@@ -303,7 +317,8 @@ impl Trace {
             }
             EventKind::RetryScheduled { at, .. } => {
                 // An error that no event tells of, such as that of a path, ends the attempt all the same.
-                if !visit.attempts.last().is_some_and(|attempt| attempt.outcome.is_bad()) {
+                let is_told = |attempt: &Attempt| attempt.outcome.is_bad() && attempt.run == run;
+                if !visit.attempts.last().is_some_and(is_told) {
                     visit.fail(run, position, time, Outcome::Failed, None);
                 }
                 visit.until = Some(*at);
@@ -311,19 +326,14 @@ impl Trace {
                 self.give_up_below(index, time, event.previous);
             }
             EventKind::ParallelStateStarted { branches, .. } => {
-                visit.begin(run, time);
-                self.abandon_below(index);
-                let visit = &mut self.visits[index];
                 let frames = (first_frame..).take(branches.len());
-                visit.branches = frames.map(Branch::new).collect();
+                let branches = frames.map(Branch::new).collect();
+                self.begin_branches(index, time, branches);
                 self.open_flows(index, event.frame);
             }
             EventKind::MapStateStarted { items, .. } => {
-                visit.begin(run, time);
-                self.abandon_below(index);
-                let visit = &mut self.visits[index];
-                visit.branches.clear();
                 visit.items = items.value().as_array().map_or(0, Vec::len);
+                self.begin_branches(index, time, Vec::new());
             }
             EventKind::MapIterationStarted { .. } => {
                 visit.branches.push(Branch::new(first_frame));
@@ -345,6 +355,7 @@ impl Trace {
             EventKind::ParallelStateFailed | EventKind::MapStateFailed => {
                 visit.fail(run, position, time, Outcome::Failed, None);
                 self.give_up_below(index, time, event.previous);
+                self.take_blame(index);
             }
             EventKind::MapRunFailed(failure) => {
                 visit.fail(run, position, time, Outcome::Failed, failure.error.as_ref());
@@ -397,40 +408,50 @@ impl Trace {
         }
     }
 
-    /// Ends what is still open below a container that has failed; `previous` is the event that made it fail.
-    fn give_up_below(&mut self, container: VisitIndex, time: Moment, previous: EventId) {
+    /// Ends what is still open below a container that has failed; `previous` is the event that made it fail. Whether it
+    /// happened there.
+    fn give_up_below(&mut self, container: VisitIndex, time: Moment, previous: EventId) -> bool {
+        let mut is_found = false;
         for number in 0..self.visits[container].branches.len() {
             let branch = &mut self.visits[container].branches[number];
             if branch.outcome == Outcome::Running {
                 branch.outcome = Outcome::Aborted;
-                self.give_up_branch(container, number, time, previous);
+                // All that a redrive began anew follow the same event: the first of them it is.
+                let previous = if is_found { NOBODY } else { previous };
+                is_found |= self.give_up_branch(container, number, time, previous);
             }
         }
+        is_found
     }
 
-    fn give_up_branch(&mut self, container: VisitIndex, number: usize, time: Moment, previous: EventId) {
+    fn give_up_branch(&mut self, container: VisitIndex, number: usize, time: Moment, previous: EventId) -> bool {
         let Some(branch) = self.visits[container].branches.get(number) else {
-            return;
+            return false;
         };
-        let frame = branch.frame;
-        let Some(index) = self.current(frame) else { return };
-        let visit = &mut self.visits[index];
-        if visit.exited.is_some() {
-            return;
+        let Some(index) = self.current(branch.frame) else {
+            return false;
+        };
+        if self.visits[index].exited.is_some() {
+            return false;
         }
+        let is_below = self.give_up_below(index, time, previous);
+        let visit = &mut self.visits[index];
         visit.until = None;
-        let at_fault = visit.last_event == previous || visit.state_type == StateType::Fail;
+        // Neither a timer nor what has branches that go on fails by itself.
+        let is_idle =
+            visit.state_type == StateType::Wait || visit.branches.iter().any(|branch| branch.outcome.is_bad());
+        let is_at_fault = is_below || (visit.last_event == previous && !is_idle);
         let failed = visit.attempts.last().filter(|attempt| attempt.outcome.is_bad());
         let outcome = match failed {
             Some(attempt) => attempt.outcome,
-            None if at_fault => Outcome::Failed,
+            None if is_at_fault => Outcome::Failed,
             None => Outcome::Aborted,
         };
         visit.give_up(time, outcome);
-        if outcome.is_bad() && outcome != Outcome::Aborted {
+        if visit.has_failed() {
             set(&mut self.visits[container].branches, number as u32, Outcome::Failed);
         }
-        self.give_up_below(index, time, previous);
+        is_at_fault
     }
 
     fn close(&mut self, outcome: Outcome, error: Option<&Arc<str>>, position: Position, event: &Event) {
@@ -447,10 +468,68 @@ impl Trace {
             visit.give_up(event.time, outcome);
         }
         self.give_up_below(index, event.time, event.previous);
+        if outcome == Outcome::Failed {
+            self.blame(index, error, position, event.time);
+        }
+    }
+
+    /// The state that made a container fail: in the branch that failed, whose error is the container's own.
+    pub(super) fn at_fault(&self, container: VisitIndex) -> Option<VisitIndex> {
+        let container = &self.visits[container];
+        let error = container.error();
+        let failed = container.branches.iter();
+        let failed = failed.filter(|branch| branch.outcome == Outcome::Failed);
+        failed
+            .filter_map(|branch| self.current(branch.frame))
+            .find(|index| error.is_none() || self.visits[*index].error() == error)
+    }
+
+    /// A container fails by the error of the state that made it fail.
+    fn take_blame(&mut self, container: VisitIndex) {
+        let Some(told) = self
+            .at_fault(container)
+            .and_then(|index| self.visits[index].attempts.last())
+        else {
+            return;
+        };
+        let (error, ended) = (told.error.clone(), told.ended);
+        if let (Some(error), Some(attempt)) = (error, self.visits[container].attempts.last_mut()) {
+            attempt.error = Some(error);
+            attempt.ended = ended;
+        }
+    }
+
+    /// What made the execution fail is told by its end alone, where no event of the states did.
+    fn blame(&mut self, visit: VisitIndex, error: Option<&Arc<str>>, position: Position, time: Moment) {
+        let run = self.run();
+        let below = self.at_fault(visit);
+        let visit = &mut self.visits[visit];
+        if visit.error().is_none() {
+            let outcome = visit.outcome;
+            visit.fail(run, position, time, outcome, error);
+        }
+        if let Some(below) = below {
+            self.blame(below, error, position, time);
+        }
+    }
+
+    /// Begins the branches of a container; those that it had belong to an attempt before.
+    fn begin_branches(&mut self, container: VisitIndex, time: Moment, branches: Vec<Branch>) {
+        self.abandon_below(container);
+        let run = self.run();
+        let visit = &mut self.visits[container];
+        let former = std::mem::replace(&mut visit.branches, branches);
+        if !former.is_empty() {
+            visit.former.push(former);
+        }
+        // A redrive has begun it, as it did not know yet that its branches begin anew.
+        if visit.attempts.last().is_none_or(|attempt| attempt.to.is_some()) {
+            visit.begin(run, time);
+        }
     }
 
     /// After a redrive every flow that had not come to its end begins its state anew.
-    fn begin_anew(&mut self) {
+    fn begin_anew(&mut self, redriven: EventId) {
         let open: Vec<VisitIndex> = self
             .flows
             .values()
@@ -463,11 +542,12 @@ impl Trace {
             let visit = &mut self.visits[index];
             if visit.exited.is_none() && visit.outcome.is_bad() {
                 visit.outcome = Outcome::Running;
+                visit.last_event = redriven;
                 for branch in &mut visit.branches {
                     branch.reopen();
                 }
-                let at_once = !matches!(visit.state_type, StateType::Task | StateType::Parallel | StateType::Map);
-                if at_once {
+                let begins_later = matches!(visit.state_type, StateType::Task | StateType::Parallel | StateType::Map);
+                if !begins_later || !visit.branches.is_empty() {
                     let (run, from) = (self.runs.len() - 1, self.runs[self.runs.len() - 1].from);
                     visit.begin(run, from);
                 }
@@ -493,21 +573,33 @@ impl Trace {
         }
     }
 
+    /// Whether a visit has come to no end, and a redrive would have it go on. What lies in a Parallel or Map state whose
+    /// error was caught is over, however it stood.
+    pub(super) fn is_unfinished(&self, index: VisitIndex) -> bool {
+        self.visits[index].exited.is_none() && !self.is_dropped(index)
+    }
+
     /// Whether a visit lies in a Parallel or Map state that has ended, or has begun anew without it.
-    pub(super) fn is_dropped(&self, index: VisitIndex) -> bool {
+    fn is_dropped(&self, index: VisitIndex) -> bool {
+        let mut around = self.around(index);
+        around.any(|(container, _)| self.visits[container].exited.is_some()) || self.is_former(index)
+    }
+
+    /// Whether a visit lies in a Parallel or Map state that has begun anew without it.
+    pub(super) fn is_former(&self, index: VisitIndex) -> bool {
         let mut frame = self.visits[index].frame;
-        while let Some((container, number)) = self.flows.get(&frame).and_then(|flow| flow.parent) {
+        self.around(index).any(|(container, number)| {
             let container = &self.visits[container];
-            let belongs = container
-                .branches
-                .get(number)
-                .is_some_and(|branch| branch.frame == frame);
-            if container.exited.is_some() || !belongs {
-                return true;
-            }
-            frame = container.frame;
-        }
-        false
+            let own = container.branches.get(number).map(|branch| branch.frame);
+            own != Some(std::mem::replace(&mut frame, container.frame))
+        })
+    }
+
+    /// The Parallel and Map states that a visit lies in, and in which of their branches or items: from the inner to the
+    /// outer.
+    pub(super) fn around(&self, index: VisitIndex) -> impl Iterator<Item = (VisitIndex, usize)> + '_ {
+        let parent = |index: VisitIndex| self.flows.get(&self.visits[index].frame)?.parent;
+        std::iter::successors(parent(index), move |(container, _)| parent(*container))
     }
 }
 
@@ -518,6 +610,15 @@ impl Visit {
 
     pub(super) fn frame(&self) -> FrameId {
         self.frame
+    }
+
+    pub(super) fn has_failed(&self) -> bool {
+        matches!(self.outcome, Outcome::Failed | Outcome::TimedOut)
+    }
+
+    /// What its last attempt failed by, as far as it is told.
+    pub(super) fn error(&self) -> Option<&Arc<str>> {
+        self.attempts.last()?.error.as_ref()
     }
 
     fn begin(&mut self, run: usize, from: Moment) {
@@ -536,6 +637,8 @@ impl Visit {
             waits_for_worker: false,
             limit: None,
             deadline: None,
+            silence: None,
+            heartbeat_due: None,
             child: None,
         });
     }
@@ -546,9 +649,14 @@ impl Visit {
             attempt.scheduled = Some(position);
             attempt.waits_for_worker = schedule.resource.is_activity();
             attempt.waits_for_token = attempt.waits_for_worker || schedule.resource.waits_for_token();
-            let seconds = schedule.timeout_seconds.and_then(|seconds| i64::try_from(seconds).ok());
-            attempt.limit = seconds.and_then(chrono::TimeDelta::try_seconds);
+            let length = |seconds: Option<u64>| chrono::TimeDelta::try_seconds(i64::try_from(seconds?).ok()?);
+            attempt.limit = length(schedule.timeout_seconds);
             attempt.deadline = attempt.limit.and_then(|limit| time.checked_add_signed(limit));
+            attempt.silence = length(schedule.heartbeat_seconds);
+            // A worker is not heard of before it has the task.
+            if !attempt.waits_for_worker {
+                attempt.beat(time);
+            }
         }
     }
 
@@ -557,6 +665,7 @@ impl Visit {
         if let Some(attempt) = self.attempts.last_mut() {
             attempt.submitted = Some(time);
             attempt.deadline = attempt.limit.and_then(|limit| time.checked_add_signed(limit));
+            attempt.beat(time);
         }
     }
 
@@ -587,6 +696,18 @@ impl Visit {
 }
 
 impl Attempt {
+    /// Since when it waits for somebody else: for a worker that takes it, or for a callback.
+    pub(super) fn waits_since(&self) -> Option<Moment> {
+        match self.waits_for_worker {
+            true => self.submitted.is_none().then_some(self.from),
+            false => self.submitted,
+        }
+    }
+
+    fn beat(&mut self, time: Moment) {
+        self.heartbeat_due = self.silence.and_then(|silence| time.checked_add_signed(silence));
+    }
+
     fn end(&mut self, position: Position, time: Moment, outcome: Outcome, error: Option<Arc<str>>) {
         self.to = Some(time);
         self.ended = Some(position);

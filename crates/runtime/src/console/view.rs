@@ -7,7 +7,7 @@ use asl::StateType;
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
-use super::trace::{Outcome, Trace, Visit, VisitIndex};
+use super::trace::{Attempt, Outcome, Trace, Visit, VisitIndex};
 
 /// Bars of all lines, and of one: a state that was begun more often shows its last ones, and says how many there are.
 const MAX_BARS: usize = 4_000;
@@ -62,7 +62,7 @@ impl<'a> Shown<'a> {
             }
             match visit.state_type {
                 StateType::Parallel => {
-                    for branch in &visit.branches {
+                    for branch in visit.former.iter().chain([&visit.branches]).flatten() {
                         self.collect(branch.frame, depth + 1, items);
                     }
                 }
@@ -70,7 +70,8 @@ impl<'a> Shown<'a> {
                     let wanted = items.get(&*visit.state).copied();
                     let number = wanted.unwrap_or_else(|| telling_item(visit));
                     self.items.insert(visit.state.clone(), number);
-                    if let Some(branch) = visit.branches.get(number) {
+                    let attempts = visit.former.iter().chain([&visit.branches]);
+                    for branch in attempts.filter_map(|branches| branches.get(number)) {
                         self.collect(branch.frame, depth + 1, items);
                     }
                 }
@@ -89,54 +90,21 @@ impl<'a> Shown<'a> {
         Some((&self.trace.visits[*last], 1 + visits.count()))
     }
 
-    /// The innermost state that made the execution fail.
-    pub(super) fn failed(&self) -> Option<&'a Visit> {
-        let bad = |visit: &Visit| matches!(visit.outcome, Outcome::Failed | Outcome::TimedOut);
-        let failed = self.unfinished().filter(|(visit, _)| bad(visit));
-        failed.max_by_key(|(_, depth)| *depth).map(|(visit, _)| visit)
-    }
-
-    /// The innermost state that the execution ended in without coming to its end: the one that failed, else the one that
-    /// was under way when the execution ran out of time, or was stopped.
-    pub(super) fn ended_in(&self) -> Option<&'a Visit> {
-        let deepest = || self.unfinished().max_by_key(|(_, depth)| *depth);
-        self.failed().or_else(|| deepest().map(|(visit, _)| visit))
-    }
-
-    /// The state that is looked at first: the one that failed, else where it is, else the last.
+    /// The state that is looked at first: where it is, else the one that it ended in, else the last.
     pub(super) fn opening(&self) -> Option<&'a Visit> {
-        let open = self.unfinished().filter(|(visit, _)| visit.is_open());
-        let deepest = open.max_by_key(|(_, depth)| *depth).map(|(visit, _)| visit);
-        let last = || self.trace.current(0).map(|index| &self.trace.visits[index]);
-        deepest.or_else(|| self.ended_in()).or_else(last)
-    }
-
-    /// What a redrive would run again: the innermost states that did not come to their end.
-    pub(super) fn again(&self) -> Vec<Arc<str>> {
-        let mut again: Vec<Arc<str>> = Vec::new();
-        for (visit, _) in self.unfinished() {
-            let looked_into = visit.branches.iter().any(|branch| branch.outcome != Outcome::Succeeded);
-            if !looked_into && !again.contains(&visit.state) {
-                again.push(visit.state.clone());
-            }
-        }
-        again
-    }
-
-    /// The visits that came to no end, with their depths. What lies in a Parallel or Map state whose error was caught is
-    /// over, however it stood.
-    fn unfinished(&self) -> impl Iterator<Item = (&'a Visit, usize)> + '_ {
-        let visits = self.visits.iter();
-        let open =
-            visits.filter(|(index, _)| self.trace.visits[*index].exited.is_none() && !self.trace.is_dropped(*index));
-        open.map(|(index, depth)| (&self.trace.visits[*index], *depth))
-    }
-
-    /// How many states came to their end.
-    pub(super) fn finished(&self) -> usize {
-        let lanes = self.lanes();
-        let last = lanes.iter().filter_map(|lane| lane.visits.last());
-        last.filter(|index| self.trace.visits[**index].exited.is_some()).count()
+        let trace = self.trace;
+        let unfinished = || {
+            let shown = self.visits.iter().filter(|(index, _)| trace.is_unfinished(*index));
+            shown.map(|(index, depth)| (&trace.visits[*index], *depth))
+        };
+        let deepest_of = |wanted: fn(&Visit) -> bool| {
+            let visits = unfinished().filter(|(visit, _)| wanted(visit));
+            visits.max_by_key(|(_, depth)| *depth).map(|(visit, _)| visit)
+        };
+        deepest_of(Visit::is_open)
+            .or_else(|| deepest_of(Visit::has_failed))
+            .or_else(|| deepest_of(|_| true))
+            .or_else(|| trace.current(0).map(|index| &trace.visits[index]))
     }
 
     fn lanes(&self) -> Vec<Lane> {
@@ -176,9 +144,7 @@ impl<'a> Shown<'a> {
         let more = bars.len().saturating_sub(most);
         let bars: Vec<Value> = bars.split_off(more);
         let attempt = last.attempts.last();
-        let callback = attempt.filter(|attempt| {
-            attempt.waits_for_token && attempt.outcome == Outcome::Running && attempt.submitted.is_some()
-        });
+        let waits = attempt.filter(|attempt| attempt.waits_for_token && attempt.outcome == Outcome::Running);
         json!({
             "state": last.state,
             "type": last.state_type.as_str(),
@@ -189,7 +155,10 @@ impl<'a> Shown<'a> {
             "ms": milliseconds,
             "open": last.is_open(),
             "until": last.until.filter(|_| last.exited.is_none()).map(ms),
-            "callback_since": callback.map(|attempt| ms(attempt.from)),
+            "waits_since": waits.and_then(Attempt::waits_since).map(ms),
+            "waits_for_worker": waits.is_some_and(|attempt| attempt.waits_for_worker),
+            "heartbeat_due": waits.and_then(|attempt| attempt.heartbeat_due).map(ms),
+            "in_history": last.is_listed,
             "error": attempt.and_then(|attempt| attempt.error.as_deref()),
             "bars": bars,
             "more_bars": more,
@@ -215,16 +184,27 @@ impl<'a> Shown<'a> {
             let (run, status, error) = (attempt.run, attempt.outcome.as_str(), attempt.error.as_deref());
             let waits =
                 visit.state_type == StateType::Wait && matches!(attempt.outcome, Outcome::Running | Outcome::Succeeded);
+            let from = attempt.from;
             match attempt.submitted {
-                _ if waits => bar(run, attempt.from, attempt.to, "waiting", None),
+                _ if waits => bar(run, from, attempt.to, "waiting", None),
+                Some(taken) if attempt.waits_for_worker => {
+                    bar(run, from, Some(taken), "waiting", None);
+                    bar(run, taken, attempt.to, status, error);
+                }
+                None if attempt.waits_for_worker => {
+                    bar(run, from, attempt.to, "waiting", None);
+                    if let Some(to) = attempt.to {
+                        bar(run, to, Some(to), status, error);
+                    }
+                }
                 Some(submitted) => {
-                    bar(run, attempt.from, Some(submitted), "succeeded", None);
+                    bar(run, from, Some(submitted), "succeeded", None);
                     bar(run, submitted, attempt.to, "waiting", None);
                     if let Some(to) = attempt.to {
                         bar(run, to, Some(to), status, error);
                     }
                 }
-                None => bar(run, attempt.from, attempt.to, status, error),
+                None => bar(run, from, attempt.to, status, error),
             }
             if let Some(to) = attempt.to {
                 total += (to - attempt.from).num_milliseconds();

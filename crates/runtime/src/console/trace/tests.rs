@@ -6,7 +6,9 @@ use asl::{Execution, Failure, Identity, Json, Mark, Moment as Now, StateMachine,
 use chrono::TimeDelta;
 use proptest::prelude::*;
 use scenario::{Answer, Scenario, scenario, simulate};
+use serde_json::json;
 
+use super::super::plan;
 use super::super::view::{Items, Shown};
 use super::*;
 
@@ -273,9 +275,19 @@ fn assert_shown(trace: &Trace, execution: &Execution) -> Result<(), TestCaseErro
     match execution.status() {
         Status::Succeeded => {
             prop_assert!(matches!(last.outcome, Outcome::Succeeded | Outcome::Caught), "{last:?}");
-            prop_assert!(shown.failed().is_none() && shown.again().is_empty());
+            prop_assert_eq!(&plan::redrive(trace)["again"], &json!([]));
         }
-        Status::Failed => prop_assert!(matches!(last.outcome, Outcome::Failed | Outcome::TimedOut), "{last:?}"),
+        Status::Failed => {
+            prop_assert!(last.has_failed(), "{last:?}");
+            let ended_in = plan::ended_in(trace).map(|visit| &trace.visits[visit]);
+            prop_assert!(ended_in.is_some_and(Visit::has_failed), "{ended_in:?}");
+            prop_assert_eq!(
+                ended_in.and_then(Visit::error),
+                execution.failure().error.as_ref(),
+                "{:?}",
+                ended_in
+            );
+        }
         Status::TimedOut => prop_assert_eq!(last.outcome, Outcome::TimedOut),
         Status::Aborted => prop_assert!(last.outcome.is_bad(), "{last:?}"),
         Status::Running => prop_assert!(states.iter().any(|state| state["open"] == true)),
