@@ -66,7 +66,7 @@ impl Call {
                 Argument::Literal(value) => Ok(Cow::Borrowed(value)),
                 Argument::Template(template) => Ok(Cow::Borrowed(&template.text)),
                 Argument::Call(call) => call.evaluate_within(outermost, scope).map(Cow::Owned),
-                Argument::Path(path) => path.find(scope).map_err(|absent| match absent {
+                Argument::Path(path) => path.find_present(scope).map_err(|absent| match absent {
                     Absent::TooMuch => Error::TooMuch,
                     Absent::NotAnArray { .. } | Absent::InnerProperties { .. } => Error::ArgumentInvalid {
                         call: outermost.to_owned(),
@@ -74,8 +74,8 @@ impl Call {
                     },
                     _ => Error::ArgumentNotFound {
                         call: outermost.to_owned(),
-                        path: path.to_string(),
-                        input: scope.quoted(path.root()),
+                        path: path.from_root().to_owned(),
+                        input: scope.quoted_input(),
                     },
                 }),
             })

@@ -64,6 +64,9 @@ pub enum Absent {
     Property { path: String },
     #[error("Property ['{property}'] not found in path {path}")]
     NotAnObject { property: String, path: String },
+    /// The index is beside the array; only an argument of a function minds.
+    #[error("No results for path: {path}")]
+    Element { path: String },
     #[error("Filter: [{index}] can only be applied to arrays. Current context is: {found}")]
     NotAnArray { index: i64, found: String },
     #[error("The path {path} is null")]
@@ -93,6 +96,14 @@ impl Path {
         &self.source
     }
 
+    /// The path as AWS mostly tells of it: one into the Context Object as if that were the input.
+    pub(crate) fn from_root(&self) -> &str {
+        match self.root {
+            Root::Context => &self.source[1..],
+            Root::Input | Root::Variable(_) => &self.source,
+        }
+    }
+
     pub fn root(&self) -> &Root {
         &self.root
     }
@@ -110,8 +121,17 @@ impl Path {
             .all(|(index, step)| step.is_definite(index == last))
     }
 
-    /// The value that the path names; the list of values if it is indefinite.
+    /// The value that the path names, `null` beside the elements of an array, as Jackson's arrays answer Jayway; the list
+    /// of values if it is indefinite.
     pub fn find<'a>(&self, scope: &Scope<'a>) -> Result<Cow<'a, Value>, Absent> {
+        match self.find_present(scope) {
+            Err(Absent::Element { .. }) => Ok(Cow::Borrowed(&Value::Null)),
+            found => found,
+        }
+    }
+
+    /// [`Path::find`] for the arguments of functions, which want what is there.
+    pub(super) fn find_present<'a>(&self, scope: &Scope<'a>) -> Result<Cow<'a, Value>, Absent> {
         let document = match &self.root {
             Root::Input => scope.input,
             Root::Context => scope.context,
@@ -192,7 +212,15 @@ impl Path {
                     }
                 },
                 Step::Index(at) => match value {
-                    Value::Array(items) => select::element_or_null(items, *at),
+                    Value::Array(items) => match select::element(items, *at) {
+                        Some(element) => element,
+                        None if is_leaf => {
+                            return Err(Absent::Element {
+                                path: self.canonical(index + 1),
+                            });
+                        }
+                        None => &Value::Null,
+                    },
                     Value::Null => {
                         return Err(Absent::Null {
                             path: self.canonical(index),

@@ -492,6 +492,26 @@ fn functions_refuse_what_they_do_not_take() {
 }
 
 #[test]
+fn an_argument_must_be_there() {
+    let input = json!({"items": [1, null]});
+    let cases = [
+        ("$.items[5]", "$.items[5]"),
+        ("$.items[-3]", "$.items[-3]"),
+        ("$.nope", "$.nope"),
+        ("$$.Nope.Deep", "$.Nope.Deep"),
+    ];
+    for (argument, told) in cases {
+        let text = format!("States.Format('{{}}', {argument})");
+        let expected = format!(
+            "The function '{text}' had the following error: The JsonPath argument for the field '{told}' could not be \
+             found in the input '{input}'"
+        );
+        assert_eq!(call(&text, input.clone()), Err(expected));
+    }
+    assert_eq!(call("States.Format('{}', $.items[1])", input), Ok(json!("null")));
+}
+
+#[test]
 fn randomness_comes_from_the_moment_alone() {
     let template = json!({"a.$": "States.UUID()", "b.$": "States.UUID()", "c.$": "States.MathRandom(0, 1000000)"});
     let first = evaluate(template.clone(), json!({})).unwrap();

@@ -139,10 +139,7 @@ fn items(work: &Work<'_>, transition: &Transition<'_>, map: &Map) -> Result<Json
             let scope = work.scope(transition, &input, Seen::default());
             let value = path.evaluate(&scope).map_err(|error| work.fault(&error))?;
             if !value.is_array() {
-                // AWS tells of a path into the Context Object as one that begins there.
-                let told = path.as_str();
-                let told = if told.starts_with("$$") { &told[1..] } else { told };
-                let message = format!("Reference path \"{told}\" must point to array.");
+                let message = format!("Reference path \"{}\" must point to array.", path.from_root());
                 return Err(work.runtime(&message));
             }
             Ok(Json::from(value.into_owned()))
