@@ -427,7 +427,11 @@ impl<'a> Transition<'a> {
             self.emit_evaluation_failed(frame, &failure, fault.location);
         }
         let failed_in = frame;
-        let mut previous = self.execution.frame(frame).last_event;
+        let mut previous = match self.events.last() {
+            // What its branches or items came to was there, and could not be taken on.
+            Some(event) if event.frame == frame && is_container_success(&event.kind) => event.id,
+            _ => self.execution.frame(frame).last_event,
+        };
         if fault.is_final {
             return self.give_up(frame, previous, failure);
         }
@@ -579,6 +583,11 @@ impl<'a> Transition<'a> {
             .collect::<String>()
             .into()
     }
+}
+
+/// Whether an event says that all branches or items of a state have succeeded.
+fn is_container_success(kind: &EventKind) -> bool {
+    matches!(kind, EventKind::ParallelStateSucceeded | EventKind::MapStateSucceeded)
 }
 
 /// Whether an event closes the execution.

@@ -329,6 +329,23 @@ fn an_error_in_a_branch_ends_the_others_and_can_be_caught_around_them() {
 }
 
 #[test]
+fn what_fails_after_its_branches_follows_their_success() {
+    let end = json!({"StartAt": "A", "States": {"A": {"Type": "Pass", "End": true}}});
+    let states = [
+        json!({"Type": "Parallel", "Branches": [end], "ResultSelector": {"v.$": "$.nope"}, "End": true}),
+        json!({"Type": "Map", "ItemProcessor": end, "ResultSelector": {"v.$": "$.nope"}, "End": true}),
+    ];
+    for state in states {
+        let player = Player::start(&json!({"StartAt": "All", "States": {"All": state}}), &json!([1]));
+        let [.., succeeded, failed] = &*player.events else {
+            panic!("there are two events");
+        };
+        assert!(succeeded.kind.type_name().ends_with("StateSucceeded"));
+        assert_eq!(failed.previous, succeeded.id, "{state}");
+    }
+}
+
+#[test]
 fn a_loop_ends_at_the_quota_of_events() {
     let definition = json!({"StartAt": "A", "States": {
         "A": {"Type": "Choice", "Choices": [{"Variable": "$.out", "IsPresent": true, "Next": "C"}], "Default": "B"},
