@@ -472,7 +472,10 @@ impl<'a> Transition<'a> {
                 self.emit_after(frame, previous, EventKind::MapItemFailed(failure));
                 return;
             }
-            self.fail_iteration(container, index, previous);
+            if self.events.last().is_some_and(|event| is_task_failure(&event.kind)) {
+                self.abort_state(frame, previous);
+            }
+            self.fail_branch(container, index, previous);
             frame = container;
         }
         self.emit_after(ROOT, previous, EventKind::ExecutionFailed(failure));
@@ -510,31 +513,42 @@ impl<'a> Transition<'a> {
         self.emit_after(frame, previous, kind);
     }
 
-    /// Writes down that an iteration failed, and that the others in progress are given up for it.
-    fn fail_iteration(&mut self, container: FrameId, index: u32, previous: EventId) {
-        let At::Children(children) = &self.execution.frame(container).at else {
-            return;
-        };
-        if children.map.is_none() {
-            return;
-        }
-        let name = self.entered(container).name.clone();
-        let others: Vec<(u32, EventId)> = self
+    /// Writes down that a branch or an iteration failed after `previous`, and that the others in progress are given up
+    /// for it.
+    fn fail_branch(&mut self, container: FrameId, index: u32, previous: EventId) {
+        let entered = self.entered(container);
+        let name = (entered.state_type == StateType::Map).then(|| entered.name.clone());
+        let others: Vec<(u32, FrameId)> = self
             .execution
             .children(container)
             .filter(|(other, _)| *other != index)
             .collect();
-        let failed = EventKind::MapIterationFailed {
-            name: name.clone(),
-            index,
+        for (index, frame) in others {
+            if let Some(name) = name.clone() {
+                self.emit_after(container, previous, EventKind::MapIterationAborted { name, index });
+            }
+            self.abort_state(frame, previous);
+        }
+        if let Some(name) = name {
+            self.emit_after(container, previous, EventKind::MapIterationFailed { name, index });
+        }
+    }
+
+    /// Writes down that a flow is given up in its state, if it is in one that takes time.
+    fn abort_state(&mut self, frame: FrameId, previous: EventId) {
+        let is_inside = match &self.execution.frame(frame).at {
+            At::Entered | At::Task(_) | At::Waiting { .. } | At::Retrying { .. } | At::Children(_) => true,
+            At::Entering { .. } | At::Ended { .. } | At::Failed | At::Redriven => false,
         };
-        self.emit_after(container, previous, failed);
-        for (index, last_event) in others {
-            let aborted = EventKind::MapIterationAborted {
-                name: name.clone(),
-                index,
-            };
-            self.emit_after(container, last_event, aborted);
+        if !is_inside {
+            return;
+        }
+        let state_type = self.entered(frame).state_type;
+        match state_type {
+            StateType::Task | StateType::Wait | StateType::Parallel | StateType::Map => {
+                self.emit_after(frame, previous, EventKind::StateAborted { state_type });
+            }
+            StateType::Pass | StateType::Choice | StateType::Succeed | StateType::Fail => {}
         }
     }
 
@@ -588,6 +602,14 @@ impl<'a> Transition<'a> {
 /// Whether an event says that all branches or items of a state have succeeded.
 fn is_container_success(kind: &EventKind) -> bool {
     matches!(kind, EventKind::ParallelStateSucceeded | EventKind::MapStateSucceeded)
+}
+
+/// Whether an event says that the work of a Task state has failed.
+fn is_task_failure(kind: &EventKind) -> bool {
+    matches!(
+        kind,
+        EventKind::TaskFailed { .. } | EventKind::TaskTimedOut { .. } | EventKind::ActivityScheduleFailed(_)
+    )
 }
 
 /// Whether an event closes the execution.

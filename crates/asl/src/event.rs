@@ -239,6 +239,10 @@ pub enum EventKind {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         next: Option<Arc<str>>,
     },
+    /// A flow was given up in this state, for its own task's failure or for that of a flow beside it.
+    StateAborted {
+        state_type: StateType,
+    },
     TaskScheduled(Arc<Schedule>),
     TaskStarted {
         resource: Resource,

@@ -329,12 +329,12 @@ impl Execution {
             .map(|(_, frame)| *frame)
     }
 
-    /// The branches or iterations in progress of a container: their number and their last event.
-    pub(crate) fn children(&self, container: FrameId) -> impl Iterator<Item = (u32, EventId)> {
+    /// The branches or iterations in progress of a container: their number and their frame.
+    pub(crate) fn children(&self, container: FrameId) -> impl Iterator<Item = (u32, FrameId)> {
         let younger = self.frames.range(container + 1..);
-        younger.filter_map(move |(_, frame)| {
+        younger.filter_map(move |(id, frame)| {
             let (parent, index) = frame.parent?;
-            (parent == container).then_some((index, frame.last_event))
+            (parent == container).then_some((index, *id))
         })
     }
 
@@ -582,7 +582,8 @@ impl Execution {
             | EventKind::MapStateFailed
             | EventKind::EvaluationFailed { .. } => self.touch(id, event.id),
             EventKind::MapRunRedriven { .. } => self.redrive_items(id, event),
-            EventKind::MapIterationFailed { .. }
+            EventKind::StateAborted { .. }
+            | EventKind::MapIterationFailed { .. }
             | EventKind::MapIterationAborted { .. }
             | EventKind::ParallelStateSucceeded
             | EventKind::MapStateSucceeded

@@ -345,6 +345,74 @@ fn what_fails_after_its_branches_follows_their_success() {
     }
 }
 
+/// Has the events after the first `number` be of these types, each after the one with this id.
+fn assert_told(player: &Player, number: usize, expected: &[(&str, EventId)]) {
+    let events = player.events.iter().filter(|event| !event.is_hidden()).skip(number);
+    let told: Vec<_> = events.map(|event| (event.kind.type_name(), event.previous)).collect();
+    let expected: Vec<_> = expected.iter().map(|(name, id)| ((*name).to_owned(), *id)).collect();
+    assert_eq!(told, expected);
+}
+
+#[test]
+fn a_failing_branch_has_the_states_in_progress_beside_it_aborted() {
+    let work = json!({"StartAt": "Work", "States": {"Work": {
+        "Type": "Task", "Resource": "arn:aws:states:::lambda:invoke", "End": true}}});
+    let rest = |name: &str| json!({"StartAt": name, "States": {name: {"Type": "Wait", "Seconds": 60, "End": true}}});
+    let inner = json!({"StartAt": "Inner", "States": {
+        "Inner": {"Type": "Parallel", "Branches": [rest("Deep")], "End": true}}});
+    let done = json!({"StartAt": "Done", "States": {"Done": {"Type": "Pass", "End": true}}});
+    let catch = json!([{"ErrorEquals": ["Broken"], "Next": "Park"}]);
+    let definition = json!({"StartAt": "Both", "States": {"Park": {"Type": "Succeed"}, "Both": {
+        "Type": "Parallel", "Branches": [work, rest("Rest"), inner, done], "Catch": catch, "End": true}}});
+    let mut player = Player::start(&definition, &json!({}));
+    let failed = player.types().len() as EventId + 1;
+    player.fail(player.task(), "Broken");
+    let expected = [
+        ("TaskStateAborted", failed),
+        ("WaitStateAborted", failed),
+        ("ParallelStateAborted", failed),
+        ("ParallelStateFailed", failed),
+        ("ParallelStateExited", failed + 4),
+        ("SucceedStateEntered", failed + 5),
+        ("SucceedStateExited", failed + 6),
+        ("ExecutionSucceeded", failed + 7),
+    ];
+    assert_told(&player, failed as usize, &expected);
+}
+
+#[test]
+fn a_failing_iteration_has_the_others_aborted_before_it_is_said_to_have_failed() {
+    let mut player = Player::start(&map(), &json!([1, 2, 3]));
+    let failed = player.types().len() as EventId + 1;
+    player.fail(player.tasks()[0], "Broken");
+    let expected = [
+        ("TaskStateAborted", failed),
+        ("MapIterationAborted", failed),
+        ("TaskStateAborted", failed),
+        ("MapIterationFailed", failed),
+        ("MapStateFailed", failed),
+        ("ExecutionFailed", failed + 5),
+    ];
+    assert_told(&player, failed as usize, &expected);
+}
+
+#[test]
+fn what_ends_the_execution_at_once_aborts_no_state() {
+    let definition = json!({"StartAt": "Both", "TimeoutSeconds": 5, "States": {"Both": {"Type": "Parallel", "End": true,
+    "Branches": [
+        {"StartAt": "Rest", "States": {"Rest": {"Type": "Wait", "Seconds": 60, "End": true}}},
+        {"StartAt": "Say", "States": {"Say": {"Type": "Pass", "Parameters": {"v.$": "$.v"}, "End": true}}},
+    ]}}});
+    let player = Player::start(&definition, &json!({}));
+    assert_eq!(player.types().last().unwrap(), "ExecutionFailed");
+    let mut late = Player::start(&definition, &json!({"v": 1}));
+    late.wait();
+    assert_eq!(late.types().last().unwrap(), "ExecutionTimedOut");
+    for player in [player, late] {
+        assert!(!player.types().iter().any(|name| name.ends_with("StateAborted")));
+    }
+}
+
 #[test]
 fn a_loop_ends_at_the_quota_of_events() {
     let definition = json!({"StartAt": "A", "States": {

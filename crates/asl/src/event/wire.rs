@@ -61,6 +61,7 @@ impl EventKind {
             Self::ExecutionRedriven { .. } => "ExecutionRedriven".into(),
             Self::StateEntered { state_type, .. } => format!("{}StateEntered", state_type.as_str()),
             Self::StateExited { state_type, .. } => format!("{}StateExited", state_type.as_str()),
+            Self::StateAborted { state_type } => format!("{}StateAborted", state_type.as_str()),
             Self::TaskScheduled(schedule) => task(&schedule.resource, "Scheduled"),
             Self::TaskStarted { resource } => task(resource, "Started"),
             Self::ActivityStarted { .. } => "ActivityStarted".into(),
@@ -279,7 +280,8 @@ fn details(kind: &EventKind, with_data: bool) -> Option<Details> {
             map.insert("state".into(), text(state));
             "evaluationFailedEventDetails"
         }
-        EventKind::ParallelStateStarted { .. }
+        EventKind::StateAborted { .. }
+        | EventKind::ParallelStateStarted { .. }
         | EventKind::ParallelStateSucceeded
         | EventKind::ParallelStateFailed
         | EventKind::MapRunSucceeded
