@@ -10,6 +10,8 @@ use crate::driver::MapRun;
 
 /// What a count or a concurrency may be.
 const COUNT: std::ops::RangeInclusive<i64> = 0..=u32::MAX as i64;
+/// How AWS shows that there is no bound to the concurrency.
+const NO_BOUND: u32 = i32::MAX as u32;
 /// What a percentage may be.
 const PERCENTAGE: std::ops::RangeInclusive<f64> = 0.0..=100.0;
 
@@ -35,7 +37,8 @@ impl StepFunctions {
             "timedOut": 0,
             "aborted": record.aborted,
             "total": record.total,
-            "resultsWritten": 0,
+            // On AWS, too, without a ResultWriter.
+            "resultsWritten": record.succeeded + record.failed,
             "failuresNotRedrivable": 0,
             "pendingRedrive": 0,
         });
@@ -45,7 +48,11 @@ impl StepFunctions {
         answer.insert("status".into(), status.into());
         answer.insert("startDate".into(), epoch(record.started));
         put(&mut answer, "stopDate", record.stopped.map(epoch));
-        answer.insert("maxConcurrency".into(), record.max_concurrency.into());
+        let max_concurrency = match record.max_concurrency {
+            0 => NO_BOUND,
+            bound => bound,
+        };
+        answer.insert("maxConcurrency".into(), max_concurrency.into());
         let percentage = record.tolerance.percentage.unwrap_or_default();
         answer.insert("toleratedFailurePercentage".into(), percentage.into());
         let count = record.tolerance.count.unwrap_or_default();
