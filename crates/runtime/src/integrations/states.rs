@@ -130,7 +130,11 @@ impl Integrations {
         let Ok(states) = self.states().await else {
             return;
         };
-        let parameters = json!({ "executionArn": nested(submitted) });
+        let cause = format!(
+            "The Task state in AWS Step Functions execution [{}] which was managing this resource was aborted",
+            call.execution_arn
+        );
+        let parameters = json!({ "executionArn": nested(submitted), "cause": cause });
         let body = parameters.to_string();
         if let Err(denial) = self.judge(call, iam::Service::States, "StopExecution", body.as_bytes()) {
             tracing::warn!(%denial, "a nested execution that no one waits for goes on");
