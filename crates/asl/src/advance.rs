@@ -435,6 +435,7 @@ impl<'a> Transition<'a> {
         if fault.is_final {
             return self.give_up(frame, previous, failure);
         }
+        self.tell_failure(frame, &failure, evaluation_failed);
         while let Ok(state) = self.state_of(frame) {
             if self.retry(frame, state, &failure, previous) {
                 return;
@@ -479,6 +480,20 @@ impl<'a> Transition<'a> {
             frame = container;
         }
         self.emit_after(ROOT, previous, EventKind::ExecutionFailed(failure));
+    }
+
+    /// Writes down what a state failed by, unless its task told it, or the end of the execution or item will.
+    fn tell_failure(&mut self, frame: FrameId, failure: &Failure, evaluation_failed: bool) {
+        let is_told = |kind: &EventKind| is_task_failure(kind) || matches!(kind, EventKind::MapRunFailed(_));
+        let is_told = evaluation_failed || self.events.last().is_some_and(|event| is_told(&event.kind));
+        let handled = |state: &State| !state.retry.is_empty() || !state.catch.is_empty();
+        let goes_on = self.state_of(frame).is_ok_and(handled);
+        let container = self.execution.frame(frame).parent;
+        let is_in_branch = container.is_some_and(|(container, _)| !self.execution.frame(container).runs_items());
+        if (goes_on || is_in_branch) && !is_told {
+            let last = self.execution.frame(frame).last_event;
+            self.emit_after(frame, last, EventKind::StateFailed(failure.clone()));
+        }
     }
 
     /// Fails what no Retrier and no Catcher may keep from failing: the execution, or its item of a distributed Map. The

@@ -342,6 +342,9 @@ pub enum EventKind {
     },
     /// Hidden: a task reported that it is alive.
     TaskHeartbeat,
+    /// Hidden: what a state failed by, where no event of AWS's tells it: a Fail state's error, or that of a path, that is
+    /// retried, caught, or fails the branch it is in.
+    StateFailed(Failure),
 }
 
 impl EventKind {
@@ -354,6 +357,7 @@ impl EventKind {
                 | Self::MapItemFailed(_)
                 | Self::MapRunUpdated { .. }
                 | Self::TaskHeartbeat
+                | Self::StateFailed(_)
         )
     }
 }

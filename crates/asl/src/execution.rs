@@ -583,6 +583,7 @@ impl Execution {
             | EventKind::EvaluationFailed { .. } => self.touch(id, event.id),
             EventKind::MapRunRedriven { .. } => self.redrive_items(id, event),
             EventKind::StateAborted { .. }
+            | EventKind::StateFailed(_)
             | EventKind::MapIterationFailed { .. }
             | EventKind::MapIterationAborted { .. }
             | EventKind::ParallelStateSucceeded

@@ -89,7 +89,8 @@ impl EventKind {
             | Self::RetryScheduled { .. }
             | Self::MapItemFailed(_)
             | Self::MapRunUpdated { .. }
-            | Self::TaskHeartbeat => String::new(),
+            | Self::TaskHeartbeat
+            | Self::StateFailed(_) => String::new(),
         }
     }
 }
@@ -291,7 +292,8 @@ fn details(kind: &EventKind, with_data: bool) -> Option<Details> {
         | EventKind::RetryScheduled { .. }
         | EventKind::MapItemFailed(_)
         | EventKind::MapRunUpdated { .. }
-        | EventKind::TaskHeartbeat => return None,
+        | EventKind::TaskHeartbeat
+        | EventKind::StateFailed(_) => return None,
     };
     Some((key, map))
 }

@@ -434,6 +434,7 @@ fn failure(event: &Event) -> Option<&asl::Failure> {
         | EventKind::ExecutionAborted(failure)
         | EventKind::ActivityScheduleFailed(failure)
         | EventKind::MapItemFailed(failure)
+        | EventKind::StateFailed(failure)
         | EventKind::MapRunFailed(failure) => Some(failure),
         _ => None,
     }

@@ -382,6 +382,30 @@ async fn what_a_container_is_retried_with_is_an_attempt_of_each_state_within() {
 }
 
 #[tokio::test]
+async fn what_is_caught_outside_is_told_where_it_happened() {
+    let page = Page::open().await;
+    let branch =
+        json!({"StartAt": "Break", "States": {"Break": {"Type": "Fail", "Error": "Broken", "Cause": "in two"}}});
+    let catch = json!([{"ErrorEquals": ["Broken"], "Next": "After"}]);
+    page.machine(json!({"StartAt": "Both", "States": {
+        "Both": {"Type": "Parallel", "Branches": [branch], "Catch": catch, "End": true},
+        "After": {"Type": "Pass", "Next": "Done"},
+        "Done": {"Type": "Succeed"}}}))
+        .await;
+    page.start("one", json!({})).await;
+    page.closed("one").await;
+    for state in ["Break", "Both"] {
+        let told = page.get(&format!("executions/m/one/state?name={state}")).await;
+        let attempt = &told["attempts"][0];
+        assert_eq!(
+            (&attempt["error"], &attempt["cause"]),
+            (&json!("Broken"), &json!("in two")),
+            "{told}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_task_waits_for_a_worker_and_runs_once_one_has_it() {
     let page = Page::open().await;
     let engine = &page.console.engine;

@@ -302,7 +302,9 @@ impl Trace {
                     attempt.end(position, time, Outcome::Succeeded, None);
                 }
             }
-            EventKind::TaskFailed { failure, .. } | EventKind::ActivityScheduleFailed(failure) => {
+            EventKind::TaskFailed { failure, .. }
+            | EventKind::ActivityScheduleFailed(failure)
+            | EventKind::StateFailed(failure) => {
                 visit.fail(run, position, time, Outcome::Failed, failure.error.as_ref());
             }
             EventKind::TaskTimedOut { failure, .. } => {
@@ -766,6 +768,7 @@ fn failed(kind: &EventKind) -> bool {
             | EventKind::TaskFailed { .. }
             | EventKind::TaskTimedOut { .. }
             | EventKind::ActivityScheduleFailed(_)
+            | EventKind::StateAborted { .. }
             | EventKind::ParallelStateFailed
             | EventKind::MapStateFailed
             | EventKind::MapRunFailed(_)
