@@ -74,7 +74,7 @@ impl Call {
                     },
                     _ => Error::ArgumentNotFound {
                         call: outermost.to_owned(),
-                        path: path.from_root().to_owned(),
+                        path: path.rooted().to_owned(),
                         input: scope.quoted_input(),
                     },
                 }),

@@ -97,7 +97,7 @@ impl Path {
     }
 
     /// The path as AWS mostly tells of it: one into the Context Object as if that were the input.
-    pub(crate) fn from_root(&self) -> &str {
+    pub(crate) fn rooted(&self) -> &str {
         match self.root {
             Root::Context => &self.source[1..],
             Root::Input | Root::Variable(_) => &self.source,

@@ -139,7 +139,7 @@ fn items(work: &Work<'_>, transition: &Transition<'_>, map: &Map) -> Result<Json
             let scope = work.scope(transition, &input, Seen::default());
             let value = path.evaluate(&scope).map_err(|error| work.fault(&error))?;
             if !value.is_array() {
-                let message = format!("Reference path \"{}\" must point to array.", path.from_root());
+                let message = format!("Reference path \"{}\" must point to array.", path.rooted());
                 return Err(work.runtime(&message));
             }
             Ok(Json::from(value.into_owned()))
