@@ -21,6 +21,7 @@ mod view;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -121,16 +122,23 @@ impl Console {
 
     async fn answer(self: Arc<Self>, request: Request, guard: &Guard) -> Response {
         let (parts, body) = request.into_parts();
-        if let Err(denied) = guard.admit(&parts).await {
-            return *denied;
-        }
-        match self.try_answer(parts, body).await {
+        let left = match guard.admit(&parts).await {
+            Ok(left) => left,
+            Err(denied) => return *denied,
+        };
+        match self.try_answer(parts, body, left).await {
             Ok(response) => response,
             Err(failure) => failure.response(),
         }
     }
 
-    async fn try_answer(self: Arc<Self>, parts: Parts, body: Body) -> Result<Response, Failure> {
+    /// `left` is how long whoever asks is still let in.
+    async fn try_answer(
+        self: Arc<Self>,
+        parts: Parts,
+        body: Body,
+        left: Option<Duration>,
+    ) -> Result<Response, Failure> {
         let path = parts
             .uri
             .path()
@@ -160,7 +168,7 @@ impl Console {
             ["about"] => Ok(answered(&self.about())),
             ["executions"] => self.list(&query).await,
             ["summary"] => self.summary(&query).await,
-            ["stream"] => self.stream(&parts.headers),
+            ["stream"] => self.stream(&parts.headers, left),
             ["executions", machine, name] => self.execution(machine, name, &query).await,
             ["executions", machine, name, "graph"] => self.graph(machine, name, &query).await,
             ["executions", machine, name, "state"] => self.state(machine, name, &query).await,

@@ -1,6 +1,6 @@
 //! Changes as they happen: server-sent events, resumed from where a page had come to.
 
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -30,7 +30,8 @@ const MAX_NAMED: usize = 100;
 const AHEAD: usize = 4;
 
 impl Console {
-    pub(super) fn stream(self: &Arc<Self>, headers: &HeaderMap) -> Result<Response, Failure> {
+    /// `left` is how long the reader is still let in: then the page asks anew, and goes on where it was.
+    pub(super) fn stream(self: &Arc<Self>, headers: &HeaderMap, left: Option<Duration>) -> Result<Response, Failure> {
         let place = self.streams.clone().try_acquire_owned().map_err(|_| {
             Failure::new(
                 StatusCode::SERVICE_UNAVAILABLE,
@@ -48,6 +49,12 @@ impl Console {
             let mut changed = console.engine.watch();
             let mut stopping = console.stopping.subscribe();
             let mut first = true;
+            let mut end = pin!(async move {
+                match left {
+                    Some(left) => tokio::time::sleep(left).await,
+                    None => std::future::pending().await,
+                }
+            });
             loop {
                 changed.mark_unchanged();
                 let (since, now) = console.engine.changes_since(mark.as_deref());
@@ -66,6 +73,7 @@ impl Console {
                     _ = changed.changed() => {}
                     () = tokio::time::sleep(SILENCE) => {}
                     () = sender.closed() => return,
+                    () = &mut end => return,
                     _ = stopping.wait_for(|stopping| *stopping) => return,
                 }
                 tokio::time::sleep(GATHERED).await;

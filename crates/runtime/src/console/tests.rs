@@ -119,7 +119,7 @@ impl Page {
             .body(Body::from(body.to_owned()))
             .expect("a request")
             .into_parts();
-        let response = match self.console.clone().try_answer(parts, body).await {
+        let response = match self.console.clone().try_answer(parts, body, None).await {
             Ok(response) => response,
             Err(failure) => failure.response(),
         };
@@ -717,7 +717,7 @@ async fn pages_of_other_sites_change_nothing() {
 }
 
 #[tokio::test]
-async fn a_stream_tells_of_changes_goes_on_where_it_was_and_ends_at_shutdown() {
+async fn a_stream_tells_of_changes_goes_on_where_it_was_and_ends_with_its_token_or_at_shutdown() {
     let page = Page::open().await;
     page.machine(json!({"StartAt": "S", "States": {"S": {"Type": "Succeed"}}}))
         .await;
@@ -726,7 +726,7 @@ async fn a_stream_tells_of_changes_goes_on_where_it_was_and_ends_at_shutdown() {
         if let Some(mark) = mark {
             headers.insert("last-event-id", HeaderValue::from_str(&mark).expect("a mark"));
         }
-        page.console.stream(&headers).expect("a place").into_body()
+        page.console.stream(&headers, None).expect("a place").into_body()
     };
     async fn next(body: &mut Body) -> String {
         let frame = body.frame().await.expect("an event").expect("a frame");
@@ -754,6 +754,11 @@ async fn a_stream_tells_of_changes_goes_on_where_it_was_and_ends_at_shutdown() {
         third.contains(r#"["m","three"]"#) && third.contains(r#"["m","two"]"#),
         "{third}"
     );
+    let brief = page.console.stream(&HeaderMap::new(), Some(Duration::from_millis(50)));
+    let mut brief = brief.expect("a place").into_body();
+    while let Some(frame) = brief.frame().await {
+        drop(frame);
+    }
     page.console.end_streams();
     // What was gathered meanwhile may still come; then it ends.
     while let Some(frame) = body.frame().await {
@@ -762,9 +767,15 @@ async fn a_stream_tells_of_changes_goes_on_where_it_was_and_ends_at_shutdown() {
     let places = MAX_STREAMS;
     let page = Page::open().await;
     let streams: Vec<Response> = (0..places)
-        .map(|_| page.console.stream(&HeaderMap::new()).expect("a place"))
+        .map(|_| page.console.stream(&HeaderMap::new(), None).expect("a place"))
         .collect();
-    assert_eq!(page.console.stream(&HeaderMap::new()).expect_err("no more").status, 503);
+    assert_eq!(
+        page.console
+            .stream(&HeaderMap::new(), None)
+            .expect_err("no more")
+            .status,
+        503
+    );
     drop(streams);
 }
 

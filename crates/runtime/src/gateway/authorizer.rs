@@ -12,6 +12,7 @@ mod keys;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method};
@@ -113,13 +114,23 @@ impl Authorizers {
         Ok(Self { by_name, clock })
     }
 
+    /// How long a token of these claims is still good.
+    fn left(&self, claims: &Claims) -> Duration {
+        let expires = claims.get("exp").and_then(Value::as_f64).unwrap_or_default();
+        let now = self.now().timestamp_millis() as f64 / 1_000.0;
+        Duration::try_from_secs_f64(expires - now).unwrap_or_default()
+    }
+
+    /// Issuers live in the machine's time, whatever has been skipped of it here.
+    fn now(&self) -> DateTime<Utc> {
+        self.clock.now() - self.clock.ahead()
+    }
+
     /// Judges a request to a route that stands behind an authorizer.
     pub(super) async fn admit(&self, route: &RouteAuthorizer, parts: &Parts) -> Result<Admitted, Denied> {
         let authorizer = self.by_name.get(&route.name).ok_or(Denied::NoToken)?;
         let token = authorizer.rules.identity_source.token(parts).ok_or(Denied::NoToken)?;
-        // Issuers live in the machine's time, whatever has been skipped of it here.
-        let now = self.clock.now() - self.clock.ahead();
-        let claims = authorizer.verify(&token, now).await?;
+        let claims = authorizer.verify(&token, self.now()).await?;
         if route.scopes.is_empty() {
             return Ok(Admitted { claims, scopes: None });
         }
@@ -264,10 +275,13 @@ impl Guard {
 
     /// Lets a request in, or gives the answer that it gets instead. Without an authorizer everybody is let in whom the
     /// door has let in.
-    pub async fn admit(&self, parts: &Parts) -> Result<(), Box<Response>> {
+    ///
+    /// What is answered bit by bit must end when the token does: so long from now, `None` is without an end.
+    pub async fn admit(&self, parts: &Parts) -> Result<Option<Duration>, Box<Response>> {
         let Some(guarded) = &self.0 else {
-            return Ok(());
+            return Ok(None);
         };
+        let mut left = None;
         let reads = [Method::GET, Method::HEAD].contains(&parts.method);
         let wanted = if reads {
             std::slice::from_ref(&guarded.read)
@@ -276,9 +290,10 @@ impl Guard {
         };
         for route in wanted {
             let admitted = guarded.authorizers.admit(route, parts).await;
-            admitted.map_err(|denied| Box::new(denied.response()))?;
+            let admitted = admitted.map_err(|denied| Box::new(denied.response()))?;
+            left = Some(guarded.authorizers.left(&admitted.claims));
         }
-        Ok(())
+        Ok(left)
     }
 }
 
