@@ -11,6 +11,11 @@ const STREAMS: &str = "window.resumed = []; const own = window.fetch; window.fet
     return own(url, options);
 };";
 
+/// Notes whether the page has ever had blocks in the place of a view.
+const COMING: &str =
+    "new MutationObserver(() => { if (document.querySelector('main:not(:has(h1)) .skeleton')) window.coming = true; })
+    .observe(document, { subtree: true, childList: true })";
+
 async fn posted(world: &World, key: &str, id: u32) -> String {
     let (status, answer) = world.server.post(&delivery(key, id, "Seen live")).await;
     assert_eq!(status, 202, "{answer}");
@@ -148,4 +153,32 @@ async fn new_rows_wait_while_somebody_points_at_the_list_and_changed_ones_are_ma
     world.browser.sees("1 new · show").await;
     world.browser.run(&point("mouseleave")).await;
     world.browser.sees("comes-at-once").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_view_that_could_not_be_loaded_is_loaded_later() {
+    let world = World::open().await;
+    let way = Way::to(&world.server.api).await;
+    world.browser.go(&world.address_at(&way.url, "executions")).await;
+    let view = |name: &str| format!("header a[href$={name}]");
+    // When somebody opens it again.
+    way.lead(None);
+    world.browser.click(&view("tickets")).await;
+    world.browser.sees("This view could not be loaded").await;
+    world.browser.click(&view("executions")).await;
+    way.lead(Some(&world.server.api));
+    world.browser.click(&view("tickets")).await;
+    world.browser.sees("No open tickets.").await;
+    // When somebody asks for it again.
+    way.lead(None);
+    world.browser.click(&view("metrics")).await;
+    world.browser.sees("This view could not be loaded").await;
+    way.lead(Some(&world.server.api));
+    world.browser.click(".failure button").await;
+    world.browser.sees("Tickets created per minute").await;
+
+    // Until it is there something stands where it will be.
+    world.browser.before_pages(COMING).await;
+    world.browser.go(&world.address_at(&way.url, "metrics")).await;
+    assert_eq!(world.browser.run("return window.coming").await, true);
 }

@@ -3,7 +3,7 @@
 
 import {
   Component, Dialog, Failure, address, allKeys, announcement, ask, base, clock, computed, decline, decoded, go, html, kept, render, route, signal, tick,
-  token, useEffect, useKeys, useLayoutEffect, useReady, useState, wantsToken,
+  Skeleton, token, useEffect, useKeys, useLayoutEffect, useReady, useState, wantsToken,
 } from 'console/lib';
 import { live, start } from 'console/live';
 
@@ -115,30 +115,52 @@ class Guarded extends Component {
   }
 }
 
-/** @type {Map<string, any>} */
+/** The views whose modules are loaded. @type {Map<string, any>} */
 const loaded = new Map();
+/** How often a module could not be loaded. @type {Map<string, number>} */
+const failures = new Map();
+
+/** Loads a module. A browser does not ask again for one that failed, but for the same one behind another `#` it does. */
+async function load(/** @type {string} */ module) {
+  const failed = failures.get(module) ?? 0;
+  try {
+    loaded.set(module, (await import(new URL(failed ? `${module}#${failed}` : module, base).href)).default);
+  } catch (error) {
+    failures.set(module, failed + 1);
+    throw error;
+  }
+}
+
+const UNLOADED = new Error('Ticketflow does not answer. Is it running? If it is, reload the page.');
 
 function View() {
   const { segments } = route.value;
   const view = current.value;
   const module = view && (segments.length > 1 && view.one ? view.one : view.module);
-  const [, redraw] = useState(0);
-  useEffect(() => {
-    if (!module || loaded.has(module)) return;
-    import(new URL(module, base).href).then(
-      (found) => { loaded.set(module, found.default); redraw((turn) => turn + 1); },
-      () => { loaded.set(module, () => html`<main id="main"><${Failure} what="This view could not be loaded" error=${new Error('Reload the page to try again.')}/></main>`); redraw((turn) => turn + 1); },
-    );
-  }, [module]);
+  const [attempt, set] = useState(/** @type {any} */ ({ module: null, failed: false }));
+  const retry = () => {
+    set({ module, failed: false });
+    // Who has gone on to another view by now is not told.
+    const end = (failed) => set((now) => (now.module === module ? { module, failed } : now));
+    load(module).then(() => end(false), () => end(true));
+  };
+  useEffect(() => { if (module && !loaded.has(module)) retry(); }, [module]);
   if (problem.value) {
     const retry = problem.value.status === 401 ? null : discover;
     return html`<main id="main" tabindex="-1"><div class="card"><${Failure} what="The console could not be loaded" error=${problem.value} retry=${retry}/></div></main>`;
   }
-  if (!views.value.length || onward.value) return html`<main id="main" tabindex="-1"/>`;
+  if (!views.value.length || onward.value) return html`<${Coming}/>`;
   if (!view || segments.length > view.depth) return html`<${Nowhere}/>`;
   const Shown = loaded.get(module);
   const key = [turn.value, ...segments.slice(0, 3)].join('/');
-  return Shown ? html`<${Guarded} key=${key}><${Shown} about=${about.value}/><//>` : html`<main id="main" tabindex="-1"/>`;
+  if (Shown) return html`<${Guarded} key=${key}><${Shown} about=${about.value}/><//>`;
+  if (attempt.module !== module || !attempt.failed) return html`<${Coming}/>`;
+  return html`<main id="main" tabindex="-1"><div class="card"><${Failure} what="This view could not be loaded" error=${UNLOADED} retry=${retry}/></div></main>`;
+}
+
+/** What stands where a view will be. */
+function Coming() {
+  return html`<main id="main" tabindex="-1"><div class="card"><${Skeleton} rows=${8}/></div></main>`;
 }
 
 /** Where no view is. */
