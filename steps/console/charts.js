@@ -1,7 +1,7 @@
 // @ts-check
 // Charts of tickets: inline SVG whose bars can be walked with the arrow keys, each with a table and CSV behind it.
 
-import { Failure, Fragment, Skeleton, html, say, useLayoutEffect, useRef, useState } from 'console/lib';
+import { Failure, Fragment, Skeleton, html, say, signal, useEffect, useLayoutEffect, useRef, useState } from 'console/lib';
 
 if (!document.querySelector('link[href$="views/views.css"]')) {
   const link = document.createElement('link');
@@ -29,9 +29,23 @@ export function Priority({ name }) {
   return name ? html`<span class="priority ${colour(name)}"><i aria-hidden="true"/>${name}</span>` : html`<span class="none">–</span>`;
 }
 
-/** A choice of priorities. One that a link asks for is there even where it is a site's own. */
+/** The priorities there are: JIRA's own, and a site's as far as its tickets have shown them. */
+export const known = signal(SEVERITY);
+
+/** Takes in what priorities some tickets have; a name with a comma in it cannot be asked for. */
+export function useShown(/** @type {any[] | undefined} */ tickets) {
+  useEffect(() => {
+    const names = new Map(known.peek().map((name) => [name.toLowerCase(), name]));
+    for (const { priority } of tickets ?? []) {
+      if (priority && !priority.includes(',') && !names.has(priority.toLowerCase())) names.set(priority.toLowerCase(), priority);
+    }
+    if (names.size > known.peek().length) known.value = bySeverity([...names.values()]);
+  }, [tickets]);
+}
+
+/** A choice of priorities. One that a link asks for is there even where no ticket has it. */
 export function Priorities({ value, onChange }) {
-  const names = value && !SEVERITY.includes(value) ? [...SEVERITY, value] : SEVERITY;
+  const names = value && !known.value.includes(value) ? [...known.value, value] : known.value;
   return html`<select value=${value} onChange=${(event) => onChange(event.currentTarget.value)}><option value="">All priorities</option>${names.map((name) => html`<option key=${name} value=${name}>${name}</option>`)}</select>`;
 }
 

@@ -6,12 +6,14 @@ import {
   useEffect, useKeys, useReady, useServerTime,
 } from 'console/lib';
 import { useChanges } from 'console/live';
-import { Bars, Chart, Legend, NARROWEST, Priorities, Priority, SEVERITY, bySeverity, colour, useWidth, walk } from './charts.js';
+import { Bars, Chart, Legend, NARROWEST, Priorities, Priority, bySeverity, colour, known, useShown, useWidth, walk } from './charts.js';
 import { age, ticketLink } from './tickets.js';
 
 const HOUR = 3_600_000;
 /** With fewer closed tickets a percentile says little. */
 const ENOUGH = 20;
+/** As many priorities can be asked for at once. */
+const MOST_PRIORITIES = 20;
 
 /** A moment of the address, if it is one that a clock can show. */
 function moment(/** @type {string | null} */ text) {
@@ -30,12 +32,16 @@ export default function Metrics() {
   const all = priority === 'all';
   const only = priority && !all ? { priority } : {};
   // Unless another is asked for, minutes are counted of what cannot wait.
-  const counted = all ? { priority: SEVERITY.join(',') } : only;
+  const counted = all ? { priority: known.value.slice(0, MOST_PRIORITIES).join(',') } : only;
   const durations = useAnswer(`../metrics/durations?${new URLSearchParams(only)}`);
   const minutes = useAnswer(`../metrics/tickets-per-minute?${new URLSearchParams({ hour: new Date(hour).toISOString(), by, ...counted })}`);
   const aging = useAnswer(`../metrics/aging?${new URLSearchParams({ limit: '200', ...only })}`);
   const closed = useAnswer(`../tickets?${new URLSearchParams({ closed_from: new Date(Math.floor(now() / HOUR) * HOUR - 30 * 24 * HOUR).toISOString(), limit: '200', ...only })}`);
   const answers = [durations, minutes, aging, closed];
+  // Priorities are counted by their names, and these the tickets of the hour tell.
+  const span = { [`${by}_from`]: new Date(hour).toISOString(), [`${by}_to`]: new Date(hour + HOUR).toISOString() };
+  const ofHour = useAnswer(all ? `../tickets?${new URLSearchParams({ ...span, limit: '200' })}` : null);
+  for (const answer of [ofHour, aging, closed]) useShown(answer.data?.items);
   useChanges(() => answers.forEach((answer) => answer.reload()));
   useEffect(() => { document.title = 'Metrics · Ticketflow'; }, []);
   useReady(answers.every((answer) => (answer.data && answer.fresh) || answer.error));
@@ -97,7 +103,7 @@ function PerMinute({ answer, hour, by, chart, priority, set, move }) {
   if (!data) return html`<${Chart} title=${title} controls=${controls} answer=${answer}/>`;
   const counted = data.minutes.filter((one) => !one.provisional);
   const busiest = data.minutes.reduce((best, one) => (one.count > best.count ? one : best), data.minutes[0]);
-  const sentence = html`<strong>${number(data.total)}</strong> tickets${names.length > 1 ? html`, <strong>${number(data.totals[names[0]])}</strong> of them ${names[0]}` : ''}. ${busiest.count > 0 ? html`Busiest minute <strong><${Time} at=${Date.parse(busiest.minute)} show=${minute}/></strong> with <strong>${number(busiest.count)}</strong>.` : 'Every minute of the hour is empty.'} ${data.others > 0 && `${number(data.others)} of other priorities are not counted. `}${priority === 'all'
+  const sentence = html`<strong>${number(data.total)}</strong> tickets${names.length > 1 ? html`, <strong>${number(data.totals[names[0]])}</strong> of them ${names[0]}` : ''}. ${busiest.count > 0 ? html`Busiest minute <strong><${Time} at=${Date.parse(busiest.minute)} show=${minute}/></strong> with <strong>${number(busiest.count)}</strong>.` : 'Every minute of the hour is empty.'} ${data.others > 0 && `${number(data.others)} of ${priority === 'all' ? 'no priority, or one that is not known here,' : 'other priorities'} are not counted. `}${priority === 'all'
     ? html`<a href=${here({ priority: '' })} data-filter>Count Highest and High only</a>`
     : !priority && data.others > 0 && html`<a href=${here({ priority: 'all' })} data-filter>Count all</a>`}`;
   const legend = html`<${Legend} names=${names}/>`;

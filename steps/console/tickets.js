@@ -6,7 +6,7 @@ import {
   tick, useAnswer, useEffect, useKeys, useReady, useRef, useState, useServerTime,
 } from 'console/lib';
 import { useChanges } from 'console/live';
-import { Priority, Priorities } from './charts.js';
+import { Priority, Priorities, useShown } from './charts.js';
 
 const STATES = [['open', 'Open'], ['closed', 'Closed'], ['unknown', 'Unknown'], ['deleted', 'Deleted'], ['all', 'All']];
 /** Nobody types more to find a ticket. */
@@ -92,6 +92,7 @@ export default function Tickets() {
   const known = new Set(first.map((ticket) => ticket.id));
   const rows = [...first, ...(more.wanted === wanted ? more.rows : []).filter((ticket) => !known.has(ticket.id))];
   const next = more.wanted !== wanted || more.next === undefined ? list.data?.next : more.next;
+  useShown(list.data?.items);
   const p85 = aging.data?.closed.lead.p85_ms ?? null;
   const enough = (aging.data?.closed.lead.count ?? 0) >= 20;
   const [typed, type] = useState(text);

@@ -288,6 +288,24 @@ async fn minutes_count_what_cannot_wait_until_all_priorities_are_asked_for() {
         world.browser.run("return location.search").await,
         "?hour=2026-11-20T05:00Z"
     );
+
+    // A site's own priorities are found among its tickets, and can be chosen; one that has none is told of.
+    for priority in ["Blocker", "P1 (now)", ""] {
+        let body = json!({"summary": format!("One that is {priority}"), "priority": priority, "created": "2026-11-20T05:20:00Z"});
+        world.flat(&body).await;
+    }
+    world.go("metrics?hour=2026-11-20T05:00Z&priority=all").await;
+    world.browser.sees("5 tickets, 1 of them Highest.").await;
+    world
+        .browser
+        .sees("1 of no priority, or one that is not known here, are not counted.")
+        .await;
+    for view in ["metrics", "tickets"] {
+        world.go(view).await;
+        let offered = "const names = [...document.querySelector('label select').options].map((option) => option.value);
+            return names.includes('Blocker') && names.includes('P1 (now)')";
+        world.browser.until("the site's own priorities", offered).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
