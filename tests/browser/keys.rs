@@ -147,6 +147,34 @@ async fn whatever_has_the_focus_shows_it_and_a_dialog_gives_it_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_focus_stays_where_a_box_is_opened_and_comes_back_to_the_row_that_was_left() {
+    let world = World::open().await;
+    world.orders().await;
+    world.go("executions/orders/order-broken").await;
+    world
+        .browser
+        .run("document.querySelector('[aria-label=\"Close ShipItems\"]').focus()")
+        .await;
+    for label in ["Open ShipItems", "Close ShipItems"] {
+        world.browser.press(&[ENTER]).await;
+        let focused = format!("return document.activeElement.getAttribute('aria-label') === '{label}'");
+        world.browser.until(label, &focused).await;
+    }
+
+    world.go("executions").await;
+    world.browser.press(&["j", "j"]).await;
+    let focused = "return document.activeElement.innerText";
+    let second = world.browser.run(focused).await;
+    world.browser.press(&[ENTER]).await;
+    world.browser.sees("Graph").await;
+    world.browser.back().await;
+    let back = format!(
+        "return document.activeElement.matches('tbody a.name') && document.activeElement.innerText === {second}"
+    );
+    world.browser.until("the row that was left", &back).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn arrows_walk_the_minutes_and_what_they_stand_for_is_said() {
     let world = World::open().await;
     let (status, answer) = world.server.post(&delivery("KEY-1", 981, "Walked over")).await;

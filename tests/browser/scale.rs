@@ -85,6 +85,8 @@ async fn three_hundred_states_open_folded_and_each_can_be_reached() {
     // A click on the fold shows where it begins, a line of the time line what it stands for, an address any state.
     world.browser.click("button.folded").await;
     world.browser.until("what was folded first", &seen("S6")).await;
+    let focused = "return document.activeElement.dataset.state === 'S6'";
+    world.browser.until("the focus to be on it", focused).await;
     world
         .browser
         .run("[...document.querySelectorAll('.steps .pages button')][0].click()")

@@ -47,6 +47,17 @@ export function Graph({ graph, execution, selected, onSelect, onOpen }) {
     if (y < element.scrollTop || y + high > element.scrollTop + element.clientHeight) element.scrollTop = y + high / 2 - element.clientHeight / 2;
   }, [selected, width, graph]);
 
+  // Whatever opens or closes is drawn anew: the focus goes back to what opens and closes it, or to the first state shown.
+  const turned = useRef(/** @type {string | null} */ (null));
+  const turn = (name, open) => { turned.current = name; onOpen(name, open); };
+  useLayoutEffect(() => {
+    const name = turned.current;
+    turned.current = null;
+    if (!name || document.activeElement !== document.body) return;
+    const buttons = [...frame.current?.querySelectorAll('button') ?? []];
+    (buttons.find((button) => button.dataset.fold === name) ?? buttons.find((button) => button.dataset.state === name))?.focus();
+  }, [graph]);
+
   const order = graph.nodes.filter((node) => !node.folded.length).sort((left, right) => left.y - right.y || left.x - right.x);
   const arrows = (event) => {
     const by = { ArrowDown: 1, ArrowRight: 1, ArrowUp: -1, ArrowLeft: -1 }[event.key];
@@ -64,7 +75,7 @@ export function Graph({ graph, execution, selected, onSelect, onOpen }) {
     <div class="graph-size" style=${{ width: `${graph.width * scale}px`, height: `${graph.height * scale}px`, marginLeft: `${left}px` }}>
       <div class="graph-scale" role="group" aria-label="States" style=${{ width: `${graph.width}px`, height: `${graph.height}px`, transform: `scale(${scale})` }}>
         <${Edges} graph=${graph} taken=${taken} ended=${execution.stopped !== null}/>
-        ${graph.nodes.map((node) => node.folded.length ? html`<${Fold} key=${`${node.name} and more`} node=${node} states=${states} onOpen=${onOpen}/>` : html`<${Node} key=${node.name} node=${node} state=${states.get(node.name)} selected=${selected === node.name} entry=${entry === node.name} onSelect=${onSelect} onOpen=${onOpen}/>`)}
+        ${graph.nodes.map((node) => node.folded.length ? html`<${Fold} key=${`${node.name} and more`} node=${node} states=${states} onOpen=${turn}/>` : html`<${Node} key=${node.name} node=${node} state=${states.get(node.name)} selected=${selected === node.name} entry=${entry === node.name} onSelect=${onSelect} onOpen=${turn}/>`)}
       </div>
     </div>
   </div>`;
@@ -124,10 +135,10 @@ function Node({ node, state, selected, entry, onSelect, onOpen }) {
   </button>`;
   if (box) {
     return html`<div class="node-box s-${status} ${selected ? 'chosen' : ''}" style=${{ ...place, height: `${node.height}px` }}>${button}
-      <button type="button" class="fold" aria-label=${`Close ${node.name}`} onClick=${() => onOpen(node.name, false)}>−</button></div>`;
+      <button type="button" class="fold" data-fold=${node.name} aria-label=${`Close ${node.name}`} onClick=${() => onOpen(node.name, false)}>−</button></div>`;
   }
   if (box === false) {
-    return html`${button}<button type="button" class="fold" style=${{ left: `${node.x + node.width - 28}px`, top: `${node.y + 13}px` }} aria-label=${`Open ${node.name}`} onClick=${() => onOpen(node.name, true)}>+</button>`;
+    return html`${button}<button type="button" class="fold" data-fold=${node.name} style=${{ left: `${node.x + node.width - 28}px`, top: `${node.y + 13}px` }} aria-label=${`Open ${node.name}`} onClick=${() => onOpen(node.name, true)}>+</button>`;
   }
   return button;
 }

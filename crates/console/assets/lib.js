@@ -29,11 +29,11 @@ function read() {
   return { path, segments, query: new URLSearchParams(location.search) };
 }
 
-/** How far down the page was that somebody goes back to, until it is there. */
-let down = /** @type {number | null} */ (null);
+/** How far down the page was that somebody goes back to, and on which link, until it is there. */
+let left = /** @type {{down: number, link: string | null} | null} */ (null);
 
 addEventListener('popstate', (event) => {
-  down = event.state?.down ?? null;
+  left = event.state;
   route.value = read();
 });
 
@@ -59,7 +59,8 @@ export const parted = (/** @type {string} */ text) => text.split(',').filter(Boo
 /** Opens an address; what only filters replaces the one it came from. */
 export function go(/** @type {string} */ to, { replace = false } = {}) {
   if (to === location.pathname + location.search) return;
-  if (!replace) history.replaceState({ down: scrollY }, '');
+  const link = document.activeElement?.closest('main a')?.getAttribute('href') ?? null;
+  if (!replace) history.replaceState({ down: scrollY, link }, '');
   history[replace ? 'replaceState' : 'pushState'](null, '', to);
   route.value = read();
   if (!replace) scrollTo(0, 0);
@@ -449,9 +450,11 @@ export function say(/** @type {string} */ what) { announcement.value = what; }
 export function useReady(/** @type {boolean} */ ready) {
   useEffect(() => {
     document.documentElement.dataset.ready = String(ready);
-    if (ready && down !== null) {
-      scrollTo(0, down);
-      down = null;
+    if (ready && left) {
+      const links = /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll('main a'));
+      [...links].find((link) => link.getAttribute('href') === left?.link)?.focus({ preventScroll: true });
+      scrollTo(0, left.down);
+      left = null;
     }
     return () => { document.documentElement.dataset.ready = 'false'; };
   }, [ready]);
