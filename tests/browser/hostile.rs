@@ -147,6 +147,25 @@ async fn a_list_that_was_opened_behind_or_paged_loses_no_row() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_ticket_of_endless_words_is_no_wider_than_its_page() {
+    let world = World::open().await;
+    let body = json!({"summary": "s".repeat(250), "priority": "P".repeat(60), "created": "2026-11-20T05:10:00Z"});
+    let id = world.flat(&body).await;
+    let minutes = format!("metrics?hour=2026-11-20T05:00Z&priority={}", "P".repeat(60));
+    for width in [1440, 390] {
+        world.browser.look_at(width, 1000, false).await;
+        for view in [&format!("tickets/{id}"), "tickets", &minutes] {
+            world.go(view).await;
+            let overflow = world.browser.run(OVERFLOW).await;
+            assert!(
+                overflow.as_i64().is_some_and(|more| more <= 0),
+                "{view} at {width}: {overflow}"
+            );
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn nonsense_in_an_address_and_endless_words_leave_a_page_that_can_be_read() {
     let world = World::open().await;
     let turned = "\u{202e}turned \u{5e9}\u{5dc}\u{5d5}\u{5dd}";
