@@ -92,9 +92,16 @@ function PerMinute({ answer, hour, by, chart, priority, set, move }) {
   const { data } = answer;
   const names = data ? bySeverity(Object.keys(data.totals)) : [];
   const later = hour + HOUR <= now();
+  // Whole hours in UTC: where local ones begin at half past, so do these. The field shows the one that is counted.
+  const choose = ({ currentTarget: field }) => {
+    const at = Date.parse(field.value);
+    const chosen = Number.isNaN(at) ? hour : Math.floor(at / HOUR) * HOUR;
+    field.value = local(chosen);
+    if (chosen !== hour) set({ hour: iso(chosen) });
+  };
   const controls = html`<div class="stepper">
     <button type="button" aria-label="Hour before" onClick=${() => move(-1)}>‹</button>
-    <label><span class="unseen">Hour</span><input type="datetime-local" step="3600" value=${local(hour)} onChange=${(event) => { const at = Date.parse(event.currentTarget.value); if (at) set({ hour: iso(Math.floor(at / HOUR) * HOUR) }); }}/></label>
+    <label><span class="unseen">Hour</span><input type="datetime-local" min=${`1970-01-01T00:${local(hour).slice(-2)}`} step="3600" value=${local(hour)} onChange=${choose}/></label>
     <button type="button" aria-label="Next hour" disabled=${!later} onClick=${() => move(1)}>›</button>
     <${Choice} label="What is counted" value=${by} options=${[['created', 'Created'], ['closed', 'Closed']]} onChange=${(by) => set({ by: by === 'created' ? '' : by })}/>
     <${Choice} label="Kind of chart" value=${chart} options=${[['bars', 'Bars'], ['hist', 'Histogram']]} onChange=${(chart) => set({ chart: chart === 'bars' ? '' : chart })}/>

@@ -128,6 +128,12 @@ impl Browser {
         self.command("Emulation.setEmulatedMedia", features).await;
     }
 
+    /// Takes the page to a time zone.
+    pub(crate) async fn live_in(&self, zone: &str) {
+        self.command("Emulation.setTimezoneOverride", json!({ "timezoneId": zone }))
+            .await;
+    }
+
     /// Tells the page that its tab is hidden, or seen again.
     pub(crate) async fn hide(&self, hidden: bool) {
         let told = format!(

@@ -294,3 +294,43 @@ async fn a_redrive_of_many_says_what_is_known_when_it_is_not_answered_stopped_or
         "no other part, and none twice"
     );
 }
+
+/// Types something into a field, which is told of it.
+fn typed(field: &str, value: &str) -> String {
+    format!(
+        "const field = document.querySelector('{field}'); field.value = '{value}'; field.dispatchEvent(new Event('change', {{ bubbles: true }}))"
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_field_says_what_is_shown() {
+    let world = World::open().await;
+    world.orders().await;
+    world.go("executions?from=-30m").await;
+    let chosen =
+        "return document.querySelectorAll('.fields select')[1].selectedOptions[0].innerText.replace(/\\s/g, ' ')";
+    assert_eq!(world.browser.run(chosen).await, "Last 30 minutes");
+    world.go("executions?from=-7d&to=-30m").await;
+    let fields = "return [...document.querySelectorAll('input[type=datetime-local]')].map((field) => Math.round((Date.now() - Date.parse(field.value)) / 1_800_000))";
+    assert_eq!(world.browser.run(fields).await, json!([336, 1]));
+
+    world.go("executions/orders/order-broken").await;
+    for (item, shown) in [("99", "3"), ("-2", "0"), ("", "0")] {
+        world.browser.run(&typed(".items input", item)).await;
+        let field = format!(
+            "return document.querySelector('.items input').value === '{shown}' && location.search.endsWith(':{shown}')"
+        );
+        world.browser.until(item, &field).await;
+    }
+
+    let hour = "const field = document.querySelector('.stepper input'); return [field.value, field.validity.valid]";
+    for (zone, local) in [("UTC", "05:00"), ("Asia/Kolkata", "10:30")] {
+        world.browser.live_in(zone).await;
+        world.go("metrics?hour=2026-11-20T05:00Z").await;
+        let expected = json!([format!("2026-11-20T{local}"), true]);
+        assert_eq!(world.browser.run(hour).await, expected);
+        let later = format!("2026-11-20T{}:45", &local[..2]);
+        world.browser.run(&typed(".stepper input", &later)).await;
+        assert_eq!(world.browser.run(hour).await, expected);
+    }
+}

@@ -12,11 +12,19 @@ const RANGES = [['', 'Any time'], ['-1h', 'Last hour'], ['-24h', 'Last 24 hours'
 /** Any other time than these. */
 const BETWEEN = 'between';
 const HOUR = 3_600_000;
+const UNITS = { m: ['minute', HOUR / 60], h: ['hour', HOUR], d: ['day', 24 * HOUR] };
+
+/** How long before now a moment of the address is that is counted back, as `-30m`; in words too. */
+function back(/** @type {string} */ moment) {
+  const [, count, unit] = /^-(\d{1,6})([mhd])$/.exec(moment) ?? [];
+  return unit ? { ms: Number(count) * UNITS[unit][1], words: `Last ${plural(Number(count), UNITS[unit][0])}` } : null;
+}
 
 /** A moment as the address has it, and as a field for local times. */
 const utc = (/** @type {number} */ at) => `${new Date(at).toISOString().slice(0, 16)}Z`;
 const field = (/** @type {string} */ moment) => {
-  const at = Date.parse(moment);
+  const ms = back(moment)?.ms;
+  const at = ms === undefined ? Date.parse(moment) : now() - ms;
   return at ? new Date(at - new Date(at).getTimezoneOffset() * 60_000).toISOString().slice(0, 16) : '';
 };
 const REDRIVABLE = new Set(['failed', 'timed_out', 'aborted']);
@@ -243,7 +251,9 @@ function Filters({ about, summary }) {
     filter({ status: KINDS.filter((kind) => changed.has(kind)).join(',') });
   };
   const [from, to] = [query.get('from') ?? '', query.get('to') ?? ''];
-  const between = Boolean(to) || !RANGES.some(([value]) => value === from);
+  const own = back(from);
+  const ranges = own && !RANGES.some(([value]) => value === from) ? [...RANGES, [from, own.words]] : RANGES;
+  const between = Boolean(to) || !ranges.some(([value]) => value === from);
   const span = (value) => filter(value === BETWEEN ? { from: utc(now() - 24 * HOUR), to: utc(now()) } : { from: value, to: '' });
   const bound = (name) => (event) => { const at = Date.parse(event.currentTarget.value); filter({ [name]: at ? utc(at) : '' }); };
   return html`<div class="filters" role="search">
@@ -257,7 +267,7 @@ function Filters({ about, summary }) {
         <option value="">All state machines</option>${about.machines.map((name) => html`<option key=${name} value=${name}>${name}</option>`)}
       </select></label>`}
       <label><span class="unseen">Started</span><select value=${between ? BETWEEN : from} onChange=${(event) => span(event.currentTarget.value)}>
-        ${[...RANGES, [BETWEEN, 'Between…']].map(([value, words]) => html`<option key=${value} value=${value}>${words}</option>`)}
+        ${[...ranges, [BETWEEN, 'Between…']].map(([value, words]) => html`<option key=${value} value=${value}>${words}</option>`)}
       </select></label>
       ${between && html`<label><span class="unseen">Started at or after</span><input type="datetime-local" value=${field(from)} onChange=${bound('from')}/></label>
         <label><span class="unseen">Started before</span><input type="datetime-local" value=${field(to)} onChange=${bound('to')}/></label>`}

@@ -102,9 +102,12 @@ function Items({ state, onItem }) {
   const { items } = state;
   const failed = items.failed_items.find((item) => item > items.shown) ?? items.failed_items[0];
   const stop = (event) => event.stopPropagation();
-  const change = (event) => {
-    const item = Number(event.currentTarget.value);
-    if (Number.isInteger(item) && item >= 0 && item < items.total) onItem(state.state, item);
+  // The field shows what is looked into: beyond the last item that is the last, without a number it is what it was.
+  const change = ({ currentTarget: field }) => {
+    const typed = Math.floor(field.valueAsNumber);
+    const item = Number.isNaN(typed) ? items.shown : Math.max(0, Math.min(items.total - 1, typed));
+    field.value = String(item);
+    if (item !== items.shown) onItem(state.state, item);
   };
   if (!items.total) return html`<span class="items under">no items</span>`;
   return html`<span class="items" onClick=${stop}>
