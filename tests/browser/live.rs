@@ -182,3 +182,39 @@ async fn a_view_that_could_not_be_loaded_is_loaded_later() {
     world.browser.go(&world.address_at(&way.url, "metrics")).await;
     assert_eq!(world.browser.run("return window.coming").await, true);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_began_after_the_page_was_opened_is_there() {
+    let world = World::open().await;
+    let machine = json!({"StartAt": "S", "States": {"S": {"Type": "Succeed"}}});
+    let offered = "return [...document.querySelector('.fields select').options].map((option) => option.value)";
+    world.go("executions?machine=Fresh").await;
+    assert_eq!(
+        world
+            .browser
+            .run("return document.querySelector('.fields select').value")
+            .await,
+        "Fresh"
+    );
+    world.go("executions").await;
+    world.machine("Fresh", &machine).await;
+    world.start("Fresh", "first", &json!({})).await;
+    world
+        .browser
+        .until(
+            "the new state machine",
+            &format!("return (() => {{ {offered} }})().includes('Fresh')"),
+        )
+        .await;
+
+    world.browser.visit(&world.address("executions/Fresh/second")).await;
+    world.browser.sees("There is no execution second").await;
+    world.start("Fresh", "second", &json!({})).await;
+    world
+        .browser
+        .until("its graph", "return !!document.querySelector('.graph .node')")
+        .await;
+    world.browser.sees("Succeeded").await;
+    let failures = "return document.querySelectorAll('.failure').length";
+    assert_eq!(world.browser.run(failures).await, 0);
+}

@@ -26,6 +26,8 @@ export default function Execution() {
   useChanges(answer.reload, [machine, name]);
   useEffect(() => { document.title = `${name} · Ticketflow`; }, [name]);
   const execution = answer.data;
+  // One that was asked for before it began has a graph now.
+  useEffect(() => { if (execution && graph.error) graph.reload(); }, [Boolean(execution)]);
   useServerTime(execution?.now);
   const selected = query.get('state') ?? execution?.opening ?? null;
   const select = (state) => go(here({ state }), { replace: true });

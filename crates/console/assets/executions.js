@@ -250,6 +250,9 @@ function Filters({ about, summary }) {
     changed.has(kind) ? changed.delete(kind) : changed.add(kind);
     filter({ status: KINDS.filter((kind) => changed.has(kind)).join(',') });
   };
+  // One that a link asks for is there even where nobody knows of it.
+  const machine = query.get('machine') ?? '';
+  const machines = machine && !about.machines.includes(machine) ? [...about.machines, machine] : about.machines;
   const [from, to] = [query.get('from') ?? '', query.get('to') ?? ''];
   const own = back(from);
   const ranges = own && !RANGES.some(([value]) => value === from) ? [...RANGES, [from, own.words]] : RANGES;
@@ -263,8 +266,8 @@ function Filters({ about, summary }) {
       return html`<button key=${kind} type="button" class="toggle" aria-pressed=${String(statuses.has(kind))} onClick=${() => toggle(kind)}><${Icon} status=${kind}/>${WORDS[kind]} <span class="count">${shown}</span></button>`;
     })}</div>
     <div class="fields">
-      ${about.machines.length > 1 && html`<label><span class="unseen">State machine</span><select value=${query.get('machine') ?? ''} onChange=${(event) => filter({ machine: event.currentTarget.value })}>
-        <option value="">All state machines</option>${about.machines.map((name) => html`<option key=${name} value=${name}>${name}</option>`)}
+      ${machines.length > 1 && html`<label><span class="unseen">State machine</span><select value=${machine} onChange=${(event) => filter({ machine: event.currentTarget.value })}>
+        <option value="">All state machines</option>${machines.map((name) => html`<option key=${name} value=${name}>${name}</option>`)}
       </select></label>`}
       <label><span class="unseen">Started</span><select value=${between ? BETWEEN : from} onChange=${(event) => span(event.currentTarget.value)}>
         ${[...ranges, [BETWEEN, 'Between…']].map(([value, words]) => html`<option key=${value} value=${value}>${words}</option>`)}

@@ -5,7 +5,7 @@ import {
   Component, Dialog, Failure, address, allKeys, announcement, ask, base, clock, computed, decline, decoded, go, html, kept, render, route, signal, tick,
   Skeleton, token, useEffect, useKeys, useLayoutEffect, useReady, useState, wantsToken,
 } from 'console/lib';
-import { live, start } from 'console/live';
+import { live, start, useChanges } from 'console/live';
 
 /** The views there are: the engine's, then the template's own. */
 const views = signal(/** @type {any[]} */ ([]));
@@ -206,6 +206,12 @@ function Token() {
 
 function App() {
   const [help, setHelp] = useState(false);
+  // A state machine that nobody knew of shows itself by its executions.
+  useChanges((changed) => {
+    const known = about.value?.machines;
+    const isNew = changed === null || [...changed].some((one) => !known?.includes(one.split('\n')[0]));
+    if (known && isNew) ask('api/about').then((now) => { about.value = now; }, () => { /* What is known stays. */ });
+  });
   useKeys([
     ...views.value.map((view) => [`g ${view.key}`, `Go to ${view.title.toLowerCase()}`, () => go(address([view.path]))]),
     ['?', 'This list', () => setHelp(true)],
