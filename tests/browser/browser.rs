@@ -128,6 +128,13 @@ impl Browser {
         self.command("Emulation.setEmulatedMedia", features).await;
     }
 
+    /// Shows the page as it is on paper, so many pixels wide.
+    pub(crate) async fn on_paper(&self, width: u32) {
+        self.look_at(width, 1000, false).await;
+        self.command("Emulation.setEmulatedMedia", json!({"media": "print"}))
+            .await;
+    }
+
     /// Takes the page to a time zone.
     pub(crate) async fn live_in(&self, zone: &str) {
         self.command("Emulation.setTimezoneOverride", json!({ "timezoneId": zone }))

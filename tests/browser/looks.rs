@@ -166,3 +166,38 @@ async fn every_view_is_accessible_and_fits_in_light_and_dark() {
         .collect();
     assert!(unexpected.is_empty(), "{unexpected:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_paper_everything_is_there_and_nothing_can_be_pressed() {
+    let world = World::open().await;
+    let id = world
+        .flat(&json!({"summary": "word ".repeat(40), "priority": "High", "created": "2026-11-20T05:10:00Z"}))
+        .await;
+    let state = json!({"StartAt": "S", "States": {
+        "S": {"Type": "Pass", "Assign": {"long.$": "$"}, "Next": "T"},
+        "T": {"Type": "Pass", "End": true}}});
+    world.machine("long", &state).await;
+    world
+        .start("long", "one", &json!({"words": "word ".repeat(2_000)}))
+        .await;
+    world.until("long", "one", "succeeded").await;
+    world.browser.on_paper(720).await;
+    for (view, heading) in [
+        ("metrics?hour=2026-11-20T05:00Z", "Metrics"),
+        (&format!("tickets/{id}"), &*id),
+        ("tickets", "Tickets"),
+        ("executions/long/one?state=T", "one"),
+    ] {
+        world.go(view).await;
+        world.browser.settled().await;
+        assert_eq!(
+            world.browser.run("return document.querySelector('h1').innerText").await,
+            heading
+        );
+        let seen = "return [...document.querySelectorAll('button:not(.node, .text)')].filter((one) => one.checkVisibility()).length";
+        assert_eq!(world.browser.run(seen).await, 0, "{view}");
+        let cut = "return [...document.querySelectorAll('pre, .scroll')].filter((one) => one.checkVisibility()
+            && (one.scrollHeight > one.clientHeight + 1 || one.scrollWidth > one.clientWidth + 1)).map((one) => one.outerHTML.slice(0, 300))";
+        assert_eq!(world.browser.run(cut).await, json!([]), "{view}");
+    }
+}
