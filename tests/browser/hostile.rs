@@ -166,6 +166,36 @@ async fn a_ticket_of_endless_words_is_no_wider_than_its_page() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn no_text_turns_what_stands_beside_it() {
+    let world = World::open().await;
+    let turn = '\u{202e}';
+    let state = json!({"Type": "Fail", "Comment": format!("{turn}comment"), "Error": "E"});
+    one_state(&world, "turning", state).await;
+    let input = json!({"word": format!("{turn}word\u{2066}")});
+    let name = format!("{turn}eman");
+    world.start("turning", &name, &input).await;
+    world.until("turning", &name, "failed").await;
+    let shown = "return [...document.querySelectorAll('pre')].map((one) => one.textContent).join()";
+    for (view, texts) in [
+        ("", ["\\u202eword", "\\u2066"]),
+        ("?view=definition", ["\\u202ecomment", "\\u202eword"]),
+    ] {
+        world.go(&format!("executions/turning/%E2%80%AEeman{view}")).await;
+        let script = format!("return (() => {{ {shown} }})().includes({})", Value::from(texts[0]));
+        world.browser.until(texts[0], &script).await;
+        let shown = world.browser.run(shown).await;
+        let shown = shown.as_str().expect("text");
+        assert!(shown.contains(texts[1]) && !shown.contains(turn), "{shown}");
+    }
+    // A name that is part of a sentence ends where it ends.
+    world.go("executions").await;
+    world.browser.click("tbody input[type=checkbox]").await;
+    world.browser.click(".selection button.primary").await;
+    let alone = "return getComputedStyle(document.querySelector('dialog li').firstElementChild).unicodeBidi";
+    assert_eq!(world.browser.run(alone).await, "isolate");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn nonsense_in_an_address_and_endless_words_leave_a_page_that_can_be_read() {
     let world = World::open().await;
     let turned = "\u{202e}turned \u{5e9}\u{5dc}\u{5d5}\u{5dd}";

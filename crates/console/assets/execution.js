@@ -3,7 +3,7 @@
 
 import {
   Choice, Copy, Dialog, Failure, Icon, Pages, Skeleton, Status, Time, address, ask, authorized, base, dateTime, duration, go, here, html,
-  joined, now, number, parted, plural, requestToken, route, say, tick, ticking, useAnswer, useEffect, useKeys, useReady, useRef, useState, useServerTime,
+  joined, now, number, parted, plural, requestToken, route, say, straight, tick, ticking, useAnswer, useEffect, useKeys, useReady, useRef, useState, useServerTime,
 } from 'console/lib';
 import { useChanges } from 'console/live';
 import { Graph, Legend } from './graph.js';
@@ -225,7 +225,7 @@ function Definition({ path }) {
   if (answer.error) return html`<${Failure} what="The definition could not be loaded" error=${answer.error} retry=${answer.reload}/>`;
   if (!answer.data) return html`<${Skeleton}/>`;
   return html`<div class="document"><div class="document-head"><span class="none">As it was when the execution started, of <${Time} at=${answer.data.revised}/></span><span class="space"/><${Copy} text=${() => answer.data.definition}/></div>
-    <pre tabindex="0" class="tall">${answer.data.definition}</pre></div>`;
+    <pre tabindex="0" class="tall">${straight(answer.data.definition)}</pre></div>`;
 }
 
 // ---------------------------------------------------------------- the selected state
@@ -278,14 +278,14 @@ function State({ data, path, execution }) {
     ${failed.length > 0 && html`<div><h3>Attempts that failed</h3><ol class="attempts">${failed.map((attempt) => html`<li key=${attempt.number}>
       <span class="none">#${attempt.number} at +${duration((attempt.to ?? attempt.from) - execution.started)}${execution.runs.length > 1 ? `, run ${attempt.run + 1}` : ''}</span>
       ${attempt.error && html`<code class="error">${attempt.error}</code>`} <span class="cause">${attempt.cause ?? ''}</span></li>`)}</ol></div>`}
-    ${data.variables.length > 0 && html`<div><h3>Variables</h3><dl class="variables">${data.variables.map(({ name, value }) => html`<div key=${name}><dt><code>$${name}</code></dt><dd><pre tabindex="0">${value.text}</pre>${!value.whole && html`<${Whole} document=${value} path=${path}/>`}</dd></div>`)}</dl></div>`}
+    ${data.variables.length > 0 && html`<div><h3>Variables</h3><dl class="variables">${data.variables.map(({ name, value }) => html`<div key=${name}><dt><code>$${name}</code></dt><dd><pre tabindex="0">${straight(value.text)}</pre>${!value.whole && html`<${Whole} document=${value} path=${path}/>`}</dd></div>`)}</dl></div>`}
     ${data.call && html`<details><summary>What was called: <code>${data.resource}</code></summary><${Document} title="Parameters" document=${data.call} path=${path}/></details>`}`;
 }
 
 function Document({ title, document, path, missing = 'none' }) {
   if (!document) return html`<div class="document"><div class="document-head"><h3>${title}</h3></div><p class="none">${missing}</p></div>`;
   return html`<div class="document"><div class="document-head"><h3>${title}</h3><span class="space"/>${!document.whole && html`<${Whole} document=${document} path=${path}/>`}<${Copy} text=${() => document.text}/></div>
-    <pre tabindex="0">${document.text}</pre></div>`;
+    <pre tabindex="0">${straight(document.text)}</pre></div>`;
 }
 
 function Whole({ document, path }) {

@@ -352,10 +352,10 @@ function Redrive({ chosen, onClose, onDone }) {
   useLayoutEffect(() => { last.current?.focus(); }, [over]);
   return html`<${Dialog} title=${`Redrive ${plural(rows.length, 'execution')}`} onClose=${close}>
     ${over
-      ? html`<p>${plural(redriven, 'execution')} redriven. These could not be:</p><ul class="names">${refused.map((one) => html`<li key=${`${one.machine}/${one.name}`}>${one.name}: ${one.message}</li>`)}</ul>
+      ? html`<p>${plural(redriven, 'execution')} redriven. These could not be:</p><ul class="names">${refused.map((one) => html`<li key=${`${one.machine}/${one.name}`}><span>${one.name}</span>: <span>${one.message}</span></li>`)}</ul>
         <div class="actions"><button type="button" class="primary" ref=${last} onClick=${onDone}>Close</button></div>`
       : html`<p>Each goes on at the state that failed, with the same input. What had finished is kept.</p>
-        <ul class="names">${rows.slice(0, 8).map((row) => html`<li key=${id(row)}>${row.name} <span class="under">at ${row.state ?? 'its start'}</span></li>`)}${rows.length > 8 && html`<li>and ${number(rows.length - 8)} more</li>`}</ul>
+        <ul class="names">${rows.slice(0, 8).map((row) => html`<li key=${id(row)}><span>${row.name}</span> <span class="under">at ${row.state ?? 'its start'}</span></li>`)}${rows.length > 8 && html`<li>and ${number(rows.length - 8)} more</li>`}</ul>
         ${rows.length > PART && (busy || tried > 0) && html`<progress max=${rows.length} value=${tried} aria-label="Redriven so far"/><p role="status">${number(tried)} of ${number(rows.length)} done${refused.length ? `, ${number(refused.length)} of them refused` : ''}.</p>`}
         ${error && html`<${Failure} what=${failed} error=${error}/>`}
         <div class="actions"><button type="button" onClick=${close}>${!begun ? 'Cancel' : busy ? 'Stop here' : 'Close'}</button><button type="button" class="primary" autofocus aria-disabled=${String(busy)} onClick=${() => busy || redrive()}>${busy ? 'Redriving…' : begun ? 'Go on' : `Redrive ${number(rows.length)}`}</button></div>`}

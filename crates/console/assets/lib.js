@@ -412,6 +412,9 @@ export function Copy({ text, label = 'Copy' }) {
   return html`<button type="button" class="small" onClick=${copy}>${said || label}</button>`;
 }
 
+/** A JSON document in the order in which it is: what turns the direction of writing is shown as its code. */
+export const straight = (/** @type {string} */ json) => json.replace(/[\u202a-\u202e\u2066-\u2069]/g, (turn) => `\\u${turn.charCodeAt(0).toString(16)}`);
+
 /** One of a few, as buttons in a row. */
 export function Choice({ label, value, options, onChange }) {
   return html`<div class="choice" role="group" aria-label=${label}>
