@@ -161,11 +161,11 @@ function Lead({ durations, closed }) {
     return index + share;
   };
   const marks = lead.count >= ENOUGH ? ['p50', 'p85', 'p95'].map((name) => ({ at: place(lead[`${name}_ms`]), text: `${name} ${duration(lead[`${name}_ms`])}` })) : [];
-  const table = { head: ['From', 'To', 'Tickets'], rows: lead.histogram.map((bucket) => [duration(bucket.from_ms), bucket.to_ms === null ? '' : duration(bucket.to_ms), bucket.count]) };
+  const table = { head: ['From', 'To', 'Tickets', 'From in ms', 'To in ms'], rows: lead.histogram.map((bucket) => [duration(bucket.from_ms), bucket.to_ms === null ? '' : duration(bucket.to_ms), bucket.count, bucket.from_ms, bucket.to_ms ?? '']) };
   const items = (closed.data?.items ?? []).filter((ticket) => ticket.duration_ms !== null && ticket.closed_at);
   const sentence = lead.count ? html`<strong>${number(lead.count)}</strong> tickets closed in the last 30 days took between <strong>${duration(lead.min_ms)}</strong> and <strong>${duration(lead.max_ms)}</strong>.` : 'No ticket was closed in the last 30 days.';
-  const dots = { head: ['Ticket', 'Priority', 'Closed', 'Lead time', 'Milliseconds'], rows: items.map((ticket) => [ticket.key ?? ticket.id, ticket.priority ?? '', ticket.closed_at, duration(ticket.duration_ms), ticket.duration_ms]) };
-  const drawn = !items.length ? 'None to draw.' : closed.data?.next ? `The ${number(items.length)} that closed last, each a dot.` : `Each of ${number(items.length)} a dot.`;
+  const dots = { head: ['Ticket', 'Priority', 'Closed', 'Lead time', 'Lead time in ms'], rows: items.map((ticket) => [ticket.key ?? ticket.id, ticket.priority ?? '', ticket.closed_at, duration(ticket.duration_ms), ticket.duration_ms]) };
+  const drawn = !items.length ? 'None to draw.' : closed.data?.next ? `Chart, table and CSV are of the ${number(items.length)} that closed last.` : `Each of ${number(items.length)} a dot.`;
   return html`<div class="pair">
     <${Chart} title="Lead time" answer=${durations} sentence=${sentence} table=${table} name="lead-time">
       <${Bars} bars=${bars} plain=${true} marks=${marks} label="Histogram of lead times" axis="x: lead time · y: tickets" ticks=${(index) => label(lead.histogram[index])}/><//>
@@ -211,9 +211,9 @@ function Aging({ answer }) {
   const names = bySeverity([...new Set(items.map((ticket) => ticket.priority ?? 'No priority'))]);
   const { lead } = data.closed;
   const enough = lead.count >= ENOUGH;
-  const table = { head: ['Ticket', 'Priority', 'Status', 'Age'], rows: items.map((ticket) => [ticket.key ?? ticket.id, ticket.priority ?? '', ticket.status ?? '', duration(age(ticket))]) };
+  const table = { head: ['Ticket', 'Priority', 'Status', 'Created', 'Age', 'Age in ms'], rows: items.map((ticket) => [ticket.key ?? ticket.id, ticket.priority ?? '', ticket.status ?? '', ticket.created_at, duration(age(ticket)), age(ticket)]) };
   const sentence = data.open
-    ? html`<strong>${number(data.open)}</strong> open${enough ? html`: <strong>${number(data.older_than.p50)}</strong> older than half of the closed ones ever became, <strong>${number(data.older_than.p95)}</strong> older than 95 %.` : '.'}${data.open > items.length ? ` The ${number(items.length)} oldest are drawn.` : ''}${data.kept?.over > 0 ? html` <${Icon} status="caught"/> <strong>${number(data.kept.over)}</strong> past their target.` : ''}`
+    ? html`<strong>${number(data.open)}</strong> open${enough ? html`: <strong>${number(data.older_than.p50)}</strong> older than half of the closed ones ever became, <strong>${number(data.older_than.p95)}</strong> older than 95 %.` : '.'}${data.open > items.length ? ` Chart, table and CSV are of the ${number(items.length)} oldest.` : ''}${data.kept?.over > 0 ? html` <${Icon} status="caught"/> <strong>${number(data.kept.over)}</strong> past their target.` : ''}`
     : 'No ticket is open.';
   return html`<${Chart} title=${title} answer=${answer} sentence=${sentence} table=${table} name="ageing">
     ${items.length > 0 && html`<${Ages} items=${items} names=${names} lead=${enough ? lead : null}/>`}
