@@ -552,6 +552,134 @@ fn a_field_that_a_state_does_not_have_is_refused_where_the_state_is() {
     }
 }
 
+/// Has a state machine of this one state be refused for this and nothing else.
+fn assert_refused(state: Value, expected: &str) {
+    let definition = json!({"StartAt": "S", "States": {"S": state, "T": {"Type": "Succeed"}}});
+    let problems = StateMachine::parse(&definition.to_string()).unwrap_err();
+    let told: Vec<String> = problems
+        .iter()
+        .filter(|problem| !problem.message.ends_with("is not reachable."))
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(told, [expected]);
+}
+
+#[test]
+fn what_an_entry_lacks_is_told_where_the_entry_is() {
+    let required = |fields: &str, place: &str| {
+        format!("SCHEMA_VALIDATION_FAILED: These fields are required: [{fields}] at /States/S/{place}")
+    };
+    let task = |field: &str, entry: Value| {
+        let mut state = json!({"Type": "Task", "Resource": "arn:aws:states:::lambda:invoke", "Next": "T"});
+        state[field] = json!([entry]);
+        state
+    };
+    assert_refused(
+        task("Retry", json!({"MaxAttempts": 1})),
+        &required("ErrorEquals", "Retry[0]"),
+    );
+    assert_refused(task("Catch", json!({})), &required("ErrorEquals, Next", "Catch[0]"));
+    assert_refused(
+        task("Catch", json!({"ErrorEquals": ["E"]})),
+        &required("Next", "Catch[0]"),
+    );
+    assert_refused(
+        json!({"Type": "Choice", "Choices": [{"Variable": "$.v", "IsPresent": true}], "Default": "T"}),
+        &required("Next", "Choices[0]"),
+    );
+}
+
+#[test]
+fn names_and_labels_stand_for_one_thing() {
+    let inner = json!({"StartAt": "S", "States": {"S": {"Type": "Pass", "End": true}}});
+    assert_refused(
+        json!({"Type": "Parallel", "Branches": [inner], "Next": "T"}),
+        "DUPLICATE_STATE_NAME: Duplicate State name: S at /States/S/Branches[0]/States/S",
+    );
+    let map = |name: &str, next: Value| {
+        json!({"Type": "Map", "Label": "L", "Next": next, "ItemProcessor": {
+            "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
+            "StartAt": name, "States": {name: {"Type": "Pass", "End": true}}}})
+    };
+    let definition = json!({"StartAt": "A", "States": {
+        "A": map("X", json!("B")), "B": map("Y", json!("T")), "T": {"Type": "Succeed"}}});
+    let problems = StateMachine::parse(&definition.to_string()).unwrap_err();
+    assert_eq!(
+        problems.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        ["DUPLICATE_LABEL_NAME: Duplicate Label name: L at /States/B/Label"]
+    );
+}
+
+#[test]
+fn variables_have_names_that_every_expression_can_spell() {
+    let long = "x".repeat(81);
+    let identifier = "a name is a Unicode identifier of at most 80 characters";
+    let cases = [
+        ("states", "that name is reserved"),
+        ("1st", identifier),
+        ("a-b", identifier),
+        ("", identifier),
+        (&long, identifier),
+    ];
+    for (name, rule) in cases {
+        let expected =
+            format!("SCHEMA_VALIDATION_FAILED: Assign cannot name a variable '{name}': {rule} at /States/S/Assign");
+        assert_refused(json!({"Type": "Pass", "Assign": {name: 1}, "Next": "T"}), &expected);
+    }
+    assert_refused(
+        json!({"Type": "Pass", "Assign": 1, "Next": "T"}),
+        "SCHEMA_VALIDATION_FAILED: Assign must be an object, is 1 at /States/S/Assign",
+    );
+    let fine = json!({"größe": 1, "नमस्ते.$": "$", "x_1": 2, "state": 3, long[1..]: 4});
+    let definition = json!({"StartAt": "S", "States": {"S": {"Type": "Pass", "Assign": fine, "End": true}}});
+    assert!(StateMachine::parse(&definition.to_string()).is_ok());
+}
+
+#[test]
+fn a_map_says_each_thing_once_and_as_what_it_is() {
+    let cases = [
+        (
+            "/ItemsPath",
+            json!(1),
+            "ItemsPath must be a path, is 1 at /States/S/ItemsPath",
+        ),
+        (
+            "/Label",
+            json!(["L"]),
+            "Label must be a string, is [\"L\"] at /States/S/Label",
+        ),
+        (
+            "/ItemProcessor/ProcessorConfig/Mode",
+            json!("BOTH"),
+            "Mode must be 'INLINE' or 'DISTRIBUTED', is \"BOTH\" at /States/S/ItemProcessor/ProcessorConfig/Mode",
+        ),
+        (
+            "/Iterator",
+            json!({"StartAt": "X", "States": {"X": {"Type": "Pass", "End": true}}}),
+            "A state has either 'ItemProcessor' or 'Iterator' at /States/S",
+        ),
+        (
+            "/Parameters",
+            json!({}),
+            "A state has either 'ItemSelector' or 'Parameters' at /States/S",
+        ),
+        (
+            "/ToleratedFailurePercentage",
+            json!(100.5),
+            "ToleratedFailurePercentage must be a number from 0 to 100, is 100.5 at \
+             /States/S/ToleratedFailurePercentage",
+        ),
+    ];
+    for (place, value, expected) in cases {
+        let mut state = json!({"Type": "Map", "Next": "T", "ItemSelector": {}, "ItemProcessor": {
+            "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
+            "StartAt": "X", "States": {"X": {"Type": "Pass", "End": true}}}});
+        let (parent, field) = place.rsplit_once('/').unwrap();
+        state.pointer_mut(parent).unwrap()[field] = value;
+        assert_refused(state, &format!("SCHEMA_VALIDATION_FAILED: {expected}"));
+    }
+}
+
 #[test]
 fn a_state_machine_has_an_end() {
     let mut definition = json!({"StartAt": "A", "States": {"A": {"Type": "Pass", "Next": "A"}}});

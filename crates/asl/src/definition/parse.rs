@@ -6,10 +6,11 @@ mod handlers;
 mod items;
 
 use std::borrow::Cow;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
+use regex::Regex;
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -23,6 +24,9 @@ use crate::retry::MAX_SECONDS;
 
 /// AWS's quota for the length of a state's name, in characters.
 const MAX_STATE_NAME: usize = 80;
+
+/// AWS's quota for the length of a variable's name, in characters.
+const MAX_VARIABLE_NAME: usize = 80;
 
 /// The code of a label that AWS refuses, which it tells in a form of its own.
 pub const INVALID_LABEL: &str = "INVALID_LABEL";
@@ -201,6 +205,10 @@ impl At<'_> {
 struct Parser {
     problems: Vec<Problem>,
     states: HashMap<Arc<str>, State>,
+    /// The names of the states that were come to, read or not.
+    names: HashSet<Box<str>>,
+    /// The labels of the distributed Maps that were come to.
+    labels: HashSet<Box<str>>,
     /// The whole definition's query language, which its states have that give none; no flow inside has one of its own.
     language: QueryLanguage,
     /// Whether the definition uses variables, JSONata or a labelled Map, which are younger than the rest.
@@ -301,6 +309,13 @@ impl Parser {
                 let message = format!("State name must have 1 to {MAX_STATE_NAME} characters");
                 self.schema(&pointer, message);
             }
+            if !self.names.insert(name.as_str().into()) {
+                self.problem(
+                    "DUPLICATE_STATE_NAME",
+                    &pointer,
+                    format!("Duplicate State name: {name}"),
+                );
+            }
             let Some(document) = state.as_object() else {
                 self.schema(&pointer, "State must be an object");
                 continue;
@@ -315,11 +330,7 @@ impl Parser {
             let around = std::mem::take(&mut self.uses_context);
             let state = self.state(name, at, states, depth);
             self.uses_context = around;
-            if let Some(state) = state
-                && self.states.insert(state.name.clone(), state).is_some()
-            {
-                self.schema(&pointer, format!("State name '{name}' is used more than once"));
-            }
+            self.states.extend(state.map(|state| (state.name.clone(), state)));
         }
         self.unreachable(states, start_at, &states_pointer);
         Some(start_at.into())
@@ -384,7 +395,7 @@ impl Parser {
             QueryLanguage::Jsonata => self.template(at, "Output"),
             QueryLanguage::JsonPath => None,
         };
-        let assign = self.template(at, "Assign");
+        let assign = self.assign(at);
         self.is_recent |= assign.is_some() || at.language == QueryLanguage::Jsonata;
         let retry = self.retry(at);
         let catch = self.catch(at, flow);
@@ -424,6 +435,7 @@ impl Parser {
         }
     }
 
+    /// The state that a field names; whoever needs one requires the field.
     fn target(
         &mut self,
         document: &Map<String, Value>,
@@ -432,7 +444,7 @@ impl Parser {
         flow: &Map<String, Value>,
     ) -> Option<Arc<str>> {
         let pointer = format!("{pointer}/{field}");
-        let Some(name) = document.get(field).and_then(Value::as_str) else {
+        let Some(name) = document.get(field)?.as_str() else {
             self.schema(&pointer, format!("{field} must be the name of a state"));
             return None;
         };
@@ -463,6 +475,30 @@ impl Parser {
                 None
             }
         }
+    }
+
+    /// The variables that `Assign` names, with their values.
+    fn assign(&mut self, at: At<'_>) -> Option<Template> {
+        let pointer = format!("{}/Assign", at.pointer);
+        let given = at.document.get("Assign")?;
+        let Some(variables) = given.as_object() else {
+            self.schema(&pointer, format!("Assign must be an object, is {given}"));
+            return None;
+        };
+        for field in variables.keys() {
+            let name = match at.language {
+                QueryLanguage::JsonPath => field.strip_suffix(".$").unwrap_or(field),
+                QueryLanguage::Jsonata => field,
+            };
+            if let Err(rule) = check_variable(name) {
+                self.schema_of(
+                    &pointer,
+                    field,
+                    format!("Assign cannot name a variable '{name}': {rule}"),
+                );
+            }
+        }
+        self.template(at, "Assign")
     }
 
     fn jsonpath_template(&mut self, at: At<'_>, field: &str) -> Option<Template> {
@@ -571,9 +607,13 @@ impl Parser {
 
     /// Refuses a field that stands beside its `…Path` form.
     fn either(&mut self, at: At<'_>, field: &str) {
-        let path_field = format!("{field}Path");
-        if at.document.contains_key(field) && at.document.contains_key(&path_field) {
-            self.schema(at.pointer, format!("A state has either '{field}' or '{path_field}'"));
+        self.one_of(at, field, &format!("{field}Path"));
+    }
+
+    /// Refuses a field that stands beside another form of it.
+    fn one_of(&mut self, at: At<'_>, field: &str, other: &str) {
+        if at.document.contains_key(field) && at.document.contains_key(other) {
+            self.schema(at.pointer, format!("A state has either '{field}' or '{other}'"));
         }
     }
 
@@ -699,6 +739,16 @@ impl Parser {
     }
 
     fn map(&mut self, at: At<'_>, depth: usize) -> Option<Kind> {
+        self.one_of(at, "ItemProcessor", "Iterator");
+        if at.language == QueryLanguage::JsonPath {
+            self.one_of(at, "ItemSelector", "Parameters");
+        }
+        for (field, what) in [("ItemsPath", "a path"), ("Label", "a string")] {
+            if let Some(value) = at.document.get(field).filter(|value| !value.is_string()) {
+                let message = format!("{field} must be {what}, is {value}");
+                self.schema(&format!("{}/{field}", at.pointer), message);
+            }
+        }
         let processor = if at.document.contains_key("Iterator") {
             "Iterator"
         } else {
@@ -713,9 +763,15 @@ impl Parser {
             return None;
         };
         let mode = flow.get("ProcessorConfig").and_then(|config| config.get("Mode"));
-        let distributed = match mode.and_then(Value::as_str) == Some("DISTRIBUTED") {
-            true => Some(self.distributed(at)),
-            false => None,
+        let distributed = match mode {
+            None => None,
+            Some(mode) if mode == "INLINE" => None,
+            Some(mode) if mode == "DISTRIBUTED" => Some(self.distributed(at)),
+            Some(mode) => {
+                let pointer = format!("{pointer}/ProcessorConfig/Mode");
+                self.schema(&pointer, format!("Mode must be 'INLINE' or 'DISTRIBUTED', is {mode}"));
+                None
+            }
         };
         let start_at = self.flow(flow, &pointer, &fields::PROCESSOR, depth + 1)?;
         let items = match (at.language, at.document.get("ItemsPath"), at.document.get("Items")) {
@@ -777,6 +833,21 @@ fn is_jsonata(text: &str) -> bool {
 fn jsonata_source(text: &str) -> String {
     let inner = text.strip_prefix("{%").and_then(|text| text.strip_suffix("%}"));
     inner.unwrap_or(text).trim().to_owned()
+}
+
+/// Refuses what cannot be the name of a variable, with the rule.
+fn check_variable(name: &str) -> Result<(), String> {
+    static IDENTIFIER: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(r"^\p{ID_Start}\p{ID_Continue}*$").expect("a regular expression"));
+    if name == "states" {
+        return Err("that name is reserved".to_owned());
+    }
+    match IDENTIFIER.is_match(name) && name.chars().count() <= MAX_VARIABLE_NAME {
+        true => Ok(()),
+        false => Err(format!(
+            "a name is a Unicode identifier of at most {MAX_VARIABLE_NAME} characters"
+        )),
+    }
 }
 
 /// Whether any state of a flow's document ends it.

@@ -19,13 +19,7 @@ const MAX_NESTING: usize = 64;
 pub(crate) fn problems(definition: &str, machine_type: MachineType) -> Vec<Problem> {
     let mut problems = StateMachine::parse(definition).err().unwrap_or_default();
     if let Ok(document) = serde_json::from_str::<Value>(definition) {
-        flow(
-            &document,
-            "",
-            &|resource| task(resource, machine_type),
-            &mut problems,
-            0,
-        );
+        flow(&document, "", &|found| state(found, machine_type), &mut problems, 0);
     }
     problems
 }
@@ -33,32 +27,33 @@ pub(crate) fn problems(definition: &str, machine_type: MachineType) -> Vec<Probl
 /// What is wrong with the tasks of a definition a state of which is tested. A test may stand in for any resource there
 /// is on AWS.
 pub(super) fn problems_of_tested(document: &Value) -> Vec<Problem> {
-    let known = |resource: &str| match is_activity(resource) || integrations::is_resource(resource) {
-        true => Ok(()),
-        false => Err(unrecognised(resource)),
+    let known = |state: &Value| match resource(state) {
+        Some(resource) if !is_activity(resource) && !integrations::is_resource(resource) => {
+            Err((RESOURCE.to_owned(), unrecognised(resource)))
+        }
+        _ => Ok(()),
     };
     let mut problems = Vec::new();
     flow(document, "", &known, &mut problems, 0);
     problems
 }
 
-/// Says of a resource whether it may stand there, or why not.
-type Judge<'j> = &'j dyn Fn(&str) -> Result<(), String>;
+/// Says of a state whether it may stand there, or which place in it may not and why.
+type Judge<'j> = &'j dyn Fn(&Value) -> Result<(), (String, String)>;
+
+/// Where a Task state has its resource.
+const RESOURCE: &str = "/Resource";
 
 fn flow(flow: &Value, pointer: &str, judge: Judge<'_>, problems: &mut Vec<Problem>, depth: usize) {
     let states = flow.get("States").and_then(Value::as_object);
     for (name, state) in states.into_iter().flatten().take_while(|_| depth < MAX_NESTING) {
         let pointer = format!("{pointer}/States/{name}");
-        if state.get("Type").and_then(Value::as_str) == Some("Task")
-            && let Some(resource) = state.get("Resource").and_then(Value::as_str)
-            && let Err(message) = judge(resource)
-        {
-            let pointer = format!("{pointer}/Resource");
+        if let Err((place, message)) = judge(state) {
             problems.push(Problem {
                 severity: Severity::Error,
                 code: SCHEMA,
                 message,
-                pointer,
+                pointer: format!("{pointer}{place}"),
                 member: None,
             });
         }
@@ -104,6 +99,28 @@ fn is_activity(resource: &str) -> bool {
     super::arn::activity(resource).is_ok()
 }
 
+/// The resource of a Task state.
+fn resource(state: &Value) -> Option<&str> {
+    let is_task = state.get("Type").and_then(Value::as_str) == Some("Task");
+    state.get("Resource").and_then(Value::as_str).filter(|_| is_task)
+}
+
+/// Refuses a state that this type of workflow may not have.
+fn state(state: &Value, machine_type: MachineType) -> Result<(), (String, String)> {
+    if let Some(resource) = resource(state) {
+        return task(resource, machine_type).map_err(|message| (RESOURCE.to_owned(), message));
+    }
+    const MODE: &str = "/ProcessorConfig/Mode";
+    let is_distributed = |flow: &Value| flow.pointer(MODE).is_some_and(|mode| mode == "DISTRIBUTED");
+    match inner_flows(state).find(|(flow, _)| is_distributed(flow)) {
+        Some((_, place)) if machine_type == MachineType::Express => {
+            let message = "Express state machine does not support a Map state with Mode 'DISTRIBUTED'";
+            Err((format!("{place}{MODE}"), message.to_owned()))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Refuses a resource that is unknown, or that this type of workflow may not use.
 fn task(resource: &str, machine_type: MachineType) -> Result<(), String> {
     if machine_type == MachineType::Express {
@@ -144,17 +161,17 @@ mod tests {
     use super::*;
 
     fn found(resource: &str, machine_type: MachineType) -> Vec<String> {
-        let task = json!({"Type": "Task", "Resource": resource, "End": true});
+        found_in(
+            &json!({"Type": "Task", "Resource": resource, "End": true}),
+            machine_type,
+        )
+    }
+
+    fn found_in(call: &Value, machine_type: MachineType) -> Vec<String> {
         let definition = json!({"StartAt": "Both", "States": {"Both": {"Type": "Parallel", "End": true, "Branches": [
-            {"StartAt": "Call", "States": {"Call": task}}]}}});
+            {"StartAt": "Call", "States": {"Call": call}}]}}});
         let mut problems = Vec::new();
-        flow(
-            &definition,
-            "",
-            &|resource| super::task(resource, machine_type),
-            &mut problems,
-            0,
-        );
+        flow(&definition, "", &|found| state(found, machine_type), &mut problems, 0);
         problems
             .iter()
             .map(|problem| format!("{} at {}", problem.message, problem.pointer))
@@ -243,5 +260,18 @@ mod tests {
             assert_eq!(found(resource, MachineType::Express), [told]);
         }
         assert!(found("arn:aws:states:::states:startExecution.sync:2", MachineType::Standard).is_empty());
+    }
+
+    #[test]
+    fn express_workflows_have_no_distributed_maps() {
+        let map = json!({"Type": "Map", "ItemProcessor": {"ProcessorConfig": {"Mode": "DISTRIBUTED"}}});
+        assert_eq!(
+            found_in(&map, MachineType::Express),
+            [
+                "Express state machine does not support a Map state with Mode 'DISTRIBUTED' at \
+              /States/Both/Branches[0]/States/Call/ItemProcessor/ProcessorConfig/Mode"
+            ]
+        );
+        assert!(found_in(&map, MachineType::Standard).is_empty());
     }
 }

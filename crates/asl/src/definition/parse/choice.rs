@@ -38,8 +38,9 @@ impl Parser {
                 ..at
             };
             let rule = self.rule(at);
+            self.require(document, &pointer, &["Next"]);
             let next = self.target(document, &pointer, "Next", flow);
-            let assign = self.template(at, "Assign");
+            let assign = self.assign(at);
             let output = match at.language {
                 QueryLanguage::Jsonata => self.template(at, "Output"),
                 QueryLanguage::JsonPath => None,

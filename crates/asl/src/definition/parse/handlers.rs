@@ -24,10 +24,12 @@ const CATCHER: [&str; 4] = ["ErrorEquals", "Next", "Assign", "Comment"];
 
 impl Parser {
     fn errors(&mut self, document: &Map<String, Value>, pointer: &str, last: bool) -> Vec<Arc<str>> {
+        let Some(given) = document.get("ErrorEquals") else {
+            return Vec::new();
+        };
         let pointer = format!("{pointer}/ErrorEquals");
-        let names: Option<Vec<Arc<str>>> = document
-            .get("ErrorEquals")
-            .and_then(Value::as_array)
+        let names: Option<Vec<Arc<str>>> = given
+            .as_array()
             .and_then(|names| names.iter().map(|name| name.as_str().map(Arc::from)).collect());
         let names = names.filter(|names| !names.is_empty());
         let Some(names) = names else {
@@ -66,6 +68,7 @@ impl Parser {
         let mut retriers = Vec::with_capacity(entries.len());
         for (index, (pointer, document)) in entries.into_iter().enumerate() {
             self.unsupported(document, &pointer, |field| RETRIER.contains(&field));
+            self.require(document, &pointer, &["ErrorEquals"]);
             let errors = self.errors(document, &pointer, index == last);
             let given = |number: Number, default: u64| match number {
                 Number::Given(number) => number,
@@ -136,10 +139,11 @@ impl Parser {
                 QueryLanguage::Jsonata => "Output",
             };
             self.unsupported(document, &pointer, |field| CATCHER.contains(&field) || field == own);
+            self.require(document, &pointer, &["ErrorEquals", "Next"]);
             let errors = self.errors(document, &pointer, index == last);
             let next = self.target(document, &pointer, "Next", flow);
             let result_path = self.result_path_of(document, &pointer);
-            let assign = self.template(at, "Assign");
+            let assign = self.assign(at);
             let output = match at.language {
                 QueryLanguage::Jsonata => self.template(at, "Output"),
                 QueryLanguage::JsonPath => None,

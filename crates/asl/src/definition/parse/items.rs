@@ -17,43 +17,46 @@ impl Parser {
             }
         }
         self.is_recent |= at.document.contains_key("Label");
-        let label = match at.document.get("Label") {
-            None => None,
-            Some(Value::String(label)) => {
-                if let Err(message) = check_label(label) {
-                    self.problem(INVALID_LABEL, &format!("{}/Label", at.pointer), message);
-                }
-                Some(label.as_str().into())
+        let label = at.document.get("Label").and_then(Value::as_str);
+        if let Some(label) = label {
+            let pointer = format!("{}/Label", at.pointer);
+            if let Err(message) = check_label(label) {
+                self.problem(INVALID_LABEL, &pointer, message);
             }
-            Some(_) => {
-                self.schema(&format!("{}/Label", at.pointer), "Label must be a string");
-                None
+            if !self.labels.insert(label.into()) {
+                self.problem(
+                    "DUPLICATE_LABEL_NAME",
+                    &pointer,
+                    format!("Duplicate Label name: {label}"),
+                );
             }
-        };
+        }
         Distributed {
-            label,
-            tolerated_count: self.tolerated(at, "ToleratedFailureCount"),
-            tolerated_percentage: self.tolerated(at, "ToleratedFailurePercentage"),
+            label: label.map(Into::into),
+            tolerated_count: self.tolerated(at, "ToleratedFailureCount", f64::INFINITY),
+            tolerated_percentage: self.tolerated(at, "ToleratedFailurePercentage", 100.0),
             reader: self.reader(at),
             batcher: self.batcher(at),
             writes_result: at.document.contains_key("ResultWriter"),
         }
     }
 
-    fn tolerated(&mut self, at: At<'_>, field: &str) -> Tolerated {
+    fn tolerated(&mut self, at: At<'_>, field: &str, most: f64) -> Tolerated {
         self.either(at, field);
         if let Some(computed) = self.computed(at, field) {
             return Tolerated::Computed(computed);
         }
         match at.document.get(field) {
             None => Tolerated::Absent,
-            Some(value) => match value.as_f64().filter(|number| 0.0 <= *number) {
+            Some(value) => match value.as_f64().filter(|number| (0.0..=most).contains(number)) {
                 Some(number) => Tolerated::Given(number),
                 None => {
-                    self.schema(
-                        &format!("{}/{field}", at.pointer),
-                        format!("{field} must be a number of at least 0"),
-                    );
+                    let range = match most.is_finite() {
+                        true => format!("from 0 to {most}"),
+                        false => "of at least 0".to_owned(),
+                    };
+                    let message = format!("{field} must be a number {range}, is {value}");
+                    self.schema(&format!("{}/{field}", at.pointer), message);
                     Tolerated::Absent
                 }
             },
