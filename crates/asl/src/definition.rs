@@ -247,6 +247,13 @@ impl StateMachine {
         parse::parse(definition)
     }
 
+    /// The state machine of a definition that was accepted once. What is refused by now it may say, as far as it can be
+    /// understood: the executions of a state machine outlive the rules that it was made under.
+    pub fn accepted(definition: &str) -> Result<Self, Vec<Problem>> {
+        let (machine, problems) = parse::examine(definition);
+        machine.ok_or(problems)
+    }
+
     /// The state machine in which a single state is tested: the state of this name, or, without one, the state that the
     /// whole definition is. What only a test can do without is not asked for.
     pub(crate) fn of_tested(definition: &str, state_name: Option<&str>) -> Result<Self, Vec<Problem>> {

@@ -636,6 +636,15 @@ fn variables_have_names_that_every_expression_can_spell() {
 }
 
 #[test]
+fn what_was_accepted_once_is_read_again() {
+    let definition = json!({"StartAt": "S", "States": {"S": {"Type": "Pass", "Assign": {"states": 1}, "End": true}}});
+    assert!(StateMachine::parse(&definition.to_string()).is_err());
+    let machine = StateMachine::accepted(&definition.to_string()).unwrap();
+    assert!(machine.state("S").unwrap().assign.is_some());
+    assert!(StateMachine::accepted("{}").is_err());
+}
+
+#[test]
 fn a_map_says_each_thing_once_and_as_what_it_is() {
     let cases = [
         (

@@ -69,13 +69,21 @@ impl Revision {
         if let Some(parsed) = self.parsed.get() {
             return Ok(parsed.clone());
         }
-        let parsed = parse(&self.record.definition, self.record.machine_type)?;
+        let accepted = asl::StateMachine::accepted(&self.record.definition);
+        let parsed = limited(accepted, self.record.machine_type)?;
         Ok(self.parsed.get_or_init(|| Arc::new(parsed)).clone())
     }
 }
 
 fn parse(definition: &str, machine_type: MachineType) -> Result<asl::StateMachine, Error> {
-    let parsed = asl::StateMachine::parse(definition);
+    limited(asl::StateMachine::parse(definition), machine_type)
+}
+
+/// A state machine within the bounds of its type.
+fn limited(
+    parsed: Result<asl::StateMachine, Vec<asl::Problem>>,
+    machine_type: MachineType,
+) -> Result<asl::StateMachine, Error> {
     let mut machine = parsed.map_err(|problems| Error::InvalidDefinition { problems })?;
     if machine_type == MachineType::Express {
         let longest = EXPRESS_TIMEOUT.as_secs();
