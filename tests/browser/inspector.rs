@@ -79,6 +79,7 @@ async fn large_documents_are_shown_in_part_and_copied_and_saved_whole() {
     world.browser.before_pages(KEPT).await;
     world.go("executions/documents/one?state=S").await;
     world.browser.sees("the first part of").await;
+    world.browser.sees("Copy this part").await;
     let shown = world
         .browser
         .run("return document.querySelector('.inspector pre').innerText.length")

@@ -284,7 +284,7 @@ function State({ data, path, execution }) {
 
 function Document({ title, document, path, missing = 'none' }) {
   if (!document) return html`<div class="document"><div class="document-head"><h3>${title}</h3></div><p class="none">${missing}</p></div>`;
-  return html`<div class="document"><div class="document-head"><h3>${title}</h3><span class="space"/>${!document.whole && html`<${Whole} document=${document} path=${path}/>`}<${Copy} text=${() => document.text}/></div>
+  return html`<div class="document"><div class="document-head"><h3>${title}</h3><span class="space"/>${!document.whole && html`<${Whole} document=${document} path=${path}/>`}<${Copy} text=${() => document.text} label=${document.whole ? 'Copy' : 'Copy this part'}/></div>
     <pre tabindex="0">${straight(document.text)}</pre></div>`;
 }
 
