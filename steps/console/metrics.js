@@ -110,7 +110,8 @@ function PerMinute({ answer, hour, by, chart, priority, set, move }) {
   if (!data) return html`<${Chart} title=${title} controls=${controls} answer=${answer}/>`;
   const counted = data.minutes.filter((one) => !one.provisional);
   const busiest = data.minutes.reduce((best, one) => (one.count > best.count ? one : best), data.minutes[0]);
-  const sentence = html`<strong>${number(data.total)}</strong> tickets${names.length > 1 ? html`, <strong>${number(data.totals[names[0]])}</strong> of them <span>${names[0]}</span>` : ''}. ${busiest.count > 0 ? html`Busiest minute <strong><${Time} at=${Date.parse(busiest.minute)} show=${minute}/></strong> with <strong>${number(busiest.count)}</strong>.` : 'Every minute of the hour is empty.'} ${data.others > 0 && `${number(data.others)} of ${priority === 'all' ? 'no priority, or one that is not known here,' : 'other priorities'} are not counted. `}${priority === 'all'
+  const none = counted.length ? `Every minute ${counted.length < data.minutes.length ? 'so far' : 'of the hour'} is empty.` : 'No minute of the hour is over yet.';
+  const sentence = html`<strong>${number(data.total)}</strong> tickets${names.length > 1 ? html`, <strong>${number(data.totals[names[0]])}</strong> of them <span>${names[0]}</span>` : ''}. ${busiest.count > 0 ? html`Busiest minute <strong><${Time} at=${Date.parse(busiest.minute)} show=${minute}/></strong> with <strong>${number(busiest.count)}</strong>.` : none} ${data.others > 0 && `${number(data.others)} of ${priority === 'all' ? 'no priority, or one that is not known here,' : 'other priorities'} are not counted. `}${priority === 'all'
     ? html`<a href=${here({ priority: '' })} data-filter>Count Highest and High only</a>`
     : !priority && data.others > 0 && html`<a href=${here({ priority: 'all' })} data-filter>Count all</a>`}`;
   const legend = html`<${Legend} names=${names}/>`;

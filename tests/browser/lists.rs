@@ -334,3 +334,36 @@ async fn a_field_says_what_is_shown() {
         assert_eq!(world.browser.run(hour).await, expected);
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_newest_first_keep_their_trees_and_beyond_the_last_page_is_the_last_page() {
+    let world = World::open().await;
+    world.orders().await;
+    world.go("executions/orders/order-good?newest=true").await;
+    let states =
+        "return [...document.querySelectorAll('.timeline td.state button.text')].map((state) => state.innerText)";
+    let expected = [
+        "Done",
+        "Notify",
+        "Push",
+        "Mail",
+        "ShipItems",
+        "Label",
+        "Fragile?",
+        "Pack",
+        "Reserve",
+    ];
+    assert_eq!(world.browser.run(states).await, json!(expected));
+    world.go("executions/orders/order-good?view=events&from=900").await;
+    world
+        .browser
+        .until("the last page", "return !location.search.includes('from')")
+        .await;
+    world
+        .browser
+        .until(
+            "its events",
+            "return document.querySelectorAll('.events tbody tr').length > 20",
+        )
+        .await;
+}

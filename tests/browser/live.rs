@@ -153,6 +153,12 @@ async fn new_rows_wait_while_somebody_points_at_the_list_and_changed_ones_are_ma
     world.browser.sees("1 new · show").await;
     world.browser.run(&point("mouseleave")).await;
     world.browser.sees("comes-at-once").await;
+    // Of more than a page it is not known how many there are.
+    world.browser.run(&point("mouseenter")).await;
+    for number in 0..51 {
+        world.start("short", &format!("one-of-many-{number}"), &json!({})).await;
+    }
+    world.browser.sees("50+ new · show").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

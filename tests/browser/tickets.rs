@@ -314,6 +314,13 @@ async fn minutes_count_what_cannot_wait_until_all_priorities_are_asked_for() {
             return names.includes('Blocker') && names.includes('P1 (now)')";
         world.browser.until("the site's own priorities", offered).await;
     }
+    for (hour, words) in [
+        ("2026-01-01T00:00Z", "Every minute of the hour is empty."),
+        ("2099-01-01T00:00Z", "No minute of the hour is over yet."),
+    ] {
+        world.go(&format!("metrics?hour={hour}")).await;
+        world.browser.sees(words).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -206,6 +206,8 @@ function Events({ execution, path, newest }) {
   }, [execution.events]);
   const set = (change) => go(here({ from: '', ...change }), { replace: true });
   const { data } = page;
+  // Beyond the end the last page is shown.
+  useEffect(() => { if (data && from > 0 && from >= data.total) set({ from: Math.max(0, data.total - (data.total % data.page || data.page)) || '' }); }, [data]);
   return html`<div class="fields start">
       <label><span class="unseen">State</span><select value=${state} onChange=${(event) => set({ of: event.currentTarget.value })}><option value="">All states</option>${execution.states.filter((state) => state.in_history).map(({ state }) => html`<option key=${state} value=${state}>${state}</option>`)}</select></label>
       <label class="inline"><input type="checkbox" checked=${failed} onChange=${(event) => set({ failed: event.currentTarget.checked ? 'true' : '' })}/> Failed only</label>

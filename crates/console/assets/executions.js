@@ -198,7 +198,7 @@ export default function Executions({ about }) {
       ${chosenRows.length > 0 && html`<div class="selection"><span>${plural(chosenRows.length, 'execution')} chosen</span>
         <button type="button" class="primary" onClick=${() => setAsks(true)}><${Icon} status="retrying"/> Redrive ${number(chosenRows.length)} failed</button>
         <button type="button" onClick=${() => setChosen(new Set())}>Clear</button></div>`}
-      ${waiting > 0 && held() && html`<button type="button" class="new" onClick=${() => setShown(fresh)}>${number(waiting)} new · show</button>`}
+      ${waiting > 0 && held() && html`<button type="button" class="new" onClick=${() => setShown(fresh)}>${number(waiting)}${waiting === fresh.length && list.data.next ? '+' : ''} new · show</button>`}
       ${!list.data && !list.error && html`<div class="pad"><${Skeleton} rows=${8}/></div>`}
       ${list.data && rows.length > 0 && html`<div class="scroll" tabindex="-1"><table>
         <thead><tr>

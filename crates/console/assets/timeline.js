@@ -30,6 +30,17 @@ function axis(length, width) {
   return marks;
 }
 
+/** The last of the states that stand beside each other first; what is within a state stays below it. */
+function newestFirst(/** @type {any[]} */ states) {
+  const trees = /** @type {any[][]} */ ([]);
+  for (const state of states) {
+    const tree = trees[trees.length - 1];
+    if (tree && state.depth > tree[0].depth) tree.push(state);
+    else trees.push([state]);
+  }
+  return trees.reverse().flatMap(([outer, ...inner]) => [outer, ...newestFirst(inner)]);
+}
+
 /** @param {{execution: any, run: number | null, selected: string | null, onSelect: (name: string) => void, newest: boolean, onItem: (state: string, item: number) => void}} props */
 export function Timeline({ execution, run, selected, onSelect, newest, onItem }) {
   const lane = useRef(/** @type {HTMLElement | null} */ (null));
@@ -61,7 +72,7 @@ export function Timeline({ execution, run, selected, onSelect, newest, onItem })
   const each = runs.length ? (width - gap * (runs.length - 1)) / runs.length : width;
   const left = (index) => index * (each + gap);
   const x = (run, at) => left(run) + Math.max(0, Math.min(1, (at - runs[run].from) / runs[run].length)) * each;
-  const all = newest ? [...execution.states].reverse() : execution.states;
+  const all = newest ? newestFirst(execution.states) : execution.states;
   // The page of the state that is chosen, until somebody turns it.
   const [page, turn] = useState({ of: selected, from: -1 });
   const of = Math.max(0, all.findIndex((state) => state.state === selected));
