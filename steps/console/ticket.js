@@ -154,8 +154,9 @@ function Way({ ticket, stays, lead }) {
       ${width > 0 && parts.map((part, index) => {
         const wide = x(part.ends) - x(part.begins);
         const length = duration(part.ends - part.begins);
-        const words = `${part.stay.status?.name ?? 'unknown'} ${length}`;
-        return html`<div key=${index} class="part ${part.sort}" title=${words} style=${{ left: `${x(part.begins)}px`, width: `${wide}px` }}>${wide > words.length * 6.4 + 12 ? words : wide > length.length * 6.2 + 12 ? length : ''}</div>`;
+        const name = part.stay.status?.name ?? 'unknown';
+        const words = `${name} ${length}`;
+        return html`<div key=${index} class="part ${part.sort}" title=${words} style=${{ left: `${x(part.begins)}px`, width: `${wide}px` }}>${wide > words.length * 6.4 + 12 ? html`<span><span>${name}</span> ${length}</span>` : wide > length.length * 6.2 + 12 ? length : ''}</div>`;
       })}
     </div>
     ${marks.length > 0 && width > 0 && html`<div class="ticks">${marks.map(([name, ms], index) => {
