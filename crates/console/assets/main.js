@@ -3,7 +3,7 @@
 
 import {
   Component, Dialog, Failure, address, allKeys, announcement, ask, base, clock, computed, decline, decoded, go, html, kept, render, route, signal, tick,
-  Skeleton, token, useEffect, useKeys, useLayoutEffect, useReady, useState, wantsToken,
+  Skeleton, token, useEffect, useKeys, useLayoutEffect, useReady, useRef, useState, wantsToken,
 } from 'console/lib';
 import { live, start, useChanges } from 'console/live';
 
@@ -206,10 +206,12 @@ function Token() {
 
 function App() {
   const [help, setHelp] = useState(false);
-  // A state machine that nobody knew of shows itself by its executions.
+  const begun = useRef(false);
+  // A state machine that nobody knew of shows itself by its executions. As a stream begins, what is known is new.
   useChanges((changed) => {
     const known = about.value?.machines;
-    const isNew = changed === null || [...changed].some((one) => !known?.includes(one.split('\n')[0]));
+    const isNew = changed ? [...changed].some((one) => !known?.includes(one.split('\n')[0])) : begun.current;
+    begun.current = true;
     if (known && isNew) ask('api/about').then((now) => { about.value = now; }, () => { /* What is known stays. */ });
   });
   useKeys([
