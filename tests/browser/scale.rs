@@ -97,7 +97,16 @@ async fn three_hundred_states_open_folded_and_each_can_be_reached() {
     world.browser.sees("201–250 of 300 states").await;
     assert_cheap(&world, "executions/large/one?state=S150").await;
     assert_eq!(world.browser.run(&seen("S150")).await, true);
+    // Whoever wants to see it as a whole does.
+    world.browser.click(".legend button").await;
+    world.browser.until("all of them", &format!("{nodes} === 300")).await;
+    world.browser.sees("Fold again").await;
     assert_eq!(world.browser.violations().await, json!([]));
+    world.browser.click(".legend button").await;
+    world
+        .browser
+        .until("most to be folded again", &format!("{nodes} < 100"))
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -20,8 +20,8 @@ export default function Execution() {
   const items = query.get('items') ?? '';
   const path = `api/executions/${encodeURIComponent(machine)}/${encodeURIComponent(name ?? '')}`;
   const answer = useAnswer(`${path}?${new URLSearchParams({ items })}`);
-  const [folds, setFolds] = useState({ open: /** @type {string[]} */ ([]), shut: /** @type {string[]} */ ([]), from: query.get('state') ?? '' });
-  const graph = useAnswer(`${path}/graph?${new URLSearchParams({ open: joined(folds.open), shut: joined(folds.shut), state: folds.from })}`);
+  const [folds, setFolds] = useState({ open: /** @type {string[]} */ ([]), shut: /** @type {string[]} */ ([]), from: query.get('state') ?? '', whole: false });
+  const graph = useAnswer(`${path}/graph?${new URLSearchParams({ open: joined(folds.open), shut: joined(folds.shut), state: folds.from, whole: String(folds.whole) })}`);
   const [dialog, setDialog] = useState(/** @type {string | null} */ (null));
   useChanges(answer.reload, [machine, name]);
   useEffect(() => { document.title = `${name} · Ticketflow`; }, [name]);
@@ -39,10 +39,11 @@ export default function Execution() {
   ]);
   useReady(Boolean((execution && graph.data && answer.fresh) || answer.error));
   const done = () => { setDialog(null); answer.reload(); };
-  const fold = (name, open) => setFolds(({ open: opened, shut, from }) => {
+  const fold = (name, open) => setFolds(({ open: opened, shut, ...folds }) => {
     const [others, closed] = [opened, shut].map((list) => list.filter((other) => other !== name));
-    return open ? { open: [...others, name], shut: closed, from } : { open: others, shut: [...closed, name], from };
+    return open ? { open: [...others, name], shut: closed, ...folds } : { open: others, shut: [...closed, name], ...folds };
   });
+  const foldAll = (folded) => setFolds((folds) => ({ ...folds, shut: [], whole: !folded }));
   const item = (state, number) => {
     const others = parted(items).filter((pair) => pair.slice(0, pair.lastIndexOf(':')) !== state);
     go(here({ items: joined([...others, `${state}:${number}`]) }), { replace: true });
@@ -66,7 +67,7 @@ export default function Execution() {
       <div class="card-head"><h2 id="graph-title">Graph</h2></div>
       ${graph.error && html`<${Failure} what="The graph could not be loaded" error=${graph.error} retry=${graph.reload}/>`}
       ${!graph.data && !graph.error && html`<${Skeleton} rows=${6} height=${64}/>`}
-      ${graph.data && html`<${Graph} graph=${graph.data} execution=${execution} selected=${selected} onSelect=${select} onOpen=${fold}/><${Legend} graph=${graph.data} execution=${execution}/>`}
+      ${graph.data && html`<${Graph} graph=${graph.data} execution=${execution} selected=${selected} onSelect=${select} onOpen=${fold}/><${Legend} graph=${graph.data} execution=${execution} whole=${folds.whole} onFold=${foldAll}/>`}
     </section>
     <div class="right">
       <${Steps} execution=${execution} path=${path} selected=${selected} onSelect=${select} onItem=${item}/>

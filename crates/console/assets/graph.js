@@ -157,11 +157,12 @@ function Fold({ node, states, onOpen }) {
 }
 
 /** Which statuses there are on the graph, as icons with words. */
-export function Legend({ graph, execution }) {
+export function Legend({ graph, execution, whole, onFold }) {
   const seen = new Set(execution.states.map((state) => state.status));
   if (execution.states.length < graph.states) seen.add('not_reached');
   const shown = graph.nodes.filter((node) => !node.folded.length).length;
   const kinds = ['succeeded', 'failed', 'timed_out', 'running', 'retrying', 'caught', 'aborted', 'not_reached'];
   return html`<ul class="legend">${kinds.filter((kind) => seen.has(kind)).map((kind) => html`<li key=${kind} class="status s-${kind}"><${Icon} status=${kind}/>${WORDS[kind]}</li>`)}
-    ${shown < graph.states && html`<li class="none">${plural(graph.states - shown, 'state')} folded</li>`}</ul>`;
+    ${shown < graph.states && html`<li class="none">${plural(graph.states - shown, 'state')} folded</li>`}
+    ${graph.can_be_whole && html`<li><button type="button" class="small" onClick=${() => onFold(whole)}>${whole ? 'Fold again' : 'Show all'}</button></li>`}</ul>`;
 }

@@ -10,7 +10,7 @@ use tokio::sync::{OwnedMutexGuard, mpsc};
 
 use super::Console;
 use super::answer::{Failure, answered, attached, typed};
-use super::fold::{self, MOST_STATES};
+use super::fold::{self, MOST_DRAWN, MOST_STATES};
 use super::graph::{Flow, Node};
 use super::layout::{self, Picture};
 use super::plan;
@@ -84,14 +84,15 @@ impl Console {
         Ok(answered(&answer))
     }
 
-    /// The graph of its definition: folded where it is large, around the state that is looked at, else around the one that
-    /// tells most.
+    /// The graph of its definition: folded where it is large and not asked for as a whole, around the state that is looked
+    /// at, else around the one that tells most.
     pub(super) async fn graph(&self, machine: &str, name: &str, query: &Query) -> Result<Response, Failure> {
         let known = self.engine.known(machine, name).await?;
         let definition = known.machine().definition.clone();
         let flow = Flow::of(&serde_json::from_str(&definition).unwrap_or_default());
         let states = flow.count();
-        let large = MOST_STATES < states;
+        let is_whole = query.flag("whole") && states <= MOST_DRAWN;
+        let large = MOST_STATES < states && !is_whole;
         let (opened, shut) = (query.names("open"), query.names("shut"));
         let mut focuses = opened.clone();
         match query.get("state") {
@@ -106,12 +107,14 @@ impl Console {
             _ => {}
         }
         let focuses: Vec<&str> = focuses.iter().map(String::as_str).collect();
-        let flow = fold::folded(flow, &focuses);
+        let flow = if is_whole { flow } else { fold::folded(flow, &focuses) };
         // A box is open around what is looked at.
         let around: Vec<&str> = flow.nodes.iter().flat_map(|node| around(node, &focuses)).collect();
         let is_shut = |name: &str| shut.iter().any(|shut| shut == name);
         let closed = |name: &str| is_shut(name) || (large && !around.contains(&name));
-        Ok(answered(&picture(&layout::picture(&flow, &closed), states)))
+        let mut answer = picture(&layout::picture(&flow, &closed), states);
+        answer["can_be_whole"] = (MOST_STATES + 1..=MOST_DRAWN).contains(&states).into();
+        Ok(answered(&answer))
     }
 
     pub(super) async fn state(&self, machine: &str, name: &str, query: &Query) -> Result<Response, Failure> {

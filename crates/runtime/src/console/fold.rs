@@ -10,6 +10,9 @@ use super::graph::{Edge, EdgeKind, Flow, Node};
 /// A flow with more states is folded: nobody reads more in one picture.
 pub(super) const MOST_STATES: usize = 60;
 
+/// A flow with no more states is drawn whole if somebody asks for that: what a browser draws without a stop.
+pub(super) const MOST_DRAWN: usize = 1_000;
+
 /// States shown at the start, and around each state that is looked at.
 const AROUND_START: usize = 6;
 const AROUND_FOCUS: usize = 24;
