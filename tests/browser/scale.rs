@@ -101,6 +101,12 @@ async fn three_hundred_states_open_folded_and_each_can_be_reached() {
     world.browser.click(".legend button").await;
     world.browser.until("all of them", &format!("{nodes} === 300")).await;
     world.browser.sees("Fold again").await;
+    let in_view = "const [box, node] = ['.graph', 'button[data-state=S150]'].map((name) => document.querySelector(name).getBoundingClientRect());
+        return box.top <= node.top && node.bottom <= box.bottom";
+    world
+        .browser
+        .until("the state that is looked at to be in view", in_view)
+        .await;
     assert_eq!(world.browser.violations().await, json!([]));
     world.browser.click(".legend button").await;
     world

@@ -67,7 +67,7 @@ export default function Execution() {
       <div class="card-head"><h2 id="graph-title">Graph</h2></div>
       ${graph.error && html`<${Failure} what="The graph could not be loaded" error=${graph.error} retry=${graph.reload}/>`}
       ${!graph.data && !graph.error && html`<${Skeleton} rows=${6} height=${64}/>`}
-      ${graph.data && html`<${Graph} graph=${graph.data} execution=${execution} selected=${selected} onSelect=${select} onOpen=${fold}/><${Legend} graph=${graph.data} execution=${execution} whole=${folds.whole} onFold=${foldAll}/>`}
+      ${graph.data && html`<${Graph} graph=${graph.data} whole=${folds.whole} execution=${execution} selected=${selected} onSelect=${select} onOpen=${fold}/><${Legend} graph=${graph.data} execution=${execution} whole=${folds.whole} onFold=${foldAll}/>`}
     </section>
     <div class="right">
       <${Steps} execution=${execution} path=${path} selected=${selected} onSelect=${select} onItem=${item}/>

@@ -6,8 +6,8 @@ import { Icon, WORDS, duration, html, now, number, plural, tick, ticking, useEff
 /** Smaller, letters could not be read; then it scrolls. */
 const SMALLEST = 0.6;
 
-/** @param {{graph: any, execution: any, selected: string | null, onSelect: (name: string) => void, onOpen: (name: string, open: boolean) => void}} props */
-export function Graph({ graph, execution, selected, onSelect, onOpen }) {
+/** @param {{graph: any, whole: boolean, execution: any, selected: string | null, onSelect: (name: string) => void, onOpen: (name: string, open: boolean) => void}} props */
+export function Graph({ graph, whole, execution, selected, onSelect, onOpen }) {
   const frame = useRef(/** @type {HTMLElement | null} */ (null));
   const [width, setWidth] = useState(0);
   useLayoutEffect(() => {
@@ -34,8 +34,8 @@ export function Graph({ graph, execution, selected, onSelect, onOpen }) {
   const taken = new Map(ways.map(([from, to, caught]) => [`${from}\n${to}`, caught]));
   const shown = useRef(/** @type {string | null} */ (null));
   useEffect(() => {
-    // Once for each state that is chosen, and for each width, it is brought into view.
-    const view = `${width} ${selected}`;
+    // Once for each state that is chosen, for each width, and as a whole, it is brought into view.
+    const view = `${width} ${selected} ${whole}`;
     if (!selected || !width || shown.current === view) return;
     shown.current = view;
     const element = frame.current;
