@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use chrono::{DateTime, SecondsFormat, SubsecRound, TimeDelta, Utc};
+use chrono::{TimeDelta, Utc};
 use serde_json::{Value, json};
 use system_tests::bench::{Client, Program, build, cpu, fsync_ms, quantile};
 use tokio::task::{JoinSet, LocalSet};
@@ -257,15 +257,15 @@ async fn long(program: &Path) {
 async fn waiting(program: &Path) {
     let mut world = World::start(program);
     let definition = json!({ "StartAt": "Wait", "States": {
-        "Wait": { "Type": "Wait", "TimestampPath": "$.due", "Next": "Done" }, "Done": { "Type": "Succeed" } } });
+        "Wait": { "Type": "Wait", "SecondsPath": "$.seconds", "Next": "Done" }, "Done": { "Type": "Succeed" } } });
     let machine = world.machine("waiting", "STANDARD", &definition).await;
     let from = Utc::now() + DUE_FROM;
-    // To the millisecond, as it is written.
-    let due = move |number: usize| (from + DUE_OVER * (number as i32) / (MANY as i32)).trunc_subsecs(3);
+    // From the millisecond of its start on: a Timestamp would count to the second, and all of a second be due at once.
+    let seconds = |number: usize| (DUE_FROM + DUE_OVER * (number as i32) / (MANY as i32)).num_seconds();
     let before = world.program.memory_bytes();
     let named = machine.clone();
     let starts = move |number| {
-        let input = json!({ "due": due(number).to_rfc3339_opts(SecondsFormat::Millis, true) }).to_string();
+        let input = json!({ "seconds": seconds(number) }).to_string();
         let body = json!({ "stateMachineArn": named, "name": number.to_string(), "input": input }).to_string();
         (number < MANY).then(|| ("StartExecution", body.into()))
     };
@@ -297,17 +297,12 @@ async fn waiting(program: &Path) {
             .json("GetExecutionHistory", &json!({ "executionArn": execution }))
             .await;
         let events = history["events"].as_array().expect("events");
-        let woke = events
-            .iter()
-            .find(|event| event["type"] == "WaitStateExited")
-            .expect("it woke");
-        let woke = DateTime::from_timestamp_millis((woke["timestamp"].as_f64().expect("seconds") * 1e3).round() as i64);
-        late.push(
-            (woke.expect("a moment") - due(number))
-                .num_microseconds()
-                .unwrap_or(i64::MAX) as f64
-                / 1e3,
-        );
+        let at = |kind: &str| {
+            let event = events.iter().find(|event| event["type"] == kind);
+            event.expect("it woke")["timestamp"].as_f64().expect("seconds")
+        };
+        let took = at("WaitStateExited") - at("WaitStateEntered");
+        late.push((took - seconds(number) as f64) * 1e3);
     }
     println!(
         "late by, of {} of them due over {} s: p50 {:.1} ms, p99 {:.1} ms, most {:.1} ms\n",
