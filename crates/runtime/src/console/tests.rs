@@ -134,6 +134,18 @@ impl Page {
         answer
     }
 
+    /// The answer as soon as it is as wanted.
+    async fn until(&self, path: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        let mut changed = self.console.engine.watch();
+        loop {
+            let answer = self.get(path).await;
+            if wanted(&answer) {
+                return answer;
+            }
+            changed.changed().await.expect("the engine lives");
+        }
+    }
+
     async fn post(&self, path: &str, body: &Value) -> (u16, Value) {
         let headers = [("host", HOST), ("content-type", "application/json")];
         self.ask("POST", path, &headers, &body.to_string()).await
@@ -366,15 +378,12 @@ async fn what_a_container_is_retried_with_is_an_attempt_of_each_state_within() {
 
     let (status, _) = page.post("executions/m/one/redrive", &json!({"token": "t"})).await;
     assert_eq!(status, 200);
-    let mut changed = page.console.engine.watch();
-    let both = loop {
-        let view = page.get("executions/m/one").await;
-        let both = Page::state(&view, "Both").clone();
-        if both["status"] == "retrying" {
-            break both;
-        }
-        changed.changed().await.expect("the engine lives");
-    };
+    let view = page
+        .until("executions/m/one", |view| {
+            Page::state(view, "Both")["status"] == "retrying"
+        })
+        .await;
+    let both = Page::state(&view, "Both");
     let bars = both["bars"].as_array().expect("bars");
     let second = bars.iter().filter(|bar| bar["run"] == 1);
     let second: Vec<&str> = second.filter_map(|bar| bar["status"].as_str()).collect();
@@ -417,15 +426,12 @@ async fn a_task_waits_for_a_worker_and_runs_once_one_has_it() {
         "Type": "Task", "Resource": activity.arn, "HeartbeatSeconds": 30, "TimeoutSeconds": 600, "End": true}}}))
         .await;
     page.start("one", json!({})).await;
-    let mut changed = engine.watch();
-    let queued = loop {
-        let view = page.get("executions/m/one").await;
-        let work = Page::state(&view, "Work").clone();
-        if work["waits_since"].is_number() {
-            break work;
-        }
-        changed.changed().await.expect("the engine lives");
-    };
+    let view = page
+        .until("executions/m/one", |view| {
+            Page::state(view, "Work")["waits_since"].is_number()
+        })
+        .await;
+    let queued = Page::state(&view, "Work");
     assert_eq!(
         (
             &queued["waits_for_worker"],
@@ -462,14 +468,11 @@ async fn a_caught_error_and_a_callback_say_what_they_are() {
         .await;
     page.world.failures.store(1, Ordering::SeqCst);
     page.start("one", json!({})).await;
-    let mut changed = page.console.engine.watch();
-    let view = loop {
-        let view = page.get("executions/m/one").await;
-        if Page::state(&view, "Ask")["waits_since"].is_number() {
-            break view;
-        }
-        changed.changed().await.expect("the engine lives");
-    };
+    let view = page
+        .until("executions/m/one", |view| {
+            Page::state(view, "Ask")["waits_since"].is_number()
+        })
+        .await;
     assert_eq!(Page::state(&view, "Try")["status"], "caught");
     assert!(
         view["ways"]
