@@ -18,7 +18,12 @@ pub(super) fn ended_in(trace: &Trace) -> Option<VisitIndex> {
 }
 
 fn failed(trace: &Trace) -> Option<VisitIndex> {
-    let of_the_execution = trace.current(0).filter(|index| trace.visits[*index].has_failed());
+    // What an execution runs out of time in has not failed by itself, unless it is the task that did.
+    let has_failed = |visit: &Visit| match visit.outcome {
+        Outcome::TimedOut => visit.branches.is_empty(),
+        _ => visit.has_failed(),
+    };
+    let of_the_execution = trace.current(0).filter(|index| has_failed(&trace.visits[*index]));
     let inner = |container: &VisitIndex| {
         let has_failed = trace.visits[*container].outcome == Outcome::Failed;
         trace.at_fault(*container).filter(|_| has_failed)

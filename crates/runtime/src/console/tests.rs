@@ -391,6 +391,70 @@ async fn what_a_container_is_retried_with_is_an_attempt_of_each_state_within() {
 }
 
 #[tokio::test]
+async fn the_state_that_an_execution_ended_in_is_the_innermost_however_it_ended() {
+    let page = Page::open().await;
+    let item = json!({"StartAt": "Get", "States": {
+        "Get": {"Type": "Choice", "Choices": [{"Variable": "$", "NumericEquals": 0, "Next": "Wait"}], "Default": "Path"},
+        "Wait": {"Type": "Wait", "Seconds": 60, "End": true},
+        "Path": {"Type": "Pass", "Parameters": {"x.$": "$.nope"}, "End": true}}});
+    let each = json!({"StartAt": "Each", "States": {"Each": {
+        "Type": "Map", "ItemsPath": "$.items", "ItemProcessor": item, "End": true}}});
+    page.machine(json!({"StartAt": "Both", "TimeoutSeconds": 2, "States": {
+        "Both": {"Type": "Parallel", "Branches": [each], "End": true}}}))
+        .await;
+    for (name, items, state) in [("wrong", json!([0, 1]), "Path"), ("late", json!([0]), "Wait")] {
+        page.start(name, json!({ "items": items })).await;
+        page.closed(name).await;
+        let view = page.get(&format!("executions/m/{name}")).await;
+        let last = items.as_array().map_or(0, Vec::len) - 1;
+        assert_eq!(
+            (
+                &view["failure"]["state"],
+                &view["failure"]["items"],
+                &view["redrive"]["again"][0]
+            ),
+            (&json!(state), &json!([format!("Each:{last}")]), &json!(state)),
+            "{name}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn nothing_within_what_waits_to_be_retried_is_kept() {
+    let page = Page::open().await;
+    let branch = |name: &str, state: Value| json!({"StartAt": name, "States": {(name): state}});
+    let branches = [
+        branch("Good", json!({"Type": "Pass", "End": true})),
+        branch("Bad", json!({"Type": "Fail", "Error": "Broken"})),
+    ];
+    let retry = json!([{"ErrorEquals": ["Broken"], "IntervalSeconds": 600, "MaxAttempts": 1}]);
+    page.machine(json!({"StartAt": "Both", "States": {
+        "Both": {"Type": "Parallel", "Branches": branches, "Retry": retry, "End": true}}}))
+        .await;
+    page.start("one", json!({})).await;
+    page.until("executions/m/one", |view| {
+        Page::state(view, "Both")["status"] == "retrying"
+    })
+    .await;
+    let (status, _) = page.post("executions/m/one/stop", &json!({})).await;
+    assert_eq!(status, 200);
+    let view = page.get("executions/m/one").await;
+    assert_eq!(
+        (
+            &view["redrive"]["kept"],
+            &view["redrive"]["again"],
+            &view["failure"]["state"]
+        ),
+        (&json!(0), &json!(["Both"]), &json!("Both"))
+    );
+    assert_eq!(
+        Page::state(&view, "Bad")["error"],
+        "Broken",
+        "what was tried is still shown"
+    );
+}
+
+#[tokio::test]
 async fn what_is_caught_outside_is_told_where_it_happened() {
     let page = Page::open().await;
     let branch =

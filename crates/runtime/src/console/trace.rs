@@ -326,6 +326,7 @@ impl Trace {
                 visit.until = Some(*at);
                 visit.outcome = Outcome::Retrying;
                 self.give_up_below(index, time, event.previous);
+                self.leave_branches(index);
             }
             EventKind::ParallelStateStarted { branches, .. } => {
                 let frames = (first_frame..).take(branches.len());
@@ -475,7 +476,7 @@ impl Trace {
         }
     }
 
-    /// The state that made a container fail: in the branch that failed, whose error is the container's own.
+    /// The state that made a container fail: in the branch that failed, whose error is the container's own, or not told.
     pub(super) fn at_fault(&self, container: VisitIndex) -> Option<VisitIndex> {
         let container = &self.visits[container];
         let error = container.error();
@@ -483,7 +484,7 @@ impl Trace {
         let failed = failed.filter(|branch| branch.outcome == Outcome::Failed);
         failed
             .filter_map(|branch| self.current(branch.frame))
-            .find(|index| error.is_none() || self.visits[*index].error() == error)
+            .find(|index| error.is_none() || self.visits[*index].error().is_none_or(|own| Some(own) == error))
     }
 
     /// A container fails by the error of the state that made it fail.
@@ -515,15 +516,22 @@ impl Trace {
         }
     }
 
-    /// Begins the branches of a container; those that it had belong to an attempt before.
-    fn begin_branches(&mut self, container: VisitIndex, time: Moment, branches: Vec<Branch>) {
-        self.abandon_below(container);
-        let run = self.run();
+    /// The branches of a container are those of an attempt that is over: nothing of them is kept.
+    fn leave_branches(&mut self, container: VisitIndex) {
         let visit = &mut self.visits[container];
-        let former = std::mem::replace(&mut visit.branches, branches);
+        let former = std::mem::take(&mut visit.branches);
         if !former.is_empty() {
             visit.former.push(former);
         }
+    }
+
+    /// Begins the branches of a container; those that it had belong to an attempt before.
+    fn begin_branches(&mut self, container: VisitIndex, time: Moment, branches: Vec<Branch>) {
+        self.abandon_below(container);
+        self.leave_branches(container);
+        let run = self.run();
+        let visit = &mut self.visits[container];
+        visit.branches = branches;
         // A redrive has begun it, as it did not know yet that its branches begin anew.
         if visit.attempts.last().is_none_or(|attempt| attempt.to.is_some()) {
             visit.begin(run, time);
