@@ -630,7 +630,7 @@ fn variables_have_names_that_every_expression_can_spell() {
         json!({"Type": "Pass", "Assign": 1, "Next": "T"}),
         "SCHEMA_VALIDATION_FAILED: Assign must be an object, is 1 at /States/S/Assign",
     );
-    let fine = json!({"größe": 1, "नमस्ते.$": "$", "x_1": 2, "state": 3, long[1..]: 4});
+    let fine = json!({"größe": 1, "नमस्ते.$": "$", "x_1": 2, "_x": 2, "state": 3, long[1..]: 4});
     let definition = json!({"StartAt": "S", "States": {"S": {"Type": "Pass", "Assign": fine, "End": true}}});
     assert!(StateMachine::parse(&definition.to_string()).is_ok());
 }

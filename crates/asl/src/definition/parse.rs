@@ -838,7 +838,7 @@ fn jsonata_source(text: &str) -> String {
 /// Refuses what cannot be the name of a variable, with the rule.
 fn check_variable(name: &str) -> Result<(), String> {
     static IDENTIFIER: LazyLock<Regex> =
-        LazyLock::new(|| Regex::new(r"^\p{ID_Start}\p{ID_Continue}*$").expect("a regular expression"));
+        LazyLock::new(|| Regex::new(r"^[\p{ID_Start}_]\p{ID_Continue}*$").expect("a regular expression"));
     if name == "states" {
         return Err("that name is reserved".to_owned());
     }
