@@ -261,7 +261,8 @@ async fn waiting(program: &Path) {
     let machine = world.machine("waiting", "STANDARD", &definition).await;
     let from = Utc::now() + DUE_FROM;
     // From the millisecond of its start on: a Timestamp would count to the second, and all of a second be due at once.
-    let seconds = |number: usize| (DUE_FROM + DUE_OVER * (number as i32) / (MANY as i32)).num_seconds();
+    // Those that start one after the other are due seconds apart.
+    let seconds = |number: usize| DUE_FROM.num_seconds() + number as i64 % DUE_OVER.num_seconds();
     let before = world.program.memory_bytes();
     let named = machine.clone();
     let starts = move |number| {
