@@ -134,6 +134,17 @@ impl Page {
         answer
     }
 
+    /// The first attempt of a state ended with this error.
+    async fn assert_failed_by(&self, state: &str, error: &str, cause: &str) {
+        let told = self.get(&format!("executions/m/one/state?{state}")).await;
+        let attempt = &told["attempts"][0];
+        assert_eq!(
+            (&attempt["error"], &attempt["cause"]),
+            (&json!(error), &json!(cause)),
+            "{told}"
+        );
+    }
+
     /// The answer as soon as it is as wanted.
     async fn until(&self, path: &str, wanted: impl Fn(&Value) -> bool) -> Value {
         let mut changed = self.console.engine.watch();
@@ -302,17 +313,9 @@ async fn items_that_were_done_are_kept_and_those_that_were_not_run_again() {
         view["redrive"],
         json!({"refused": null, "kept": 1, "again": ["Break"], "items": [{"state": "Each", "total": 4, "kept": 2}]})
     );
-    // A Fail state has no event for its error: the Map's, and the execution's, is its own.
-    for (state, items) in [("Break", "Each:2"), ("Each", "")] {
-        let told = page
-            .get(&format!("executions/m/one/state?name={state}&items={items}"))
-            .await;
-        let attempt = &told["attempts"][0];
-        assert_eq!(
-            (&attempt["error"], &attempt["cause"]),
-            (&json!("Broken"), &json!("on its way")),
-            "{told}"
-        );
+    // The Map fails by the error of the state within.
+    for state in ["name=Break&items=Each:2", "name=Each"] {
+        page.assert_failed_by(state, "Broken", "on its way").await;
     }
 }
 
@@ -467,14 +470,8 @@ async fn what_is_caught_outside_is_told_where_it_happened() {
         .await;
     page.start("one", json!({})).await;
     page.closed("one").await;
-    for state in ["Break", "Both"] {
-        let told = page.get(&format!("executions/m/one/state?name={state}")).await;
-        let attempt = &told["attempts"][0];
-        assert_eq!(
-            (&attempt["error"], &attempt["cause"]),
-            (&json!("Broken"), &json!("in two")),
-            "{told}"
-        );
+    for state in ["name=Break", "name=Both"] {
+        page.assert_failed_by(state, "Broken", "in two").await;
     }
 }
 

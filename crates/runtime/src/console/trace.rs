@@ -460,14 +460,9 @@ impl Trace {
     fn close(&mut self, outcome: Outcome, error: Option<&Arc<str>>, position: Position, event: &Event) {
         self.end_run(event.time);
         let Some(index) = self.current(0) else { return };
-        let run = self.run();
         let visit = &mut self.visits[index];
         visit.until = None;
         if visit.exited.is_none() {
-            let told = visit.attempts.last().is_some_and(|attempt| attempt.outcome.is_bad());
-            if !told && outcome == Outcome::Failed {
-                visit.fail(run, position, event.time, outcome, error);
-            }
             visit.give_up(event.time, outcome);
         }
         self.give_up_below(index, event.time, event.previous);
